@@ -1,0 +1,47 @@
+/** What kind of thing went wrong; stable, for programs. The message is for people. */
+export type ErrorCode =
+  | 'INVALID_OPTION' // an option, flag or argument
+  | 'INVALID_MODEL' // the file is not a readable ONNX model
+  | 'UNSUPPORTED_MODEL' // a readable model that cannot be explained: what and where is in the message
+  | 'INVALID_LAYER' // no such value, or one that cannot be explained
+  | 'INVALID_TARGET' // no such class, or a wrong number of targets
+  | 'INVALID_IMAGE' // a picture or tensor that cannot be read or does not fit the model
+  | 'UNSUPPORTED_BACKEND' // a named backend that cannot run here
+  | 'OUTPUT' // results cannot be written
+  | 'RUNTIME'; // ONNX Runtime, a worker or a device failed
+
+/**
+ * The only error this package throws on purpose: one sentence that names the thing, what was expected,
+ * what was received and what to do. Anything else that escapes is a fault of this package.
+ */
+export class GradcamppError extends Error {
+  override readonly name = 'GradcamppError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The first line of an error's message, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0];
+}
+
+/** A value as it appears in a message: short, unambiguous, never a page. */
+export function show(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 6).map(show).join(', ');
+    return value.length > 6 ? `[${items}, ... ${value.length} in all]` : `[${items}]`;
+  }
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (value !== null && typeof value === 'object')
+    return `an object {${Object.keys(value).slice(0, 6).join(', ')}}`;
+  return String(value);
+}
