@@ -1,0 +1,110 @@
+import { int64Constant, numbersOf } from '../onnx/constant.js';
+import { intAttribute, intsAttribute, stringAttribute, withAttributes } from './attributes.js';
+import { dimsAreKnown, type Graph, type Node, producers, readsOf, valueInfo } from './graph.js';
+import { namesIn, Writer } from './writer.js';
+
+const overAxis = new Set(['Softmax', 'LogSoftmax', 'Hardmax']);
+
+/**
+ * Softmax over the last axis as one node, where canonicalisation, which did not know the ranks, wrote it between
+ * Flatten and Reshape. The same graph where there is none.
+ */
+export function tidySoftmax(graph: Graph): Graph {
+  const made = producers(graph);
+  const replaced = new Set<Node>();
+  const nodes = graph.nodes.map((node): Node => {
+    if (node.opType !== 'Reshape' || node.domain !== '') return node;
+    const soft = made.get(node.inputs[0]);
+    const flat = soft && overAxis.has(soft.opType) ? made.get(soft.inputs[0]) : undefined;
+    if (!soft || flat?.opType !== 'Flatten') return node;
+    const { dims } = valueInfo(graph, flat.inputs[0]);
+    const back = made.get(node.inputs[1]);
+    const isBack = back?.opType === 'Shape' && back.inputs[0] === flat.inputs[0];
+    if (!isBack || !dims || intAttribute(flat, 'axis', 1) !== dims.length - 1) return node;
+    for (const part of [soft, flat, back]) replaced.add(part);
+    const whole = withAttributes(soft, { axis: -1 });
+    return { ...whole, name: node.name, inputs: flat.inputs, outputs: node.outputs };
+  });
+  if (replaced.size === 0) return graph;
+  const read = new Set([
+    ...nodes.filter((node) => !replaced.has(node)).flatMap(readsOf),
+    ...graph.outputs.map(({ name }) => name),
+  ]);
+  return { ...graph, nodes: nodes.filter((node) => !replaced.has(node) || read.has(node.outputs[0])) };
+}
+
+/**
+ * Pads for all axes where a Pad names some: ONNX Runtime's optimiser moves a Transpose through such a Pad wrongly. The
+ * same graph where there is none whose rank is known.
+ */
+export function tidyPads(graph: Graph): Graph {
+  const constants = new Map(graph.constants);
+  const nodes = graph.nodes.map((node): Node => {
+    if (node.opType !== 'Pad' || node.domain !== '' || !node.inputs[3]) return node;
+    const { dims } = valueInfo(graph, node.inputs[0]);
+    const [pads, axes] = [node.inputs[1], node.inputs[3]].map((name) => graph.constants.get(name));
+    if (!dims || !pads || !axes) return node;
+    const [sizes, places] = [numbersOf(pads), numbersOf(axes)];
+    const whole = Array<number>(2 * dims.length).fill(0);
+    for (const [i, axis] of places.entries()) {
+      const place = axis < 0 ? axis + dims.length : axis;
+      if (!(place >= 0 && place < dims.length) || sizes.length !== 2 * places.length) return node;
+      whole[place] = sizes[i];
+      whole[place + dims.length] = sizes[i + places.length];
+    }
+    const name = `${node.outputs[0]}/pads`;
+    if (constants.has(name)) return node;
+    constants.set(name, int64Constant(whole));
+    const inputs = [node.inputs[0], name, node.inputs[2]];
+    return { ...node, inputs: inputs[2] ? inputs : inputs.slice(0, 2) };
+  });
+  return constants.size > graph.constants.size ? { ...graph, nodes, constants } : graph;
+}
+
+/**
+ * Padding of convolutions by SAME as a Pad of its own where it depends on dims that are known when the model runs:
+ * with strides it is max(0, (⌈X/s⌉ − 1)·s + d(k − 1) + 1 − X) an axis. The same graph where there is none.
+ */
+export function tidySamePads(graph: Graph): Graph {
+  const isOpen = (node: Node) => {
+    if (node.opType !== 'Conv' || node.domain !== '') return false;
+    if (!stringAttribute(node, 'auto_pad', 'NOTSET').startsWith('SAME')) return false;
+    const [dims, weight] = [node.inputs[0], node.inputs[1]].map((name) => valueInfo(graph, name).dims);
+    const strides = intsAttribute(node, 'strides') ?? [];
+    return (
+      dims !== undefined &&
+      dimsAreKnown(weight?.slice(2)) &&
+      strides.some((stride, i) => stride > 1 && typeof dims[i + 2] !== 'number')
+    );
+  };
+  if (!graph.nodes.some(isOpen)) return graph;
+  const constants = new Map(graph.constants);
+  const taken = namesIn(graph);
+  const nodes = graph.nodes.flatMap((node) => {
+    if (!isOpen(node)) return [node];
+    const writer = new Writer(node, constants, taken);
+    const kernel = (valueInfo(graph, node.inputs[1]).dims ?? []).slice(2).map(Number);
+    const strides = intsAttribute(node, 'strides') ?? kernel.map(() => 1);
+    const dilations = intsAttribute(node, 'dilations') ?? kernel.map(() => 1);
+    const list = (what: string, values: readonly number[]) => writer.ints(what, values);
+    const size = writer.op('Shape', [node.inputs[0]], { start: 2 });
+    const stride = list('strides', strides);
+    const last = writer.op('Div', [writer.op('Sub', [size, list('one', [1])]), stride]); // ⌈X/s⌉ − 1
+    const window = list(
+      'window',
+      kernel.map((k, i) => dilations[i] * (k - 1) + 1),
+    );
+    const covered = writer.op('Add', [writer.op('Mul', [last, stride]), window]);
+    const total = writer.op('Max', [writer.op('Sub', [covered, size]), list('none', [0])]);
+    const small = writer.op('Div', [total, list('two', [2])]);
+    const large = writer.op('Sub', [total, small]);
+    const [begin, end] =
+      stringAttribute(node, 'auto_pad', '') === 'SAME_UPPER' ? [small, large] : [large, small];
+    const outer = list('outer', [0, 0]);
+    const pads = writer.op('Concat', [outer, begin, outer, end], { axis: 0 });
+    const padded = writer.op('Pad', [node.inputs[0], pads]);
+    const plain = withAttributes(node, { auto_pad: 'VALID', pads: undefined });
+    return [...writer.nodes, { ...plain, inputs: node.inputs.with(0, padded) }];
+  });
+  return { ...graph, nodes, constants };
+}
