@@ -1,0 +1,4 @@
+import { activation } from './cases/activation.js';
+import { describeCases } from './check.js';
+
+describeCases('activation', activation);

@@ -1,0 +1,3 @@
+import { conv } from './cases/conv.js';
+import { describeCases } from './check.js';
+describeCases('conv', conv);

@@ -1,0 +1,4 @@
+import { elementwise } from './cases/elementwise.js';
+import { describeCases } from './check.js';
+
+describeCases('elementwise', elementwise);

@@ -1,0 +1,4 @@
+import { linear } from './cases/linear.js';
+import { describeCases } from './check.js';
+
+describeCases('linear', linear);

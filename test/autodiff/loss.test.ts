@@ -1,0 +1,4 @@
+import { loss } from './cases/loss.js';
+import { describeCases } from './check.js';
+
+describeCases('loss', loss);

@@ -1,0 +1,4 @@
+import { norm } from './cases/norm.js';
+import { describeCases } from './check.js';
+
+describeCases('norm', norm);

@@ -1,0 +1,3 @@
+import { recurrent } from './cases/recurrent.js';
+import { describeCases } from './check.js';
+describeCases('recurrent', recurrent);

@@ -1,0 +1,4 @@
+import { reduce } from './cases/reduce.js';
+import { describeCases } from './check.js';
+
+describeCases('reduce', reduce);

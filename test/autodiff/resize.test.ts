@@ -1,0 +1,3 @@
+import { resize } from './cases/resize.js';
+import { describeCases } from './check.js';
+describeCases('resize', resize);

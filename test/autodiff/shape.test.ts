@@ -1,0 +1,3 @@
+import { shape } from './cases/shape.js';
+import { describeCases } from './check.js';
+describeCases('shape', shape);
