@@ -1,0 +1,77 @@
+/** The methods that turn activations and gradients into one map; `spec` names are the field's. */
+export const mapMethods = ['grad-cam++', 'grad-cam', 'cam', 'xgrad-cam', 'hires-cam', 'layer-cam'] as const;
+export type MapMethod = (typeof mapMethods)[number];
+
+/** Which smooth function of the scores Grad-CAM++ differentiates: exp(S_c), paper Eq. 19, or softmax(S)_c. */
+export const forms = ['exp', 'softmax'] as const;
+export type Form = (typeof forms)[number];
+
+export interface MapSettings {
+  readonly method: MapMethod;
+  /** Grad-CAM++ only. */
+  readonly form: Form;
+  /** Grad-CAM++ only: divide α by its sum over the positions with positive gradient, per channel. */
+  readonly alphaNormalization: boolean;
+  /** Grad-CAM++ only: weigh by relu(∂Y/∂A) (paper Eq. 11), or by ∂Y/∂A when false (the paper's ablation). */
+  readonly gradientRelu: boolean;
+}
+
+/**
+ * What a backend gets: finite, checked, complete. Arrays are row-major and must not be written.
+ * `P` is the number of positions of the layer, the product of `layer`.
+ */
+export interface MapRequest extends MapSettings {
+  /** N, pictures. */
+  readonly images: number;
+  /** K, channels. */
+  readonly channels: number;
+  /** Layer dims, 1 to 3 of them: [w], [h, w] or [t, h, w]. */
+  readonly layer: readonly number[];
+  /** Output dims, as many as `layer`: the network input's [W], [H, W] or [T, H, W]. */
+  readonly size: readonly number[];
+  /** A, [N, K, ...layer]; shared by all targets. */
+  readonly activations: Float32Array;
+  /** g = ∂S_c/∂A, one array [N, K, ...layer] a target; none for CAM. */
+  readonly gradients: readonly Float32Array[];
+  /** Softmax form only: moments of the per-class gradients under p = softmax(S), [N, K, ...layer] each; shared by all targets. */
+  readonly moments?: Moments;
+  /** CAM only: the classifier's weights, one array [N, K] a target. */
+  readonly weights?: readonly Float32Array[];
+}
+
+/** μ = Σ p_m g^m, V = Σ p_m (g^m − μ)², κ = Σ p_m (g^m − μ)³ at every position. */
+export interface Moments {
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+  readonly third: Float32Array;
+}
+
+/** One array a target, in the request's order. */
+export interface MapResult {
+  /**
+   * relu(Σ_k w_k A_k) at layer size, [N, ...layer], without the factor e^S (or p_c). Saturates at the largest float32.
+   */
+  readonly raw: readonly Float32Array[];
+  /**
+   * Upsampled (linear, half-pixel centres) and min–max normalised, [N, ...size], in 0…1. Zeros where empty; ones where
+   * the upsampled map is positive and constant (a layer of one position): every position is then its maximum.
+   */
+  readonly maps: readonly Float32Array[];
+  /** Whether the raw map, as float32, is zero everywhere, [N] of 0 or 1. */
+  readonly empty: readonly Uint8Array[];
+}
+
+export const backendNames = ['reference', 'native', 'webgpu'] as const;
+export type BackendName = (typeof backendNames)[number];
+
+/** One implementation of the map stage. All are held against the same vectors (test/map). */
+export interface MapBackend {
+  readonly name: BackendName;
+  /**
+   * Whether `compute` itself refuses activations, gradients, moments and weights that are not finite (with
+   * `notFinite` of compute.ts); where false, `computeMaps` reads them all first.
+   */
+  readonly checksFinite: boolean;
+  compute(request: MapRequest): Promise<MapResult>;
+  close(): Promise<void>;
+}

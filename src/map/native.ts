@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
+import { loadAddon } from '../addon.js';
+import { wholeNumber } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import { sizeOf } from '../tensor.js';
+import { type MapBackend, type MapRequest, type MapResult, mapMethods } from './backend.js';
+import { notFinite } from './compute.js';
+
+export interface NativeOptions {
+  /** Threads that share the images of a request: by default one a processor, and 1 inside a worker thread. */
+  readonly threads?: number;
+  /** One of the addon's instruction sets instead of the widest; for tests, since all give the same bits. */
+  readonly instructionSet?: string;
+}
+
+/**
+ * The C++ backend. Arrays given to `compute` must not be transferred to another thread before its promise settles.
+ * @throws UNSUPPORTED_BACKEND where no addon loads.
+ */
+export async function openNative(options: NativeOptions = {}, addon = loadAddon()): Promise<MapBackend> {
+  if ('problems' in addon)
+    throw new GradcamppError(
+      'UNSUPPORTED_BACKEND',
+      `"native" cannot run here: no addon loads (${addon.problems.join('; ')}). ` +
+        'Install the optional packages, or a C++ compiler and run "npm rebuild gradcampp".',
+    );
+  const threads = wholeNumber('threads', options.threads ?? defaultThreads(), 1, 256);
+  const pool = new addon.Pool(threads, options.instructionSet);
+  return {
+    name: 'native',
+    checksFinite: true,
+    compute: async (request) => {
+      const result = outputsFor(request);
+      const { method, form, activations, moments, ...rest } = request;
+      const finite = await pool.maps(
+        {
+          ...rest,
+          method: mapMethods.indexOf(method),
+          softmax: form === 'softmax',
+          activations,
+          weights: request.weights ?? [],
+          moments: moments ? [moments.mean, moments.variance, moments.third] : [],
+        },
+        result,
+      );
+      if (!finite)
+        throw notFinite(request) ?? new Error('the addon found a number that is not finite and is not there');
+      return result;
+    },
+    close: async () => pool.close(),
+  };
+}
+
+function defaultThreads(): number {
+  return isMainThread ? availableParallelism() : 1;
+}
+
+function outputsFor(request: MapRequest): MapResult {
+  const targets = request.method === 'cam' ? request.weights! : request.gradients;
+  const { images, layer, size } = request;
+  return {
+    raw: targets.map(() => new Float32Array(images * sizeOf(layer))),
+    maps: targets.map(() => new Float32Array(images * sizeOf(size))),
+    empty: targets.map(() => new Uint8Array(images)),
+  };
+}

@@ -1,0 +1,100 @@
+/** Where one output coordinate lies between two input coordinates: a + t (b − a). */
+interface Taps {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly t: Float64Array;
+}
+
+/**
+ * Linear interpolation of every axis (bilinear, trilinear), half-pixel centres, no corner alignment, edges clamped:
+ * `torch.nn.functional.interpolate(mode=…linear, align_corners=False)`, also when it makes an axis shorter (no
+ * antialiasing). Written as a + t (b − a), so that a constant map stays exactly constant.
+ *
+ * The function that is returned owns its buffers: each call overwrites the result of the one before.
+ */
+export function linearUpsampler(
+  from: readonly number[],
+  to: readonly number[],
+): (map: Float64Array) => Float64Array {
+  // The last axis first: it is the only one that gathers, and there is least to gather from.
+  const steps: { outer: number; inner: number; taps: Taps; input: number; output: Float64Array }[] = [];
+  let inner = 1;
+  for (let axis = from.length - 1; axis >= 0; axis--) {
+    let outer = 1;
+    for (let i = 0; i < axis; i++) outer *= from[i];
+    if (from[axis] !== to[axis])
+      steps.push({
+        outer,
+        inner,
+        taps: linearTaps(from[axis], to[axis]),
+        input: from[axis],
+        output: new Float64Array(outer * to[axis] * inner),
+      });
+    inner *= to[axis];
+  }
+  return (map) => {
+    let source = map;
+    for (const { outer, inner, taps, input, output } of steps) {
+      if (inner === 1) stretchRows(source, output, outer, input, taps);
+      else blendRows(source, output, outer, inner, input, taps);
+      source = output;
+    }
+    return source;
+  };
+}
+
+/** Half-pixel centres: input coordinate (i + ½) · from / to − ½, clamped to the edges. */
+export function linearTaps(from: number, to: number): Taps {
+  const low = new Int32Array(to);
+  const high = new Int32Array(to);
+  const t = new Float64Array(to);
+  for (let i = 0; i < to; i++) {
+    const x = Math.max(0, ((i + 0.5) * from) / to - 0.5);
+    low[i] = Math.min(Math.floor(x), from - 1);
+    high[i] = Math.min(low[i] + 1, from - 1);
+    t[i] = x - low[i];
+  }
+  return { low, high, t };
+}
+
+function stretchRows(
+  source: Float64Array,
+  output: Float64Array,
+  rows: number,
+  input: number,
+  taps: Taps,
+): void {
+  const { low, high, t } = taps;
+  const length = t.length;
+  for (let row = 0; row < rows; row++) {
+    const from = row * input;
+    const at = row * length;
+    for (let i = 0; i < length; i++) {
+      const a = source[from + low[i]];
+      output[at + i] = a + t[i] * (source[from + high[i]] - a);
+    }
+  }
+}
+
+function blendRows(
+  source: Float64Array,
+  output: Float64Array,
+  outer: number,
+  inner: number,
+  input: number,
+  taps: Taps,
+): void {
+  const { low, high, t } = taps;
+  for (let block = 0; block < outer; block++) {
+    for (let i = 0; i < t.length; i++) {
+      const from = (block * input + low[i]) * inner;
+      const next = (block * input + high[i]) * inner;
+      const at = (block * t.length + i) * inner;
+      const weight = t[i];
+      for (let x = 0; x < inner; x++) {
+        const a = source[from + x];
+        output[at + x] = a + weight * (source[next + x] - a);
+      }
+    }
+  }
+}

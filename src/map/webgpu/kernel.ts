@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { GradcamppError, messageOf } from '../../errors.js';
+import { forms, type MapSettings, mapMethods } from '../backend.js';
+import { methods } from '../methods.js';
+
+/** The module with subgroup operations and the one without, in `shaders/`. */
+export const shaderFiles = { subgroups: 'map_subgroups.wgsl', plain: 'map.wgsl' } as const;
+export type ShaderFile = (typeof shaderFiles)[keyof typeof shaderFiles];
+
+/** Values of the shader's override constants. */
+export type Constants = Record<string, number>;
+
+/** WebGPU's own number for GPUShaderStage.COMPUTE, which is a global only in browsers. */
+const computeStage = 4;
+
+/** The source of a shader of this package. */
+export function readShader(file: ShaderFile): Promise<string> {
+  return readFile(new URL(`../../../shaders/${file}`, import.meta.url), 'utf8');
+}
+
+/** Constants of one variant of the kernel. Settings that a method does not have are left at their defaults. */
+export function constantsOf(settings: MapSettings, workgroupSize: number): Constants {
+  const { hasForms } = methods[settings.method];
+  return {
+    workgroup_size: workgroupSize,
+    method: mapMethods.indexOf(settings.method),
+    softmax: Number(hasForms && settings.form === 'softmax'),
+    alpha_normalization: Number(hasForms && settings.alphaNormalization),
+    gradient_relu: Number(!hasForms || settings.gradientRelu),
+  };
+}
+
+/** Every set of settings that gives a kernel of its own. */
+export function allSettings(): MapSettings[] {
+  return mapMethods.flatMap((method) =>
+    methods[method].hasForms
+      ? forms.flatMap((form) =>
+          [false, true].flatMap((alphaNormalization) =>
+            [true, false].map((gradientRelu) => ({ method, form, alphaNormalization, gradientRelu })),
+          ),
+        )
+      : [{ method, form: 'exp' as const, alphaNormalization: false, gradientRelu: true }],
+  );
+}
+
+/** The kernel's compute pipelines on one device, each made when it is first asked for. */
+export class Kernel {
+  readonly file: ShaderFile;
+  readonly bindGroupLayout: GPUBindGroupLayout;
+  readonly #device: GPUDevice;
+  readonly #workgroupSize: number;
+  readonly #module: GPUShaderModule;
+  readonly #layout: GPUPipelineLayout;
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+  private constructor(device: GPUDevice, file: ShaderFile, workgroupSize: number, module: GPUShaderModule) {
+    this.#device = device;
+    this.file = file;
+    this.#workgroupSize = workgroupSize;
+    this.#module = module;
+    const types = ['uniform', ...Array<'read-only-storage'>(6).fill('read-only-storage'), 'storage'] as const;
+    this.bindGroupLayout = device.createBindGroupLayout({
+      label: file,
+      entries: types.map((type, binding) => ({ binding, visibility: computeStage, buffer: { type } })),
+    });
+    this.#layout = device.createPipelineLayout({ label: file, bindGroupLayouts: [this.bindGroupLayout] });
+  }
+
+  /** Compiles a shader; throws with the file's name, line and column where the device refuses it. */
+  static async compile(
+    device: GPUDevice,
+    file: ShaderFile,
+    workgroupSize: number,
+    code?: string,
+  ): Promise<Kernel> {
+    const source = code ?? (await readShader(file));
+    device.pushErrorScope('validation');
+    const module = device.createShaderModule({ label: file, code: source });
+    const [error, { messages }] = await Promise.all([device.popErrorScope(), module.getCompilationInfo()]);
+    const first = messages.find((message) => message.type === 'error');
+    if (first || error)
+      throw new GradcamppError(
+        'RUNTIME',
+        `The device refused shaders/${file}${first ? `, line ${first.lineNum}, column ${first.linePos}: ${first.message}` : `: ${messageOf(error)}`}`,
+      );
+    return new Kernel(device, file, workgroupSize, module);
+  }
+
+  /** The pipeline for these settings. */
+  pipeline(settings: MapSettings): Promise<GPUComputePipeline> {
+    const constants = constantsOf(settings, this.#workgroupSize);
+    const key = Object.values(constants).join(' ');
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.#create(settings.method, constants);
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  async #create(method: string, constants: Constants): Promise<GPUComputePipeline> {
+    try {
+      return await this.#device.createComputePipelineAsync({
+        label: `${this.file} ${method}`,
+        layout: this.#layout,
+        compute: { module: this.#module, entryPoint: 'main', constants },
+      });
+    } catch (error) {
+      throw new GradcamppError(
+        'RUNTIME',
+        `The device refused shaders/${this.file} with ${JSON.stringify(constants)}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+}
