@@ -1,0 +1,103 @@
+import { fileURLToPath } from 'node:url';
+import { onlyKeys, wholeNumber } from '../check.js';
+import { GradcamppError, messageOf, show } from '../errors.js';
+import { readBytes } from './file.js';
+import { sniff } from './formats.js';
+import { decodePng } from './png.js';
+import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
+import { requireSharp } from './sharp.js';
+import { tooLarge, unreadable } from './unreadable.js';
+
+/** A path, a file URL, the bytes of a picture file, or pixels that are decoded already. */
+export type ImageSource = string | URL | Uint8Array | AnyPixels;
+
+export interface DecodeOptions {
+  /** Pictures of more pixels are refused, before memory is taken for them. Default 100 million. */
+  readonly maxPixels?: number;
+  /** What bytes or pixels are called in messages. Default: the path, or "the picture". */
+  readonly name?: string;
+  /** How sharp is loaded; for embedders that bundle it, and for tests. Default `import('sharp')`. */
+  readonly loadSharp?: () => Promise<unknown>;
+}
+
+export const defaultMaxPixels = 100_000_000;
+
+/**
+ * Any supported picture as upright RGB on white. PNG is read here (pngjs); JPEG, WebP, GIF, TIFF and AVIF
+ * through sharp when it is installed. Of several pages or frames the first is taken. EXIF orientation is
+ * applied. Embedded RGB profiles are not: Pillow and torchvision ignore them too, so networks were trained
+ * without; CMYK is converted with libvips' profile. 16 bits become 8. Whatever the file's problem, the error
+ * is one `INVALID_IMAGE` sentence that names it.
+ */
+export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<Pixels> {
+  onlyKeys('decodeImage', options, ['maxPixels', 'name', 'loadSharp']);
+  const maxPixels = wholeNumber('maxPixels', options.maxPixels ?? defaultMaxPixels, 1);
+  if (typeof source === 'string' || source instanceof URL) {
+    const path = pathOf(source);
+    const name = options.name ?? path;
+    const bytes = await readBytes(path, (reason, cause) => unreadable(name, reason, cause));
+    return decodeBytes(bytes, name, maxPixels, options.loadSharp);
+  }
+  if (source instanceof Uint8Array)
+    return decodeBytes(source, options.name ?? 'the picture', maxPixels, options.loadSharp);
+  if (source !== null && typeof source === 'object' && 'data' in source)
+    return toRgb(checkPixels(source, options.name));
+  throw new GradcamppError(
+    'INVALID_IMAGE',
+    `A picture must be a path, bytes or {data, width, height, channels}; received ${show(source)}.`,
+  );
+}
+
+async function decodeBytes(
+  bytes: Uint8Array,
+  name: string,
+  maxPixels: number,
+  loadSharp?: () => Promise<unknown>,
+): Promise<Pixels> {
+  if (bytes.length === 0) throw unreadable(name, 'it is empty');
+  const { format, other } = sniff(bytes);
+  if (format === 'PNG') return decodePng(bytes, name, maxPixels);
+  if (format) return decodeWithSharp(bytes, name, maxPixels, format, loadSharp);
+  const found = other ? `it is ${other}` : 'it does not begin like a picture file';
+  throw unreadable(name, `${found}; PNG, JPEG, WebP, GIF, TIFF and AVIF are supported`);
+}
+
+async function decodeWithSharp(
+  bytes: Uint8Array,
+  name: string,
+  maxPixels: number,
+  format: string,
+  loadSharp?: () => Promise<unknown>,
+): Promise<Pixels> {
+  const sharp = await requireSharp(
+    loadSharp,
+    `${JSON.stringify(name)} is a ${format} picture; those are read`,
+  );
+  try {
+    const { data, info } = await sharp(bytes, {
+      failOn: 'error', // truncated and broken files fail; harmless warnings do not, as in Pillow
+      ignoreIcc: true,
+      limitInputPixels: maxPixels,
+    })
+      .rotate() // by EXIF orientation; `autoOrient` is newer than the oldest sharp we accept
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    // sharp's own flatten takes white for 255 of 65,535 in 16-bit pictures.
+    return toRgb({ data, width: info.width, height: info.height, channels: info.channels as 1 | 2 | 3 | 4 });
+  } catch (cause) {
+    const reason = messageOf(cause);
+    if (!/exceeds pixel limit/i.test(reason)) throw unreadable(name, reason, cause);
+    const { width = 0, height = 0 } = await sharp(bytes, { limitInputPixels: false }).metadata();
+    throw tooLarge(name, width, height, maxPixels);
+  }
+}
+
+function pathOf(source: string | URL): string {
+  if (typeof source === 'string') return source;
+  try {
+    return fileURLToPath(source);
+  } catch (cause) {
+    throw unreadable(String(source), 'only file: URLs are read', cause);
+  }
+}

@@ -1,0 +1,172 @@
+import { GradcamppError } from '../errors.js';
+import { sizeOf, type Tensor, type TensorArrays, type TensorType } from '../tensor.js';
+import { readBytes } from './file.js';
+
+/**
+ * NumPy's `.npy` format, versions 1 to 3. Read: booleans, integers of 1 to 8 bytes, floats of 2 to 8, either
+ * byte order, C or Fortran order. Written: version 1, little-endian, C order, as NumPy itself writes it.
+ */
+
+interface Element {
+  readonly bytes: 1 | 2 | 4 | 8;
+  /** The narrowest of our types that holds every value. */
+  readonly type: TensorType;
+  readonly read: (view: DataView, at: number, little: boolean) => number | bigint;
+}
+
+const elements: Readonly<Record<string, Element>> = {
+  b1: { bytes: 1, type: 'bool', read: (v, at) => (v.getUint8(at) ? 1 : 0) },
+  u1: { bytes: 1, type: 'uint8', read: (v, at) => v.getUint8(at) },
+  i1: { bytes: 1, type: 'int32', read: (v, at) => v.getInt8(at) },
+  u2: { bytes: 2, type: 'int32', read: (v, at, little) => v.getUint16(at, little) },
+  i2: { bytes: 2, type: 'int32', read: (v, at, little) => v.getInt16(at, little) },
+  i4: { bytes: 4, type: 'int32', read: (v, at, little) => v.getInt32(at, little) },
+  u4: { bytes: 4, type: 'int64', read: (v, at, little) => BigInt(v.getUint32(at, little)) },
+  i8: { bytes: 8, type: 'int64', read: (v, at, little) => v.getBigInt64(at, little) },
+  u8: { bytes: 8, type: 'int64', read: (v, at, little) => v.getBigUint64(at, little) },
+  f2: { bytes: 2, type: 'float32', read: (v, at, little) => halfToNumber(v.getUint16(at, little)) },
+  f4: { bytes: 4, type: 'float32', read: (v, at, little) => v.getFloat32(at, little) },
+  f8: { bytes: 8, type: 'float64', read: (v, at, little) => v.getFloat64(at, little) },
+};
+
+const arrays: { readonly [T in TensorType]: new (length: number) => TensorArrays[T] } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
+const descriptors: Readonly<Record<TensorType, string>> = {
+  float32: '<f4',
+  float64: '<f8',
+  int64: '<i8',
+  int32: '<i4',
+  uint8: '|u1',
+  bool: '|b1',
+};
+const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const magic = Buffer.from('\x93NUMPY', 'latin1');
+
+/** The tensor in a `.npy` file. Any problem is one `INVALID_IMAGE` sentence that names the file. */
+export async function readNpy(path: string): Promise<Tensor> {
+  const bytes = await readBytes(path, (reason) => malformed(path, reason));
+  return parseNpy(bytes, path);
+}
+
+/** The tensor in the bytes of a `.npy` file; the numbers are copied. `name` is what messages call it. */
+export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
+  const { descriptor, fortran, dims, offset } = parseHeader(bytes, name);
+  const element = elements[descriptor.slice(1)];
+  if (!element || !'<>|='.includes(descriptor[0]))
+    throw malformed(name, `its element type is ${JSON.stringify(descriptor)}, and only numbers are read`);
+  const size = sizeOf(dims);
+  const expected = size * element.bytes;
+  if (bytes.length - offset !== expected)
+    throw malformed(
+      name,
+      `dims [${dims.join(', ')}] of ${descriptor} need ${expected} bytes, and it holds ${bytes.length - offset}`,
+    );
+  const little = descriptor[0] === '>' ? false : descriptor[0] === '<' || littleEndianHost;
+  let data = new arrays[element.type](size);
+  if (little === littleEndianHost && data.BYTES_PER_ELEMENT === element.bytes && descriptor[1] !== 'b') {
+    new Uint8Array(data.buffer).set(bytes.subarray(offset));
+  } else {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + offset, expected);
+    for (let i = 0; i < size; i++) data[i] = element.read(view, i * element.bytes, little) as never;
+  }
+  if (descriptor.endsWith('u8') && (data as BigInt64Array).some((value) => value < 0n))
+    throw malformed(name, 'it holds unsigned numbers of 2⁶³ or more');
+  if (fortran && dims.length > 1) data = fromFortran(data, dims) as typeof data;
+  return { type: element.type, dims, data };
+}
+
+/** The bytes of a `.npy` file. `data` must fill `dims`; a scalar has dims []. */
+export function encodeNpy({ type, dims, data }: Tensor): Buffer {
+  if (data.length !== sizeOf(dims))
+    throw new RangeError(`${data.length} elements do not fill dims [${dims.join(', ')}]`);
+  const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
+  const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
+  const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64
+  const out = Buffer.alloc(length + data.byteLength, ' ');
+  magic.copy(out);
+  out.set([1, 0], 6);
+  out.writeUInt16LE(length - 10, 8);
+  out.write(dictionary, 10, 'latin1');
+  out.write('\n', length - 1, 'latin1');
+  out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), length);
+  if (!littleEndianHost) swapBytes(out.subarray(length), data.BYTES_PER_ELEMENT);
+  return out;
+}
+
+interface Header {
+  readonly descriptor: string;
+  readonly fortran: boolean;
+  readonly dims: number[];
+  /** Where the numbers begin. */
+  readonly offset: number;
+}
+
+function parseHeader(bytes: Uint8Array, name: string): Header {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (buffer.length < 10 || !buffer.subarray(0, 6).equals(magic))
+    throw malformed(name, 'it does not begin like a .npy file');
+  const version = buffer[6];
+  if (version < 1 || version > 3)
+    throw malformed(name, `its format version is ${version}.${buffer[7]}, and 1 to 3 are read`);
+  const start = version === 1 ? 10 : 12;
+  if (buffer.length < start) throw malformed(name, 'it ends within its header');
+  const length = version === 1 ? buffer.readUInt16LE(8) : buffer.readUInt32LE(8);
+  if (start + length > buffer.length) throw malformed(name, 'it ends within its header');
+  const text = buffer.toString(version === 3 ? 'utf8' : 'latin1', start, start + length);
+  const descriptor = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
+  const shape = /'shape'\s*:\s*\(([\d\s,L]*)\)/.exec(text)?.[1];
+  if (/'descr'\s*:\s*[[(]/.test(text))
+    throw malformed(name, 'it holds records, and only plain numbers are read');
+  if (descriptor === undefined || order === undefined || shape === undefined || !/^\s*\{.*\}\s*$/s.test(text))
+    throw malformed(name, 'its header is damaged');
+  const dims = shape
+    .split(',')
+    .map((item) => item.trim().replace(/L$/, ''))
+    .filter((item) => item !== '')
+    .map(Number);
+  if (dims.some((dim) => !Number.isSafeInteger(dim)) || !Number.isSafeInteger(sizeOf(dims) * 8))
+    throw malformed(name, `its dims (${shape}) are impossible`);
+  return { descriptor, fortran: order === 'True', dims, offset: start + length };
+}
+
+/** First index fastest → last index fastest. */
+function fromFortran(data: TensorArrays[TensorType], dims: readonly number[]): TensorArrays[TensorType] {
+  const out = data.slice();
+  const strides = dims.map((_, axis) => sizeOf(dims.slice(0, axis)));
+  const index = dims.map(() => 0);
+  for (let i = 0, from = 0; i < out.length; i++) {
+    out[i] = data[from];
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < dims[axis]) break;
+      from -= strides[axis] * dims[axis];
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
+
+/** IEEE 754 binary16. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+function swapBytes(bytes: Buffer, size: number): void {
+  if (size === 4) bytes.swap32();
+  else if (size === 8) bytes.swap64();
+}
+
+function malformed(name: string, reason: string): GradcamppError {
+  return new GradcamppError('INVALID_IMAGE', `${JSON.stringify(name)} cannot be read as .npy: ${reason}.`);
+}

@@ -1,0 +1,109 @@
+import { numberIn, onlyKeys } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import { byteOf, type PixelBox } from './blend.js';
+import { type Colormap, colormapTable } from './colormap.js';
+import { kernels } from './kernels.js';
+import { type AnyPixels, type Pixels, type Rectangle, toGrey } from './pixels.js';
+
+/** A normalised map, 0…1, dims [h, w]. */
+export interface PictureMap {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
+}
+
+export interface OverlayOptions {
+  /** Default turbo. */
+  readonly colormap?: Colormap;
+  /** 0: the picture alone … 1: the colours alone. Default 0.5. */
+  readonly opacity?: number;
+  /** Where the map lies in the picture: the part that the network saw. Default: the whole picture. */
+  readonly geometry?: Rectangle;
+}
+
+/**
+ * The map's colours over the picture. What lies outside `geometry` keeps its own colours, darker by 0.8 of
+ * `opacity`: the network did not see it, which is not the same as a map of zero.
+ */
+export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOptions = {}): Pixels {
+  onlyKeys('drawOverlay', options, ['colormap', 'opacity', 'geometry']);
+  const opacity = numberIn('opacity', options.opacity ?? 0.5, 0, 1);
+  const table = colormapTable(options.colormap ?? 'turbo');
+  const { over, box } = place(picture, map, options.geometry);
+  const values = kernels().stretchMap(map.data, map.dims, over, box);
+  const data = new Uint8Array(picture.data.length);
+  kernels().blend(picture.data, picture.width, box, values, table, opacity, 1 - 0.8 * opacity, data);
+  return { data, width: picture.width, height: picture.height, channels: 3 };
+}
+
+/** The map in grey, at its own size: 0 black, 1 white. One channel. */
+export function drawMap(map: PictureMap): AnyPixels {
+  const [height, width] = dimsOf(map);
+  const data = new Uint8Array(width * height);
+  for (let i = 0; i < data.length; i++) data[i] = byteOf(map.data[i]);
+  return { data, width, height, channels: 1 };
+}
+
+/** The map in colours, at its own size. */
+export function drawHeat(map: PictureMap, colormap: Colormap = 'turbo'): Pixels {
+  const [height, width] = dimsOf(map);
+  const table = colormapTable(colormap);
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0, o = 0; o < data.length; i++, o += 3) {
+    const colour = 3 * byteOf(map.data[i]);
+    data[o] = table[colour];
+    data[o + 1] = table[colour + 1];
+    data[o + 2] = table[colour + 2];
+  }
+  return { data, width, height, channels: 3 };
+}
+
+/** From these map values on a cutout begins to show the picture, and shows it in full. */
+const [hidden, shown] = [0.25, 0.5];
+
+/**
+ * The salient part of the picture: as it is where the map is at least 0.5, fading below that to a pale grey
+ * picture (30 % of its luma on white), which is all that is left under 0.25 and outside `geometry`.
+ */
+export function drawCutout(picture: Pixels, map: PictureMap, geometry?: Rectangle): Pixels {
+  const { over, box } = place(picture, map, geometry);
+  const values = kernels().stretchMap(map.data, map.dims, over, box);
+  const grey = toGrey(picture);
+  const data = new Uint8Array(picture.data.length);
+  for (let i = 0, o = 0; i < grey.length; i++, o += 3)
+    data[o] = data[o + 1] = data[o + 2] = 0.3 * grey[i] + 0.7 * 255 + 0.5;
+  for (let y = 0, m = 0; y < box.height; y++) {
+    let p = 3 * ((box.top + y) * picture.width + box.left);
+    for (let x = 0; x < box.width; x++, m++) {
+      const share = Math.min(Math.max((values[m] - hidden) / (shown - hidden), 0), 1);
+      for (let c = 0; c < 3; c++, p++) data[p] = data[p] + share * (picture.data[p] - data[p]) + 0.5;
+    }
+  }
+  return { data, width: picture.width, height: picture.height, channels: 3 };
+}
+
+function dimsOf({ data, dims }: PictureMap): [height: number, width: number] {
+  if (dims.length !== 2 || data.length !== dims[0] * dims[1])
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `A map must have dims [h, w] to be drawn; received dims [${dims.join(', ')}] and ${data.length} values.`,
+    );
+  return [dims[0], dims[1]];
+}
+
+/** The rectangle that the map covers, and the whole pixels whose centres lie in it. */
+function place(picture: Pixels, map: PictureMap, geometry?: Rectangle): { over: Rectangle; box: PixelBox } {
+  dimsOf(map);
+  const over = geometry ?? { x: 0, y: 0, width: picture.width, height: picture.height };
+  const first = (start: number, length: number) => Math.min(Math.max(Math.ceil(start - 0.5), 0), length);
+  const left = first(over.x, picture.width);
+  const top = first(over.y, picture.height);
+  return {
+    over,
+    box: {
+      left,
+      top,
+      width: first(over.x + over.width, picture.width) - left,
+      height: first(over.y + over.height, picture.height) - top,
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { didYouMean } from '../check.js';
+import { GradcamppError, show } from '../errors.js';
+import { readBytes } from './file.js';
+import { channelOrders, interpolations, layouts, type Preprocessing, resizeModes } from './preprocess.js';
+
+/** One class, in the order of the scores; `wnid` is the WordNet id of ImageNet classes. */
+export interface ClassName {
+  readonly name: string;
+  readonly wnid?: string;
+}
+
+/** What a `<model>.json` beside a model says, checked, defaults filled in; docs/preprocessing.md. */
+export interface Sidecar {
+  readonly input: Preprocessing;
+  /** The score tensor's name; undefined: found in the model. */
+  readonly output?: string;
+  readonly classes?: readonly ClassName[];
+  /** The layer to explain; undefined: chosen automatically. */
+  readonly targetLayer?: string;
+  readonly alternativeLayers: readonly string[];
+}
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const length = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_536));
+const perChannel = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1), v.maxLength(3));
+
+const inputSchema = v.strictObject({
+  name: v.optional(text),
+  layout: v.optional(v.picklist(layouts), 'NCHW'),
+  size: v.strictTuple([length, length]),
+  resize: v.optional(length),
+  resizeMode: v.optional(v.picklist(resizeModes), 'shorter-edge'),
+  interpolation: v.optional(v.picklist(interpolations), 'pillow-bilinear'),
+  channels: v.optional(v.picklist(channelOrders), 'RGB'),
+  range: v.optional(v.picklist([1, 255]), 1),
+  mean: v.optional(perChannel),
+  std: v.optional(perChannel),
+});
+const classSchema = v.union([text, v.strictObject({ name: text, wnid: v.optional(text) })]);
+const classesSchema = v.pipe(v.array(classSchema), v.minLength(1));
+const sidecarSchema = v.strictObject({
+  input: inputSchema,
+  output: v.optional(text),
+  classes: v.optional(v.union([text, classesSchema])),
+  targetLayer: v.optional(text),
+  alternativeLayers: v.optional(v.array(text), []),
+});
+
+/** What each key must be, in words, and every key that there is. */
+const expected: Readonly<Record<string, string>> = {
+  input: 'an object that holds at least "size"',
+  'input.name': 'the name of the model input',
+  'input.layout': `one of ${layouts.join(', ')}`,
+  'input.size': '[height, width], two whole numbers from 1 to 65536',
+  'input.resize': 'a whole number from 1 to 65536, the shorter edge before the crop',
+  'input.resizeMode': `one of ${resizeModes.join(', ')}`,
+  'input.interpolation': `one of ${interpolations.join(', ')}`,
+  'input.channels': `one of ${channelOrders.join(', ')}`,
+  'input.range': '1 or 255',
+  'input.mean': 'an array of numbers, one a channel',
+  'input.std': 'an array of positive numbers, one a channel',
+  output: 'the name of the score tensor',
+  classes: 'an array of names, or the name of a JSON file that holds one',
+  targetLayer: 'the name of a layer',
+  alternativeLayers: 'an array of names of layers',
+};
+const classKeys = ['name', 'wnid'];
+
+/** Reads and checks a sidecar file. Any problem is one `INVALID_OPTION` sentence that names file and key. */
+export async function readSidecar(path: string): Promise<Sidecar> {
+  return checkSidecar(await readJson(path), path, dirname(path));
+}
+
+/**
+ * The same for a value that is in memory. `source` is what messages call it; a file of classes is looked for
+ * in `folder`.
+ */
+export async function checkSidecar(value: unknown, source = 'preprocess', folder = '.'): Promise<Sidecar> {
+  if (Array.isArray(value)) throw fault(source, `must hold an object; received ${show(value)}`);
+  const result = v.safeParse(sidecarSchema, value);
+  if (!result.success) throw explain(source, value, result.issues.find(isUnknownKey) ?? result.issues[0]);
+  const { input, classes, ...rest } = result.output;
+  const sidecar = { ...rest, input: complete(input, source) };
+  if (classes === undefined) return sidecar;
+  if (typeof classes !== 'string') return { ...sidecar, classes: classes.map(asClass) };
+  return { ...sidecar, classes: await readClasses(join(folder, classes)) };
+}
+
+/** Class names in a JSON file: an array of names or of {name, wnid}. */
+export async function readClasses(path: string): Promise<ClassName[]> {
+  const value = await readJson(path);
+  const result = v.safeParse(classesSchema, value, { abortEarly: true });
+  if (result.success) return result.output.map(asClass);
+  throw fault(path, `must hold an array of names or of {name, wnid}; received ${show(value)}`);
+}
+
+function asClass(item: string | { name: string; wnid?: string }): ClassName {
+  return typeof item === 'string' ? { name: item } : item;
+}
+
+function complete(input: v.InferOutput<typeof inputSchema>, source: string): Preprocessing {
+  const count = input.channels === 'gray' ? 1 : 3;
+  const mean = input.mean ?? Array<number>(count).fill(0);
+  const std = input.std ?? Array<number>(count).fill(1);
+  for (const [key, list] of Object.entries({ mean, std }))
+    if (list.length !== count)
+      throw fault(
+        source,
+        `"input.${key}" must hold ${count} numbers, one for each channel of ${input.channels}; received ${show(list)}`,
+      );
+  if (std.some((value) => value <= 0))
+    throw fault(source, `"input.std" must be ${expected['input.std']}; received ${show(std)}`);
+  return { ...input, mean, std };
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const bytes = await readBytes(path, (reason) => fault(path, `cannot be read: ${reason}`));
+  try {
+    return JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
+  } catch (cause) {
+    throw fault(path, `is not JSON: ${(cause as Error).message.replaceAll(/\s+/g, ' ')}`);
+  }
+}
+
+/** A misspelt key is the better news than the missing one that it was meant to be. */
+function isUnknownKey(issue: v.BaseIssue<unknown>): boolean {
+  return issue.type === 'strict_object' && issue.expected === 'never';
+}
+
+/** One of valibot's complaints as a sentence: an unknown key with the closest known ones, or a bad value. */
+function explain(source: string, value: unknown, issue: v.BaseIssue<unknown>): GradcamppError {
+  const path = (issue.path ?? []).map((item) => String(item.key));
+  if (path.length === 0) return fault(source, `must hold an object; received ${show(value)}`);
+  if (isUnknownKey(issue)) {
+    const siblings = knownKeys(path.slice(0, -1).join('.'));
+    const near = didYouMean(path[path.length - 1], siblings) || `Known: ${siblings.join(', ')}.`;
+    return fault(source, `has an unknown key "${path.join('.')}". ${near}`);
+  }
+  const steps = path.slice(0, path[0] === 'input' ? 2 : 1); // the whole list, not its third item
+  const key = steps.join('.');
+  const received = steps.reduce((part, step) => (part as Record<string, unknown>)?.[step], value);
+  if (received === undefined) return fault(source, `lacks "${key}", ${expected[key]}`);
+  return fault(source, `has a bad "${key}": it must be ${expected[key]}; received ${show(received)}`);
+}
+
+function knownKeys(parent: string): string[] {
+  if (parent.startsWith('classes')) return classKeys;
+  const prefix = parent === '' ? '' : `${parent}.`;
+  return Object.keys(expected)
+    .filter((key) => key.startsWith(prefix) && !key.slice(prefix.length).includes('.'))
+    .map((key) => key.slice(prefix.length));
+}
+
+function fault(source: string, problem: string): GradcamppError {
+  const end = problem.endsWith('.') ? '' : '.';
+  return new GradcamppError('INVALID_OPTION', `${JSON.stringify(source)} ${problem}${end}`);
+}

@@ -1,0 +1,112 @@
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { GradcamppError, messageOf } from '../errors.js';
+import { imageExtensions } from './formats.js';
+import { glob, isGlob } from './glob.js';
+import { naturalOrder } from './natural-order.js';
+
+export interface SourceOptions {
+  /** Where `-` reads paths from, one a line. Default: standard input. */
+  readonly stdin?: AsyncIterable<string | Uint8Array>;
+}
+
+/**
+ * The paths that command line arguments stand for, in the arguments' order: a file is itself, whatever it is
+ * called and whether or not it exists (reading it says what is wrong, for that picture alone); a folder is the
+ * pictures in it and in its folders, by extension, in natural order, without names that begin with a dot; a
+ * pattern is the pictures and `.npy` files that match it, and the pictures in folders that do; `-` is a list of
+ * files on standard input. Nothing is dropped that is named twice. Folders and patterns are tried before
+ * the first path is given out.
+ * @throws GradcamppError INVALID_OPTION: a folder without pictures, a pattern without a match, `-` twice
+ */
+export async function* expandSources(
+  sources: readonly string[],
+  options: SourceOptions = {},
+): AsyncGenerator<string> {
+  if (sources.filter((source) => source === '-').length > 1)
+    throw new GradcamppError('INVALID_OPTION', '"-" must be given once: standard input has one end.');
+  const expanded: (() => AsyncIterable<string>)[] = [];
+  for (const source of sources) expanded.push(await expansionOf(source, options));
+  for (const paths of expanded) yield* paths();
+}
+
+async function expansionOf(source: string, options: SourceOptions): Promise<() => AsyncIterable<string>> {
+  if (source === '-') return () => linesOf(options.stdin ?? process.stdin);
+  const found = await stat(source).catch(() => undefined);
+  if (found?.isDirectory()) {
+    const pictures = () => picturesIn(source);
+    if (await isEmpty(pictures()))
+      throw nothing(
+        `The folder ${JSON.stringify(source)} holds no pictures`,
+        '.npy tensors are taken by name or pattern',
+      );
+    return pictures;
+  }
+  if (found || !isGlob(source)) return () => only(source);
+  const pictures = () => matching(source);
+  if (await isEmpty(pictures()))
+    throw nothing(`No picture matches ${JSON.stringify(source)}`, '** stands for any folders');
+  return pictures;
+}
+
+function nothing(what: string, advice: string): GradcamppError {
+  return new GradcamppError('INVALID_OPTION', `${what} (${imageExtensions.join(', ')}); ${advice}.`);
+}
+
+async function isEmpty(paths: AsyncIterable<string>): Promise<boolean> {
+  for await (const _ of paths) return false;
+  return true;
+}
+
+async function* only(path: string): AsyncGenerator<string> {
+  yield path;
+}
+
+async function* matching(pattern: string): AsyncGenerator<string> {
+  for await (const path of glob(pattern)) {
+    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
+    if (!isFolder && (isPicture(path) || extname(path).toLowerCase() === '.npy')) yield path;
+    else if (isFolder && !pattern.includes('**')) yield* picturesIn(path);
+  }
+}
+
+function isPicture(path: string): boolean {
+  return (imageExtensions as readonly string[]).includes(extname(path).toLowerCase());
+}
+
+/** `above` are the real paths of the folders on the way here: a link back to one of them is not followed. */
+async function* picturesIn(folder: string, above: readonly string[] = []): AsyncGenerator<string> {
+  const real = await realpath(folder);
+  if (above.includes(real)) return;
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `The folder ${JSON.stringify(folder)} cannot be read: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
+  });
+  entries.sort((a, b) => naturalOrder(a.name, b.name));
+  for (const entry of entries) {
+    if (entry.name.startsWith('.')) continue;
+    const path = join(folder, entry.name);
+    const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+    if (kind?.isDirectory()) yield* picturesIn(path, [...above, real]);
+    else if (isPicture(path)) yield path; // a dangling link too: reading it says so
+  }
+}
+
+/** Lines without their ends, empty ones left out. */
+async function* linesOf(stream: AsyncIterable<string | Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const piece of stream) {
+    const lines = (
+      rest + (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }))
+    ).split('\n');
+    rest = lines.pop() as string;
+    for (const line of lines) if (line.trim() !== '') yield line.replace(/\r$/, '');
+  }
+  if (rest.trim() !== '') yield rest.replace(/\r$/, '');
+}
