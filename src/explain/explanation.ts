@@ -1,0 +1,56 @@
+import type { Pixels, Rectangle } from '../image/pixels.js';
+import type { Region } from '../image/regions.js';
+import type { BackendName, Form } from '../map/backend.js';
+import type { Method } from './options.js';
+
+/** The answer for one picture. */
+export interface Explanation {
+  /** Path and size of the picture, where it has them. */
+  readonly image: { readonly path?: string; readonly width?: number; readonly height?: number };
+  /** Dims of the network's input, without N. */
+  readonly inputDims: readonly number[];
+  /** Scores before softmax, [M]. */
+  readonly scores: Float32Array;
+  /** Their probabilities, [M]; undefined where the scores are no class scores. */
+  readonly probabilities?: Float32Array;
+  /** One for each target and method: targets in the order asked for, methods within each. */
+  readonly targets: readonly TargetExplanation[];
+  /** The decoded picture and the part of it that the network saw, for drawing; undefined for tensors. */
+  readonly picture?: Pixels;
+  readonly geometry?: Rectangle;
+}
+
+export interface TargetExplanation {
+  readonly target: {
+    /** Class index; undefined for a combination of scores. */
+    readonly class?: number;
+    readonly name: string;
+    readonly score: number;
+    readonly probability?: number;
+  };
+  /** The layers whose maps were averaged. */
+  readonly layers: readonly string[];
+  readonly method: Method;
+  /** Which function of the scores; Grad-CAM++ only. */
+  readonly form?: Form;
+  /** Softmax form: the probability of the classes left out of the moments. */
+  readonly epsilon?: number;
+  readonly backend?: BackendName;
+  readonly map: ExplanationMap;
+  /** The first layer's map before upsampling and normalisation, without the factor e^logScale. */
+  readonly raw?: { readonly data: Float32Array; readonly dims: readonly number[] };
+  /** Guided methods: the attribution of every input element, dims of the input. */
+  readonly attribution?: { readonly data: Float32Array; readonly dims: readonly number[] };
+}
+
+export interface ExplanationMap {
+  /** In 0…1, at the size of the network's input: [H, W], or [T, H, W] for video. */
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
+  /** Whether nothing in the picture speaks for the target: the map is zero everywhere. */
+  readonly empty: boolean;
+  /** Natural logarithm of the factor that `raw` leaves out: S_c (exp form), ln p_c (softmax form), else 0. */
+  readonly logScale: number;
+  /** Connected regions above the threshold, largest first; in pixels of the network's input. 2-D maps only. */
+  readonly bounds: readonly Region[];
+}

@@ -1,0 +1,125 @@
+import { table } from '../autodiff/table.js';
+import {
+  ancestors,
+  descendants,
+  type Dim,
+  type Graph,
+  label,
+  type Node,
+  type ValueInfo,
+  valueInfo,
+} from '../graph/graph.js';
+import type { Layer } from '../graph/layers.js';
+import { findScores } from '../graph/scores.js';
+import { typeName } from '../onnx/types.js';
+import { Network } from './network.js';
+
+/** What a model has that can be explained. */
+export interface Inspection {
+  readonly model: string;
+  readonly opset: number;
+  readonly nodes: number;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** The score tensor and, where one was stepped over, the final softmax or sigmoid. */
+  readonly scores: Value & { readonly output: string; readonly steppedOver?: string };
+  /** Best first. */
+  readonly layers: readonly Layer[];
+  readonly layer: Layer;
+  /** Every operator between the layer and the scores, in the order it runs. */
+  readonly operators: readonly Operator[];
+}
+
+export interface Value {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly Dim[] | undefined;
+}
+
+export interface Operator {
+  readonly opType: string;
+  readonly node: string;
+  readonly hasRule: boolean;
+  /** Why there is none, or why no gradient flows. */
+  readonly reason?: string;
+}
+
+export async function inspect(
+  model: string | URL | Uint8Array,
+  { layer = 'auto', output }: { layer?: string; output?: string } = {},
+): Promise<Inspection> {
+  const network = await Network.open(model, { threads: 1 });
+  const { graph } = network;
+  const scores = findScores(graph, output);
+  const chosen = network.layer(layer, scores);
+  await network.close();
+  return {
+    model: network.name,
+    opset: graph.opset,
+    nodes: graph.nodes.length,
+    inputs: graph.inputs.map((info) => valueOf(graph, info)),
+    outputs: graph.outputs.map((info) => valueOf(graph, info)),
+    scores: {
+      ...valueOf(graph, scores.info),
+      output: scores.output,
+      steppedOver: scores.steppedOver && label(scores.steppedOver),
+    },
+    layers: network.layers(scores),
+    layer: chosen,
+    operators: between(graph, chosen.name, scores.info.name).map((node) => operatorOf(node)),
+  };
+}
+
+function valueOf(graph: Graph, { name }: ValueInfo): Value {
+  const { type, dims } = valueInfo(graph, name);
+  return { name, type: type === undefined ? 'unknown' : typeName(type), dims };
+}
+
+function between(graph: Graph, from: string, to: string): Node[] {
+  const reached = descendants(graph, [from]);
+  const needed = ancestors(graph, [to]);
+  return graph.nodes.filter((node) =>
+    node.outputs.some((name) => name !== from && reached.has(name) && needed.has(name)),
+  );
+}
+
+function operatorOf(node: Node): Operator {
+  const row = node.domain === '' ? table[node.opType] : undefined;
+  const reason = row?.outcome === 'stop' || row?.outcome === 'none' ? row.reason : undefined;
+  const hasRule = row !== undefined && row.outcome !== 'none';
+  return { opType: label(node).split(' ')[0], node: node.name || node.outputs[0], hasRule, reason };
+}
+
+/** An inspection for people. */
+export function describe(inspection: Inspection, mostLayers = Number.POSITIVE_INFINITY): string {
+  const { scores, layers, layer, operators } = inspection;
+  const lines = [
+    `${inspection.model}: ${inspection.nodes} nodes, opset ${inspection.opset}`,
+    ...inspection.inputs.map((value) => `input    ${show(value)}`),
+    ...inspection.outputs.map((value) => `output   ${show(value)}`),
+    `scores   ${show(scores)}${scores.steppedOver ? `, before ${scores.steppedOver}` : ''}`,
+    '',
+    `${layers.length} candidate layers, best first:`,
+    ...layers.slice(0, mostLayers).map((item) => layerLine(item, item.name === layer.name)),
+    ...(layers.length > mostLayers ? [`  ... ${layers.length - mostLayers} more (--all)`] : []),
+    '',
+    `between ${layer.name} and ${scores.name}:`,
+    ...operators.map((operator) => `  ${operatorLine(operator)}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function show({ name, type, dims }: Value): string {
+  return `${name}  ${type} [${dims?.map((dim) => (dim === '' ? '?' : dim)).join(', ') ?? '?'}]`;
+}
+
+function layerLine({ name, dims, opType, isActivation, isCut }: Layer, isChosen: boolean): string {
+  const remarks = [opType, isActivation ? '' : 'before its activation', isCut ? '' : 'a branch'].filter(
+    Boolean,
+  );
+  return `${isChosen ? '>' : ' '} ${name}  [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}]  ${remarks.join(', ')}`;
+}
+
+function operatorLine({ opType, node, hasRule, reason }: Operator): string {
+  return `${hasRule ? 'has a rule ' : 'has NO rule'}  ${opType.padEnd(20)} ${node}${reason ? `  (${reason})` : ''}`;
+}

@@ -1,0 +1,18 @@
+import type { Link } from '../graph/scores.js';
+
+/** Probabilities of one picture's scores; undefined where the scores are no class scores (regression). */
+export function probabilitiesOf(scores: Float32Array, link: Link): Float32Array | undefined {
+  if (link === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)));
+  return link === 'softmax' && scores.length > 1 ? softmax(scores) : undefined;
+}
+
+export function softmax(scores: Float32Array): Float32Array {
+  let maximum = scores[0];
+  for (let i = 1; i < scores.length; i++) if (scores[i] > maximum) maximum = scores[i];
+  const powers = new Float64Array(scores.length);
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) sum += powers[i] = Math.exp(scores[i] - maximum);
+  const probabilities = new Float32Array(scores.length);
+  for (let i = 0; i < scores.length; i++) probabilities[i] = powers[i] / sum;
+  return probabilities;
+}
