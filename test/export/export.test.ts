@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { Explainer } from '../../src/explain/explainer.js';
+import { type ExportOptions, exportExplained } from '../../src/export/self-explaining.js';
+import type { Method } from '../../src/explain/options.js';
+import { openSession } from '../../src/runtime/session.js';
+import { sizeOf } from '../../src/tensor.js';
+import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';
+
+const dims = [3, 3, 8, 8];
+const images = { type: 'float32' as const, dims, data: values(21, dims) };
+
+/** The largest distance between the maps of an exported model and those of the explainer. */
+async function compare(network: ClassifierOptions, options: ExportOptions): Promise<number> {
+  const bytes = bytesFrom(classifier(network));
+  const file = await exportExplained(bytes, options);
+  const session = await openSession(file.graph);
+  const results = await session.run({ image: images });
+  await session.close();
+  await using explainer = await Explainer.open(bytes, { backend: 'reference', layer: options.layer });
+  const { method, form } = options;
+  const targets = options.classes ?? { top: options.top ?? 1 };
+  const explanations = await explainer.explain(images, { targets, method, form, batchSize: 3 });
+  const T = options.classes?.length ?? options.top ?? 1;
+  const maps = results.explanation_maps;
+  expect(maps.dims).toEqual([3, T, 8, 8]);
+  let most = 0;
+  explanations.forEach(({ targets: own, scores }, n) => {
+    expect(
+      Array.from(results[file.graph.outputs[0].name].data as Float32Array).slice(n * 5, n * 5 + 5),
+    ).toEqual(network.tail ? expect.anything() : Array.from(scores));
+    own.forEach(({ target, map }, t) => {
+      expect(Number((results.explained_classes.data as BigInt64Array)[n * T + t])).toBe(target.class);
+      const size = sizeOf(map.dims);
+      const at = (n * T + t) * size;
+      map.data.forEach((value, i) => {
+        const distance = Math.abs(value - (maps.data as Float32Array)[at + i]);
+        if (!(distance <= most)) most = distance;
+      });
+    });
+  });
+  return most;
+}
+
+const methods: Method[] = [
+  'grad-cam++',
+  'grad-cam',
+  'xgrad-cam',
+  'hires-cam',
+  'layer-cam',
+  'guided-grad-cam++',
+  'guided-backprop',
+];
+
+describe('a model that explains itself', () => {
+  for (const head of ['pool', 'dense'] as const) {
+    test.each(methods)(`${head} head, %s: equal to the explainer`, async (method) => {
+      expect(await compare({ head }, { method, top: 2 })).toBeLessThan(1e-5);
+    });
+    test(`${head} head, softmax form`, async () => {
+      expect(await compare({ head }, { form: 'softmax', top: 3 })).toBeLessThan(1e-4);
+    });
+  }
+
+  test('classes that were asked for, several layers, a softmax tail', async () => {
+    expect(await compare({ tail: 'softmax' }, { classes: [4, 0], layer: ['relu1', 'relu2'] })).toBeLessThan(
+      1e-5,
+    );
+  });
+
+  test('the softmax form of many classes behind a head that is not linear is refused', async () => {
+    const bytes = bytesFrom(classifier({ classes: 65 }));
+    await expect(exportExplained(bytes, { form: 'softmax' })).rejects.toThrow('all 65 classes');
+  });
+
+  test('says what it is, and uses standard operators alone', async () => {
+    const { graph } = await exportExplained(bytesFrom(classifier()));
+    expect(Object.fromEntries(graph.metadata)).toMatchObject({
+      'gradcampp.layer': 'relu2',
+      'gradcampp.method': 'grad-cam++',
+      'gradcampp.form': 'exp',
+    });
+    expect(new Set(graph.nodes.map((node) => node.domain))).toEqual(new Set(['']));
+  });
+});
