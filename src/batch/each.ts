@@ -1,0 +1,100 @@
+import { GradcamppError, messageOf } from '../errors.js';
+import type { Watch } from '../explain/compute.js';
+import type { Explainer } from '../explain/explainer.js';
+import type { Explanation } from '../explain/explanation.js';
+import type { ImageInput, PreparedImage } from '../explain/input.js';
+import type { Settings } from '../explain/options.js';
+import type { Target } from '../explain/targets.js';
+
+/** One picture to explain. */
+export interface Item {
+  readonly input: ImageInput;
+  /** What it is called in results and messages, where it is not a path. */
+  readonly path?: string;
+  /** Its own targets, instead of the settings'. */
+  readonly targets?: Target | readonly Target[];
+}
+
+/** What became of one picture. */
+export type Outcome = { readonly explanation: Explanation } | Failure;
+export interface Failure {
+  readonly path: string | undefined;
+  readonly error: GradcamppError;
+}
+
+/** Milliseconds that pictures took: to read, decode and preprocess; in the passes; in the map stage. */
+export interface Stages extends Watch {
+  decode: number;
+  inference: number;
+}
+
+interface Ready {
+  readonly image: PreparedImage;
+  readonly targets: Item['targets'];
+}
+
+/**
+ * Explains pictures in passes of `settings.batchSize`; one that cannot be explained is an outcome like the others.
+ * A tensor file of several pictures has as many outcomes.
+ */
+export async function explainEach(
+  explainer: Explainer,
+  items: readonly Item[],
+  settings: Settings,
+  stages: Stages = { decode: 0, inference: 0, map: 0 },
+): Promise<Outcome[][]> {
+  const start = performance.now();
+  const prepared = await Promise.all(items.map((item) => prepareItem(explainer, item)));
+  const decoded = performance.now();
+  const mapBefore = stages.map;
+  const outcomes = await explainReady(explainer, prepared.flat().filter(isReady), settings, stages);
+  stages.decode += decoded - start;
+  stages.inference += performance.now() - decoded - (stages.map - mapBefore);
+  return prepared.map((list) => list.map((entry) => (isReady(entry) ? outcomes.shift()! : entry)));
+}
+
+async function prepareItem(
+  explainer: Explainer,
+  { input, path, targets }: Item,
+): Promise<(Ready | Failure)[]> {
+  try {
+    return (await explainer.prepare(input, path)).map((image) => ({ image, targets }));
+  } catch (error) {
+    return [{ path: path ?? (typeof input === 'string' ? input : undefined), error: asOurs(error) }];
+  }
+}
+
+/** Together; where that fails, each alone, so that one bad picture spoils no other. */
+async function explainReady(
+  explainer: Explainer,
+  ready: readonly Ready[],
+  settings: Settings,
+  stages: Stages,
+): Promise<Outcome[]> {
+  if (ready.length === 0) return [];
+  const ownTargets = ready.map(({ targets }) => targets ?? settings.targets);
+  const own = ready.some(({ targets }) => targets !== undefined)
+    ? { ...settings, targetsPerImage: ownTargets }
+    : settings;
+  try {
+    const images = ready.map(({ image }) => image);
+    return (await explainer.explainPrepared(images, own, stages)).map((explanation) => ({ explanation }));
+  } catch (error) {
+    if (ready.length === 1) return [{ path: ready[0].image.path, error: asOurs(error) }];
+    const outcomes: Outcome[] = [];
+    for (const one of ready) outcomes.push(...(await explainReady(explainer, [one], settings, stages)));
+    return outcomes;
+  }
+}
+
+/** A fault in one picture must not end the run of a hundred thousand; it is listed, and called what it is. */
+function asOurs(error: unknown): GradcamppError {
+  if (error instanceof GradcamppError) return error;
+  return new GradcamppError('RUNTIME', `Internal fault: ${messageOf(error)}. Please report it.`, {
+    cause: error,
+  });
+}
+
+function isReady(entry: Ready | Failure): entry is Ready {
+  return 'image' in entry;
+}

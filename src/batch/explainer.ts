@@ -1,0 +1,38 @@
+import { Explainer as SingleExplainer } from '../explain/explainer.js';
+import type { ExplainerOptions } from '../explain/options.js';
+import type { ExplainAllOptions, PictureInput, PictureResult } from './explain-all.js';
+
+/** The explainer that programs get: that of explain/, which takes a few pictures at a time, and streams of them. */
+export class Explainer extends SingleExplainer {
+  /**
+   * Reads a model and chooses its layer; nothing is run yet.
+   *
+   * @param model a path, file URL, or the bytes of an ONNX file
+   * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION, UNSUPPORTED_BACKEND
+   */
+  static override async open(
+    model: string | URL | Uint8Array,
+    options: ExplainerOptions = {},
+  ): Promise<Explainer> {
+    return (await super.open(model, options)) as Explainer;
+  }
+
+  /**
+   * Explains a stream of pictures with a worker a core, and gives results in order or as they come. Nothing more is
+   * taken from the stream than is in flight. A picture that cannot be explained is a result with an `error`.
+   *
+   * Workers are started for the call and open the model again; this thread stays free. Their sessions have one thread
+   * and their map backend is the addon, or else the reference, unless the explainer was opened otherwise.
+   *
+   * @example
+   * for await (const { index, explanation, error } of explainer.explainAll(paths, { workers: 4 })) …
+   * @throws GradcamppError INVALID_OPTION, INVALID_TARGET; RUNTIME where no worker starts
+   */
+  async *explainAll(
+    images: Iterable<PictureInput> | AsyncIterable<PictureInput>,
+    options: ExplainAllOptions = {},
+  ): AsyncGenerator<PictureResult> {
+    const { explainAll } = await import('./explain-all.js');
+    yield* explainAll(this, images, options);
+  }
+}

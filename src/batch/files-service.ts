@@ -1,0 +1,191 @@
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { GradcamppError } from '../errors.js';
+import type { Explainer } from '../explain/explainer.js';
+import type { Explanation, TargetExplanation } from '../explain/explanation.js';
+import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
+import { crc32 } from '../image/encode.js';
+import { explainEach, type Item, type Outcome, type Stages } from './each.js';
+import { folderWriter, isFatal } from './folder.js';
+import { targetSuffix } from './names.js';
+import { type Opening, openForBatch } from './open.js';
+import {
+  encodeOutput,
+  endingOf,
+  type OutputOptions,
+  type OutputSettings,
+  outputSettingsOf,
+  type SaveKind,
+} from './outputs.js';
+import { type AnyLine, failedLine, resultLine } from './results.js';
+import type { Service } from './serve.js';
+import { ownBuffers } from './transfer.js';
+
+export interface FilesInit extends Opening {
+  readonly kind: 'files';
+  /** The worker's number; no two of a run share one. */
+  readonly id?: number;
+  readonly explain: ExplainOptions;
+  readonly outputs: OutputOptions;
+  /** The folder that files are written to; without it their bytes are handed over. */
+  readonly out?: string;
+}
+
+/** One picture of a run. */
+export interface Picture {
+  /** Its number among the inputs, from 0. */
+  readonly index: number;
+  /** What it is called in results: the path, or "archive.tar/member". */
+  readonly path: string;
+  /** What its files are called, with "/" between folders. */
+  readonly name: string;
+  /** The part of an archive that holds it; otherwise `path` does. */
+  readonly part?: { readonly archive: string; readonly offset: number; readonly size: number };
+}
+
+/** A picture that is done. */
+export interface Done {
+  readonly index: number;
+  readonly lines: readonly AnyLine[];
+  /** Name, size and CRC-32 of every file. */
+  readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
+  /** Their bytes, where they are not written yet. */
+  readonly bytes?: readonly Uint8Array[];
+}
+
+/** Milliseconds of pictures that were explained alone, so that the stages do not overlap. */
+export interface Sample extends Stages {
+  pictures: number;
+  /** Drawing, encoding and writing. */
+  encode: number;
+}
+
+export interface FilesResult {
+  readonly done: readonly Done[];
+  readonly sample?: Sample;
+  /** Largest resident set of the worker's process so far, in bytes. */
+  readonly peakMemory: number;
+}
+
+/** Every so many tasks one is explained while the worker does nothing else, to see where time goes. */
+const sampleEvery = 32;
+const firstSample = 4;
+
+/** Explains pictures and writes their files. */
+export async function openFiles(init: FilesInit): Promise<Service> {
+  const worker = new FilesWorker(init);
+  const { explainer, opened } = await openForBatch(init, worker.settings);
+  let count = 0;
+  let alone: Promise<unknown> = Promise.resolve();
+  const running = new Set<Promise<unknown>>();
+  return {
+    ready: opened,
+    run: async (pictures: readonly Picture[]) => {
+      const isSample = count++ % sampleEvery === firstSample;
+      const before = isSample ? Promise.allSettled([alone, ...running]) : alone;
+      const task = before.then(() => worker.run(explainer, pictures, isSample));
+      if (isSample) alone = task.catch(() => undefined);
+      running.add(task);
+      const forget = () => running.delete(task);
+      task.then(forget, forget);
+      const result = await task;
+      return { result, transfer: [...ownBuffers(result)] };
+    },
+    close: async () => {
+      await worker.close();
+      await explainer.close();
+    },
+  };
+}
+
+class FilesWorker {
+  readonly settings: Settings;
+  readonly #outputs: OutputSettings;
+  readonly #write: ReturnType<typeof folderWriter> | undefined;
+  readonly #archives = new Map<string, Promise<FileHandle>>();
+
+  constructor(init: FilesInit) {
+    this.settings = settingsOf(init.explain);
+    this.#outputs = outputSettingsOf(init.outputs);
+    this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
+  }
+
+  async run(explainer: Explainer, pictures: readonly Picture[], isSample: boolean): Promise<FilesResult> {
+    const stages: Stages = { decode: 0, inference: 0, map: 0 };
+    const start = performance.now();
+    const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
+    stages.decode += performance.now() - start;
+    const outcomes = await explainEach(explainer, items, this.settings, stages);
+    const explained = performance.now();
+    const done: Done[] = [];
+    for (const [i, picture] of pictures.entries())
+      done.push(await this.#finish(explainer, picture, outcomes[i]));
+    const encode = performance.now() - explained;
+    const sample = isSample ? { ...stages, encode, pictures: pictures.length } : undefined;
+    return { done, sample, peakMemory: process.resourceUsage().maxRSS * 1024 };
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#archives.values()) await (await file).close();
+  }
+
+  async #itemOf({ path, part }: Picture): Promise<Item> {
+    if (!part) return { input: path };
+    const { archive, offset, size } = part;
+    if (!this.#archives.has(archive)) this.#archives.set(archive, open(archive));
+    const file = await this.#archives.get(archive)!;
+    const { buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, offset);
+    return { input: buffer, path };
+  }
+
+  /** Draws and writes what was explained of one picture. */
+  async #finish(explainer: Explainer, picture: Picture, outcomes: readonly Outcome[]): Promise<Done> {
+    const { index, path, name } = picture;
+    const lines: AnyLine[] = [];
+    const written: Encoded[] = [];
+    for (const [n, outcome] of outcomes.entries()) {
+      if ('error' in outcome) {
+        lines.push(failedLine(index, outcome.path ?? path, outcome.error));
+        continue;
+      }
+      const { explanation } = outcome;
+      try {
+        const own = outcomes.length > 1 ? `${name}#${n}` : name;
+        const encoded = explanation.targets.map((target) =>
+          this.#encode(explainer, explanation, target, own),
+        );
+        if (this.#write) for (const { file, bytes } of encoded.flat()) await this.#write(file, bytes);
+        explanation.targets.forEach((target, i) => {
+          const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
+          lines.push(resultLine(index, explanation, target, files));
+        });
+        written.push(...encoded.flat());
+      } catch (error) {
+        if (!(error instanceof GradcamppError) || isFatal(error)) throw error;
+        lines.push(failedLine(index, path, error));
+      }
+    }
+    const files = written.map(({ file, bytes }) => [file, bytes.length, crc32(bytes)] as const);
+    return { index, lines, files, ...(this.#write ? {} : { bytes: written.map(({ bytes }) => bytes) }) };
+  }
+
+  #encode(
+    { preprocessing }: Explainer,
+    explanation: Explanation,
+    target: TargetExplanation,
+    name: string,
+  ): Encoded[] {
+    const drawing = { explanation, target, settings: this.#outputs, preprocessing };
+    return this.#outputs.save.map((kind) => ({
+      kind,
+      file: `${name}${targetSuffix(target, this.settings)}${endingOf(kind)}`,
+      bytes: encodeOutput(kind, drawing),
+    }));
+  }
+}
+
+interface Encoded {
+  readonly kind: SaveKind;
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}

@@ -1,0 +1,94 @@
+import type { ErrorCode, GradcamppError } from '../errors.js';
+import type { Explanation, TargetExplanation } from '../explain/explanation.js';
+import type { Method } from '../explain/options.js';
+import type { Region } from '../image/regions.js';
+import type { BackendName, Form } from '../map/backend.js';
+import type { SaveKind } from './outputs.js';
+
+/**
+ * One line of `results.jsonl`: one image, target and method. It holds nothing that differs between two runs of the
+ * same work, such as times. Numbers are those of float32, written with the digits that tell them apart.
+ */
+export interface ResultLine {
+  /** The picture's number among the inputs, from 0. */
+  readonly index: number;
+  readonly image: { readonly path?: string; readonly width?: number; readonly height?: number };
+  readonly target: {
+    /** Class index; absent for a combination of scores. */
+    readonly class?: number;
+    readonly name: string;
+    /** Before softmax. */
+    readonly score: number;
+    readonly probability?: number;
+  };
+  readonly layers: readonly string[];
+  readonly method: Method;
+  /** Grad-CAM++ only. */
+  readonly form?: Form;
+  readonly backend?: BackendName;
+  readonly map: {
+    /** [H, W] of the network's input. */
+    readonly dims: readonly number[];
+    /** Whether nothing in the picture speaks for the target. */
+    readonly empty: boolean;
+    /** Natural logarithm of the factor that `raw` leaves out. */
+    readonly logScale: number;
+    /** Regions above the threshold, largest first, in pixels of the network's input. */
+    readonly bounds: readonly Region[];
+  };
+  /** What was written, relative to the output folder. */
+  readonly files: Readonly<Partial<Record<SaveKind, string>>>;
+}
+
+/** The line of an image that could not be explained. */
+export interface FailedLine {
+  readonly index: number;
+  readonly image: { readonly path?: string };
+  readonly error: { readonly code: ErrorCode; readonly message: string };
+}
+
+export type AnyLine = ResultLine | FailedLine;
+
+export function resultLine(
+  index: number,
+  { image }: Explanation,
+  explained: TargetExplanation,
+  files: ResultLine['files'],
+): ResultLine {
+  const { target, layers, method, form, backend, map } = explained;
+  const { dims, empty, logScale, bounds } = map;
+  return {
+    index,
+    image,
+    target: { ...target, score: shortest(target.score), probability: shortest(target.probability) },
+    layers,
+    method,
+    form,
+    backend,
+    map: {
+      dims,
+      empty,
+      logScale: shortest(logScale),
+      bounds: bounds.map((region) => ({ ...region, mass: Number(region.mass.toPrecision(7)) })),
+    },
+    files,
+  };
+}
+
+export function failedLine(
+  index: number,
+  path: string | undefined,
+  { code, message }: GradcamppError,
+): FailedLine {
+  return { index, image: { path }, error: { code, message } };
+}
+
+/** A float32 as the decimal of fewest digits that rounds to it; other numbers as they are. */
+function shortest<T extends number | undefined>(value: T): T {
+  if (value === undefined || Math.fround(value) !== value) return value;
+  for (let digits = 6; digits < 9; digits++) {
+    const rounded = Number(value.toPrecision(digits));
+    if (Math.fround(rounded) === value) return rounded as T;
+  }
+  return Number(value.toPrecision(9)) as T;
+}

@@ -1,0 +1,76 @@
+import { isMainThread, parentPort, type Transferable, workerData } from 'node:worker_threads';
+import { GradcamppError } from '../errors.js';
+import { endMessage } from './channel.js';
+import type { Reply, ThrownError } from './pool.js';
+
+/** What a worker does: opened once, then asked. */
+export interface Service {
+  /** What the pool is told when the service is open. */
+  readonly ready: unknown;
+  run(body: never): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export interface Answer {
+  readonly result: unknown;
+  /** Buffers of the result that are handed over instead of copied. */
+  readonly transfer?: readonly Transferable[];
+}
+
+/** Answers a pool, in a thread or in a process of its own. */
+export function serve(open: (init: never) => Promise<Service>): void {
+  if (!isMainThread && parentPort) {
+    const port = parentPort;
+    const { request, end } = answer(open, workerData, (reply, transfer) => port.postMessage(reply, transfer));
+    port.on('message', (message) => void (message === endMessage ? end() : request(message)));
+    return;
+  }
+  const send = (reply: Reply) => void (process.connected && process.send?.(reply));
+  process.on('SIGINT', () => undefined); // the terminal sends it to all; the pool decides
+  process.on('disconnect', () => process.exit(0));
+  let service: ReturnType<typeof answer> | undefined;
+  process.on('message', (message: Request & { init?: unknown }) => {
+    if (service) void service.request(message);
+    else service = answer(open, message.init, send);
+  });
+}
+
+interface Request {
+  readonly task: number;
+  readonly body: unknown;
+}
+
+function answer(
+  open: (init: never) => Promise<Service>,
+  init: unknown,
+  send: (reply: Reply, transfer?: readonly Transferable[]) => void,
+): { request(request: Request): Promise<void>; end(): Promise<void> } {
+  const service = open(init as never);
+  service.then(
+    ({ ready }) => send({ ready }),
+    (error: unknown) => send({ error: thrown(error) }),
+  );
+  const request = async ({ task, body }: Request) => {
+    try {
+      const { result, transfer } = await (await service).run(body as never);
+      try {
+        send({ task, result }, transfer);
+      } catch (error) {
+        if ((error as Error).name !== 'DataCloneError') throw error;
+        send({ task, result }); // memory of a native library that cannot be handed over
+      }
+    } catch (error) {
+      send({ task, error: thrown(error) });
+    }
+  };
+  const end = async () => {
+    await service.then((opened) => opened.close()).catch(() => undefined);
+    process.exit(); // of this thread alone
+  };
+  return { request, end };
+}
+
+function thrown(error: unknown): ThrownError {
+  if (error instanceof GradcamppError) return { code: error.code, message: error.message };
+  return error instanceof Error ? { message: error.message, stack: error.stack } : { message: String(error) };
+}

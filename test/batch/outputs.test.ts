@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { encodeOutput, endingOf, outputSettingsOf, saveKinds } from '../../src/batch/outputs.js';
+import { resultLine } from '../../src/batch/results.js';
+import type { Explanation } from '../../src/explain/explanation.js';
+import { decodeImage } from '../../src/image/decode.js';
+import { parseNpy } from '../../src/image/npy.js';
+import { drawOverlay } from '../../src/image/overlay.js';
+import { checkSidecar } from '../../src/image/sidecar.js';
+
+/** A grey picture of 6×4 of which the network saw the middle 4×4, and a map of 2×2 that is hot at the right. */
+const picture = { data: new Uint8Array(6 * 4 * 3).fill(128), width: 6, height: 4, channels: 3 as const };
+const geometry = { x: 1, y: 0, width: 4, height: 4 };
+const map = {
+  data: Float32Array.of(0, 1, 0, 0.5),
+  dims: [2, 2],
+  empty: false,
+  logScale: 3,
+  bounds: [{ x: 1, y: 0, width: 1, height: 2, area: 2, mass: 1.5 }],
+};
+const target = {
+  target: { class: 7, name: 'seven', score: Math.fround(0.1), probability: Math.fround(1 / 3) },
+  layers: ['relu'],
+  method: 'grad-cam++' as const,
+  form: 'exp' as const,
+  backend: 'reference' as const,
+  map,
+  raw: { data: Float32Array.of(0, 4), dims: [1, 2] },
+};
+const explanation: Explanation = {
+  image: { path: 'a.png', width: 6, height: 4 },
+  inputDims: [3, 2, 2],
+  scores: new Float32Array(8),
+  targets: [target],
+  picture,
+  geometry,
+};
+const { input: preprocessing } = await checkSidecar({ input: { size: [2, 2] } });
+const drawing = { explanation, target, settings: outputSettingsOf({}), preprocessing };
+
+describe('files of an explanation', () => {
+  test('the overlay covers what the network saw; over the network’s input it covers all', async () => {
+    const original = await decodeImage(encodeOutput('overlay', drawing));
+    expect(original).toEqual(drawOverlay(picture, map, { geometry }));
+    const input = {
+      ...drawing,
+      settings: outputSettingsOf({ picture: 'input', colormap: 'jet', opacity: 1 }),
+    };
+    const seen = await decodeImage(encodeOutput('overlay', input));
+    const grey = { data: new Uint8Array(12).fill(128), width: 2, height: 2, channels: 3 as const };
+    expect(seen).toEqual(drawOverlay(grey, map, { colormap: 'jet', opacity: 1 }));
+  });
+
+  test('the map in grey, and the numbers', async () => {
+    const grey = await decodeImage(encodeOutput('map', drawing));
+    expect(Array.from(grey.data.filter((_, i) => i % 3 === 0))).toEqual([0, 255, 0, 128]);
+    expect(parseNpy(encodeOutput('npy', drawing))).toEqual({ type: 'float32', dims: [2, 2], data: map.data });
+    expect(parseNpy(encodeOutput('raw', drawing))).toEqual({
+      type: 'float32',
+      dims: [1, 2],
+      data: target.raw.data,
+    });
+  });
+
+  test('of tensors, the colours alone; a cutout is refused', async () => {
+    const tensor = { ...drawing, explanation: { ...explanation, picture: undefined, geometry: undefined } };
+    expect(await decodeImage(encodeOutput('overlay', tensor))).toMatchObject({ width: 2, height: 2 });
+    expect(() => encodeOutput('cutout', tensor)).toThrow('"a.png" holds no picture that a cutout could show');
+    expect((await decodeImage(encodeOutput('cutout', drawing))).width).toBe(6);
+  });
+
+  test('guided backpropagation’s raw file is its signed attribution', () => {
+    const attribution = { data: Float32Array.of(-1, 2), dims: [1, 1, 2] };
+    const guided = { ...drawing, target: { ...target, raw: undefined, attribution } };
+    expect(parseNpy(encodeOutput('raw', guided))).toEqual({ type: 'float32', ...attribution });
+  });
+
+  test('options: defaults, each kind once and in one order, what is unknown', () => {
+    expect(outputSettingsOf({})).toEqual({
+      save: ['overlay'],
+      colormap: 'turbo',
+      opacity: 0.5,
+      picture: 'original',
+    });
+    expect(outputSettingsOf({ save: ['raw', 'map', 'raw'] }).save).toEqual(['map', 'raw']);
+    expect(() => outputSettingsOf({ save: ['heat'] as never })).toThrow(
+      /"save" must be one of overlay, map, npy, raw, cutout/,
+    );
+    expect(() => outputSettingsOf({ opacity: 2 })).toThrow(/"opacity" must be a number from 0 to 1/);
+    expect(() => outputSettingsOf({ opacty: 1 } as never)).toThrow(/Closest: "opacity"/);
+    expect(new Set(saveKinds.map(endingOf)).size).toBe(saveKinds.length);
+  });
+});
+
+test('a line holds what the explanation says, its numbers in the fewest digits that give the same float32', () => {
+  const line = JSON.parse(JSON.stringify(resultLine(4, explanation, target, { overlay: 'a.overlay.png' })));
+  expect(line).toEqual({
+    index: 4,
+    image: { path: 'a.png', width: 6, height: 4 },
+    target: { class: 7, name: 'seven', score: 0.1, probability: 0.33333334 },
+    layers: ['relu'],
+    method: 'grad-cam++',
+    form: 'exp',
+    backend: 'reference',
+    map: { dims: [2, 2], empty: false, logScale: 3, bounds: map.bounds },
+    files: { overlay: 'a.overlay.png' },
+  });
+});

@@ -1,0 +1,386 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parquetReadObjects } from 'hyparquet';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type * as RunModule from '../../src/batch/run.js';
+import { archiveEnd, encodeMember, readMembers } from '../../src/batch/tar.js';
+import { encodePng } from '../../src/image/encode.js';
+import { encodeNpy } from '../../src/image/npy.js';
+import { randomNumbers } from '../map/random.js';
+import { built } from '../support/built.js';
+import { bytesFrom, classifier, values } from '../support/network.js';
+
+const { explainFolder } = await built<typeof RunModule>('batch/run.js');
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const root = mkdtempSync(join(tmpdir(), 'gradcampp-run-'));
+const model = join(root, 'model.onnx');
+const photos = join(root, 'photos');
+const count = 40;
+let out = '';
+
+/** Pictures of noise in several sizes; every tenth is no picture. */
+beforeAll(() => {
+  writeFileSync(model, bytesFrom(classifier()));
+  mkdirSync(join(photos, 'more'), { recursive: true });
+  for (let i = 0; i < count; i++) {
+    const next = randomNumbers(i + 1);
+    const [width, height] = [9 + (i % 5), 8 + (i % 3)];
+    const data = Uint8Array.from({ length: width * height * 3 }, () => 255 * next());
+    const bytes = i % 10 === 7 ? 'no picture' : encodePng({ data, width, height, channels: 3 });
+    writeFileSync(join(photos, i % 4 === 0 ? 'more' : '', `p${i}.png`), bytes);
+  }
+});
+beforeEach(() => {
+  out = mkdtempSync(join(root, 'out-'));
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** Names and digests of everything in a folder. */
+function digest(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const names = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  const hash = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+  return Object.fromEntries(names.sort().map((path) => [relative(folder, path), hash(path)]));
+}
+
+const linesIn = (folder: string) =>
+  readFileSync(join(folder, 'results.jsonl'), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+
+const options = (more: object = {}) => ({
+  model,
+  images: [photos],
+  out,
+  outputs: { save: ['overlay', 'npy'] as const },
+  workforce: { workers: 2 },
+  ...more,
+});
+
+/** The same by the command, which can be killed. */
+function start(
+  folder: string,
+  ...flags: string[]
+): ChildProcess & { output: string; exit: Promise<number | null> } {
+  const args = [
+    main,
+    'explain',
+    photos,
+    '--model',
+    model,
+    '--out',
+    folder,
+    '--save',
+    'overlay,npy',
+    ...flags,
+  ];
+  const child = spawn(process.execPath, [...args, '--workers', '2'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  const started = Object.assign(child, { output: '', exit });
+  child.stderr.on('data', (data) => {
+    started.output += data;
+  });
+  return started;
+}
+
+describe('a run', () => {
+  test('explains what can be explained, lists the rest, in order', async () => {
+    const seen: number[] = [];
+    const summary = await explainFolder(options(), {
+      picture: (lines) => void seen.push(...lines.map(({ index }) => index)),
+    });
+    expect(summary).toMatchObject({
+      images: count,
+      explained: 36,
+      failed: 4,
+      before: 0,
+      stopped: false,
+      workers: 2,
+    });
+    expect(seen).toEqual(Array.from({ length: count }, (_, i) => i));
+    const lines = linesIn(out);
+    expect(lines.map(({ index }) => index)).toEqual(seen);
+    const failed = lines.filter((line) => 'error' in line);
+    expect(failed.map(({ image }) => relative(photos, image.path)).sort()).toEqual([
+      'p17.png',
+      'p27.png',
+      'p37.png',
+      'p7.png',
+    ]);
+    expect(failed[0].error).toEqual({
+      code: 'INVALID_IMAGE',
+      message: expect.stringMatching(/p7.png" cannot be read as a picture/),
+    });
+    for (const { files } of lines.filter((line) => 'files' in line))
+      for (const name of Object.values(files as Record<string, string>))
+        expect(existsSync(join(out, name))).toBe(true);
+    expect(existsSync(join(out, 'more', 'p8.overlay.png'))).toBe(true);
+    expect(readdirSync(out)).not.toContain('.partial');
+  });
+
+  test.each([
+    ['this thread', { workers: 0 }],
+    ['one worker', { workers: 1 }],
+    ['three', { workers: 3 }],
+    ['processes', { workers: 2, isolation: 'process' as const }],
+  ])('the same bytes, whoever works: %s', async (_, workforce) => {
+    await explainFolder(options());
+    const other = mkdtempSync(join(root, 'other-'));
+    await explainFolder(options({ out: other, workforce }));
+    expect(digest(other)).toEqual(digest(out));
+  });
+
+  test('two pictures of the same name are both kept, and a picture that is named twice', async () => {
+    const twin = join(root, 'twin');
+    mkdirSync(twin, { recursive: true });
+    cpSync(join(photos, 'p2.png'), join(twin, 'p1.png'));
+    await explainFolder(
+      options({ images: [join(photos, 'p1.png'), join(twin, 'p1.png'), join(photos, 'p1.png')] }),
+    );
+    const files = linesIn(out).map((line) => line.files.npy);
+    expect(files).toEqual(['p1.npy', 'p1-2.npy', 'p1-3.npy']);
+    const [first, second, third] = files.map((name) => readFileSync(join(out, name)));
+    expect(first).toEqual(third);
+    expect(first).not.toEqual(second);
+  });
+
+  test('a tensor file of several pictures has several results', async () => {
+    const path = join(root, 'two.npy');
+    writeFileSync(path, encodeNpy({ type: 'float32', dims: [2, 3, 8, 8], data: values(3, [2, 3, 8, 8]) }));
+    await explainFolder(options({ images: [path], explain: { targets: [1, 3] } }));
+    const lines = linesIn(out);
+    expect(lines.map(({ image, files }) => [image.path, files.npy])).toEqual([
+      [`${path}#0`, 'two#0.1.npy'],
+      [`${path}#0`, 'two#0.3.npy'],
+      [`${path}#1`, 'two#1.1.npy'],
+      [`${path}#1`, 'two#1.3.npy'],
+    ]);
+  });
+
+  test('passes of several pictures give the same results; one bad picture spoils no other', async () => {
+    await explainFolder(options());
+    const other = mkdtempSync(join(root, 'batched-'));
+    await explainFolder(options({ out: other, explain: { batchSize: 8 } }));
+    const scores = (folder: string) => linesIn(folder).map((line) => line.target?.score ?? line.error.code);
+    const [single, batched] = [scores(out), scores(other)];
+    single.forEach((score, i) =>
+      typeof score === 'number' ? expect(batched[i]).toBeCloseTo(score, 5) : expect(batched[i]).toBe(score),
+    );
+  });
+
+  test('what cannot start says so before anything is written', async () => {
+    await expect(explainFolder(options({ explain: { targets: 5 } }))).rejects.toMatchObject({
+      code: 'INVALID_TARGET',
+    });
+    await expect(explainFolder(options({ model: photos }))).rejects.toMatchObject({ code: 'INVALID_MODEL' });
+    await expect(explainFolder(options({ images: [join(root, 'none-*')] }))).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+    });
+    await expect(explainFolder(options({ table: 'x.xlsx' }))).rejects.toThrow(/.parquet or .csv/);
+    await expect(explainFolder(options({ workforce: { workers: 0, timeout: 1 } }))).rejects.toThrow(
+      /"timeout"/,
+    );
+    await expect(explainFolder(options({ worker: 2 }))).rejects.toThrow(/"worker" is not an option/);
+    expect(readdirSync(out)).toEqual([]);
+  });
+
+  test('a picture whose file cannot be written fails alone', async () => {
+    mkdirSync(join(out, 'p1.npy', 'in the way'), { recursive: true });
+    const summary = await explainFolder(options());
+    expect(summary).toMatchObject({ explained: 35, failed: 5 });
+    expect(linesIn(out).find(({ image }) => image.path.endsWith('/p1.png')).error.code).toBe('OUTPUT');
+  });
+});
+
+describe('interrupted and resumed', () => {
+  test('killed at random moments and resumed: the folder is that of an uninterrupted run', async () => {
+    const whole = mkdtempSync(join(root, 'whole-'));
+    expect(await start(whole).exit).toBe(3);
+    const expected = digest(whole);
+    for (let run = 0; run < 3; run++) {
+      const folder = mkdtempSync(join(root, 'killed-'));
+      const results = join(folder, 'results.jsonl');
+      for (const share of [0.1, 0.6]) {
+        const child = start(folder, '--resume');
+        const enough = () =>
+          existsSync(results) && readFileSync(results, 'utf8').split('\n').length > share * count;
+        while (child.exitCode === null && !enough()) await wait(1);
+        await wait(10 * Math.random());
+        child.kill('SIGKILL');
+        await child.exit;
+      }
+      expect(await start(folder, '--resume').exit).toBe(3);
+      expect(digest(folder)).toEqual(expected);
+    }
+  });
+
+  test('SIGINT finishes what is in flight; --resume does only the rest', async () => {
+    const child = start(out);
+    while (!existsSync(join(out, 'results.jsonl'))) await wait(1);
+    child.kill('SIGINT');
+    expect(await child.exit).toBe(130);
+    expect(child.output).toMatch(/Finishing the pictures in flight/);
+    const before = linesIn(out).length;
+    expect(before).toBeLessThan(count);
+    expect(child.output).toContain(`${count - before} are left: --resume continues`);
+    const summary = await explainFolder(options({ resume: true }));
+    expect(summary).toMatchObject({ images: count, explained: 36, failed: 4, before });
+    expect(linesIn(out).map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i));
+  });
+
+  test('damaged files are written again', async () => {
+    const whole = mkdtempSync(join(root, 'whole-'));
+    await explainFolder(options({ out: whole }));
+    const controller = new AbortController();
+    await explainFolder(options({ signal: controller.signal }), {
+      picture: ([line]) => void (line.index === 5 && controller.abort()),
+    });
+    expect(existsSync(join(out, '.partial'))).toBe(true);
+    const name = linesIn(out).find((line) => 'files' in line).files.npy;
+    appendFileSync(join(out, name), 'x');
+    await explainFolder(options({ resume: true }));
+    expect(digest(out)).toEqual(digest(whole));
+  });
+
+  /** A file system of two megabytes needs the right to mount it. */
+  const small = join(root, 'small');
+  const canMount = (() => {
+    try {
+      mkdirSync(small, { recursive: true });
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small], { stdio: 'ignore' });
+      execFileSync('umount', [small], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  })();
+  test.skipIf(!canMount)(
+    'a full disk stops the run; with space it goes on to the same end (needs mount)',
+    async () => {
+      const whole = mkdtempSync(join(root, 'whole-'));
+      await explainFolder(options({ out: whole }));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small]);
+      try {
+        const full = join(small, 'out');
+        const child = start(full);
+        expect(await child.exit).toBe(3);
+        expect(child.output).toMatch(/cannot be written: the disk is full/);
+        execFileSync('mount', ['-o', 'remount,size=10m', small]);
+        expect(await start(full, '--resume').exit).toBe(3);
+        expect(digest(full)).toEqual(digest(whole));
+      } finally {
+        execFileSync('umount', [small]);
+      }
+    },
+  );
+
+  test('a worker process that is killed is replaced, and nothing is lost', async () => {
+    const whole = mkdtempSync(join(root, 'whole-'));
+    await explainFolder(options({ out: whole }));
+    const child = start(out, '--isolate');
+    const children = () =>
+      readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+        .trim()
+        .split(' ')
+        .filter(Boolean)
+        .map(Number);
+    while (!existsSync(join(out, 'results.jsonl'))) await wait(1);
+    process.kill(children()[0], 'SIGKILL');
+    expect(await child.exit).toBe(3);
+    expect(digest(out)).toEqual(digest(whole));
+  });
+});
+
+describe('sources and sinks', () => {
+  test('an archive in, an archive out, the same keys; killed in the middle, the same bytes', async () => {
+    const shard = join(root, 'shard-000.tar');
+    const names = Array.from({ length: 12 }, (_, i) => `p${i + 1}.png`).filter((name) =>
+      existsSync(join(photos, name)),
+    );
+    const members = names.flatMap((name) => [
+      encodeMember(`set/${name.replace('.', '.input.')}`, readFileSync(join(photos, name))),
+      encodeMember(`set/${name.replace('.png', '.cls')}`, Buffer.from('3')),
+    ]);
+    writeFileSync(shard, Buffer.concat([...members, archiveEnd]));
+    const archived = options({ images: undefined, archives: [shard] });
+    const summary = await explainFolder(archived);
+    expect(summary).toMatchObject({ images: names.length, failed: 1 });
+    const found: string[] = [];
+    for await (const { name } of readMembers(join(out, 'shard-000.tar'))) found.push(name);
+    const expected = names.filter((name) => name !== 'p7.png').map((name) => `set/${name.slice(0, -4)}`);
+    expect(found).toEqual(expected.flatMap((key) => [`${key}.overlay.png`, `${key}.npy`]));
+    expect(linesIn(out)[0].image.path).toBe(`${shard}/set/p1.input.png`);
+    const whole = digest(out);
+
+    rmSync(out, { recursive: true });
+    const controller = new AbortController();
+    await explainFolder(
+      { ...archived, signal: controller.signal, workforce: { workers: 1 } },
+      { started: () => controller.abort() },
+    );
+    await explainFolder({ ...archived, resume: true });
+    expect(digest(out)).toEqual(whole);
+  });
+
+  test('a table of the results, Parquet and CSV', async () => {
+    const parquet = join(out, 'results.parquet');
+    await explainFolder(
+      options({ table: parquet, images: [join(photos, 'p1.png'), join(photos, 'p7.png')] }),
+    );
+    const bytes = readFileSync(parquet);
+    const rows = await parquetReadObjects({
+      file: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length),
+    });
+    const [line, failed] = linesIn(out);
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toMatchObject({
+      index: 0,
+      image: line.image.path,
+      width: 10,
+      class: line.target.class,
+      score: line.target.score,
+      layers: 'relu2',
+      map_height: 8,
+      map_empty: line.map.empty,
+      npy: 'p1.npy',
+      cutout: null,
+      error: null,
+    });
+    expect(rows[1]).toMatchObject({
+      index: 1,
+      class: null,
+      error_code: 'INVALID_IMAGE',
+      error: failed.error.message,
+    });
+    const csv = join(out, 'results.csv');
+    await explainFolder(options({ table: csv, images: [join(photos, 'p1.png'), join(photos, 'p7.png')] }));
+    const [header, first, second] = readFileSync(csv, 'utf8').split('\r\n');
+    expect(header).toMatch(/^index,image,width,height,class,name,score,probability,/);
+    expect(first).toContain(`,${line.target.score},`);
+    expect(second).toContain(`"${failed.error.message.replaceAll('"', '""')}"`);
+  });
+
+  test('paths on standard input', async () => {
+    const stdin = (async function* () {
+      yield `${join(photos, 'p1.png')}\n${join(photos, 'p2`.png')}`.replace('`', '');
+    })();
+    await explainFolder(options({ images: ['-'], stdin }));
+    expect(linesIn(out).map(({ image }) => relative(photos, image.path))).toEqual(['p1.png', 'p2.png']);
+  });
+});
