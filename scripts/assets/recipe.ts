@@ -1,0 +1,50 @@
+import { inputSize, mean, std } from './network.js';
+import { classes } from './things.js';
+import type { Recipe } from './train.js';
+
+export const recipe: Recipe = {
+  seed: 1,
+  firstPicture: 1,
+  pictures: 10_000,
+  epochs: 10,
+  batch: 32,
+  learningRate: 2e-3,
+  activationPenalty: 0.01,
+  classifierPenalty: 0.005,
+};
+
+/** Seeds from here on are never trained on. */
+export const heldOut = 1_000_000;
+
+/** Pictures for people: the scenes of their seeds, drawn larger than the network sees them. */
+export const pictureSize = 384;
+
+/** What `shapes.json` says. */
+export const sidecar = {
+  input: {
+    name: 'image',
+    layout: 'NCHW',
+    size: [inputSize, inputSize],
+    // The sharpest: training pictures are drawn at this size, so they have crisp edges.
+    interpolation: 'pillow-bicubic',
+    channels: 'RGB',
+    range: 1,
+    mean: [mean, mean, mean],
+    std: [std, std, std],
+  },
+  classes,
+} as const;
+
+/**
+ * Pictures that the demo explains, chosen among the first thousand held-out seeds for a large difference, then by eye:
+ * in each, Grad-CAM leaves an instance dark that Grad-CAM++ lights. What holds for all held-out pictures is what
+ * `npm run assets` states.
+ */
+export const demonstrations = [
+  { file: 'apples-and-cups.png', seed: heldOut + 644 },
+  { file: 'fish-and-butterflies.png', seed: heldOut + 216 },
+  { file: 'flowers-and-mushrooms.png', seed: heldOut + 953 },
+  { file: 'leaves-and-butterflies.png', seed: heldOut + 501 },
+  { file: 'leaves-and-mushrooms.png', seed: heldOut + 787 },
+  { file: 'starfish-and-butterflies.png', seed: heldOut + 248 },
+] as const;
