@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { GradcamppError } from '../errors.js';
+import { Explainer } from '../explain/explainer.js';
+import type { PreparedImage as Input } from '../explain/input.js';
+import type { ExplainerOptions, Variant as MethodVariant } from '../explain/options.js';
+import { probabilitiesOf } from '../explain/probabilities.js';
+import { modelFile } from '../graph/model-file.js';
+import type { Pixels } from '../image/pixels.js';
+import { cropToInput, type Preprocessing } from '../image/preprocess.js';
+import { sizeOf } from '../tensor.js';
+import { shuffleConstants, weightGroups } from './sanity/randomize.js';
+import type { Explained, PreparedImage, Subject, Variant } from './subject.js';
+
+/** A network under evaluation, from a model file. Variants that name a layer get an explainer of their own, once. */
+export async function openSubject(model: string, options: ExplainerOptions = {}): Promise<Subject> {
+  const explainer = await Explainer.open(model, options);
+  const description = await describe(model, explainer);
+  const { graph } = explainer.network;
+  const groups = weightGroups(graph, explainer.scores.info.name);
+  const sidecar = options.preprocess ?? sidecarBeside(model);
+  const openRandomized = async (indexes: readonly number[], seed: number): Promise<Subject> => {
+    const names = indexes.flatMap((index) => groups[index].constants);
+    const bytes = modelFile(shuffleConstants(graph, names, seed)).toBytes();
+    const open = (layer: ExplainerOptions['layer']): Promise<Explainer> =>
+      Explainer.open(bytes, { ...options, ...(sidecar ? { preprocess: sidecar } : {}), layer });
+    return subjectOf(await open(explainer.layers), { description, openLayer: open });
+  };
+  return {
+    ...subjectOf(explainer, {
+      description,
+      openLayer: (layer) => Explainer.open(model, { ...options, layer }),
+    }),
+    randomization: { groups: groups.map((group) => group.name), open: openRandomized },
+  };
+}
+
+/** The sidecar that is found beside a model, for the same model as bytes. */
+function sidecarBeside(model: string): string | undefined {
+  const path = model.replace(/(\.onnx)?$/i, '.json');
+  return existsSync(path) ? path : undefined;
+}
+
+export interface SubjectParts {
+  readonly description: Subject['description'];
+  /** Opens the same model at another layer, for variants that name one. */
+  readonly openLayer: (layer: string) => Promise<Explainer>;
+}
+
+/** A `Subject` over an explainer, which it closes. */
+export function subjectOf(explainer: Explainer, { description, openLayer }: SubjectParts): Subject {
+  const { network, scores, preprocessing } = explainer;
+  const dims = inputDims(explainer);
+  const channelsLast = preprocessing?.layout === 'NHWC';
+  const channels = channelsLast ? dims[dims.length - 1] : dims[0];
+  const size = channelsLast ? dims.slice(0, -1) : dims.slice(1);
+  const count = sizeOf((scores.info.dims ?? []).slice(1) as number[]);
+  const classes = Array.from({ length: count }, (_, i) => explainer.classes?.[i]?.name ?? `class ${i}`);
+  const others = new Map<string, Promise<Explainer>>();
+  const explainerAt = (layer: string | undefined): Promise<Explainer> | Explainer => {
+    if (layer === undefined) return explainer;
+    const opened = others.get(layer) ?? openLayer(layer);
+    others.set(layer, opened);
+    return opened;
+  };
+
+  /** [N, M] probabilities of `images` pictures; a model with a fixed N gets full batches, the last one padded. */
+  const predict = async (tensors: Float32Array, images: number): Promise<Float32Array> => {
+    const length = tensors.length / images;
+    const step = network.fixedBatch ?? images;
+    const result = new Float32Array(images * count);
+    for (let start = 0; start < images; start += step) {
+      const real = Math.min(step, images - start);
+      let data = tensors.subarray(start * length, (start + real) * length);
+      if (real < step) {
+        const padded = new Float32Array(step * length);
+        padded.set(data);
+        data = padded;
+      }
+      const all = await explainer.scoresOf({ type: 'float32', dims: [step, ...dims], data });
+      for (let i = 0; i < real; i++)
+        result.set(probabilities(all.subarray(i * count, (i + 1) * count)), (start + i) * count);
+    }
+    return result;
+  };
+  const probabilities = (row: Float32Array): Float32Array => {
+    const found = probabilitiesOf(row, scores.link);
+    if (found) return found;
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `Evaluations compare class probabilities; "${scores.info.name}" of ${network.name} holds ${count} scores without a softmax or sigmoid.`,
+    );
+  };
+
+  const explain = async (
+    tensor: Float32Array,
+    variants: readonly Variant[],
+    targets?: readonly number[],
+  ): Promise<Explained> => {
+    const image = { type: 'float32', dims, data: tensor } as const;
+    let explained = targets?.slice();
+    let all: Float32Array | undefined;
+    const maps: Explained['maps'][number][] = variants.map(() => []);
+    for (const layer of new Set(variants.map((variant) => variant.layer))) {
+      const own = variants.filter((variant) => variant.layer === layer);
+      const at = await explainerAt(layer);
+      const [explanation] = await at.explain(image, {
+        method: own.map(methodOf),
+        targets: explained ?? { top: 1 },
+      });
+      all ??= explanation.probabilities ?? probabilities(explanation.scores);
+      explained ??= [explanation.targets[0].target.class as number];
+      own.forEach((variant, v) => {
+        maps[variants.indexOf(variant)] = (explained as number[]).map((_, t) => {
+          const { data, empty } = explanation.targets[t * own.length + v].map;
+          return { data, empty };
+        });
+      });
+    }
+    all ??= await predict(tensor, 1);
+    explained ??= [argMax(all)];
+    return { probabilities: all, targets: explained, maps };
+  };
+
+  return {
+    classes,
+    layout: { channels, positions: sizeOf(size), channelsLast },
+    size,
+    layer: layerDims(explainer, explainer.layers[0]),
+    black: blackOf(preprocessing, channels),
+    description,
+    prepare: async (image) => preparedOf(image, (await explainer.prepare(image))[0], size, preprocessing),
+    explain,
+    predict,
+    close: async () => {
+      await explainer.close();
+      for (const other of others.values()) await (await other).close();
+    },
+  };
+}
+
+function methodOf({ method, form, alphaNormalization, gradientRelu }: Variant): MethodVariant {
+  return { method: method as MethodVariant['method'], form, alphaNormalization, gradientRelu };
+}
+
+function preparedOf(
+  image: string,
+  { tensor, picture, geometry }: Input,
+  size: readonly number[],
+  preprocessing: Preprocessing | undefined,
+): PreparedImage {
+  const [height, width] = size.slice(-2);
+  const input = { width, height };
+  if (!picture || !geometry || !preprocessing)
+    return {
+      image,
+      tensor,
+      view: () => viewOfTensor(tensor, width, height),
+      geometry: { picture: input, crop: { x: 0, y: 0, ...input }, input },
+    };
+  return {
+    image,
+    tensor,
+    view: () => cropToInput(picture, preprocessing),
+    geometry: { picture: { width: picture.width, height: picture.height }, crop: geometry, input },
+  };
+}
+
+/** A tensor without a picture: its first plane in grey, least to greatest. */
+function viewOfTensor(tensor: Float32Array, width: number, height: number): Pixels {
+  const plane = tensor.subarray(0, width * height);
+  const low = plane.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = plane.reduce((a, b) => Math.max(a, b), -Infinity);
+  const data = new Uint8Array(plane.length * 3);
+  plane.forEach((value, i) =>
+    data.fill(high > low ? ((value - low) / (high - low)) * 255 : 0, i * 3, i * 3 + 3),
+  );
+  return { data, width, height, channels: 3 };
+}
+
+/** Dims of the input without N, which an evaluation needs as numbers: all pictures are masked alike. */
+function inputDims({ preprocessing, network }: Explainer): number[] {
+  if (preprocessing) {
+    const channels = preprocessing.channels === 'gray' ? 1 : 3;
+    return preprocessing.layout === 'NHWC'
+      ? [...preprocessing.size, channels]
+      : [channels, ...preprocessing.size];
+  }
+  const dims = network.image.dims?.slice(1) ?? [];
+  if (dims.length >= 2 && dims.every((dim): dim is number => typeof dim === 'number')) return dims;
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `Evaluations need the input's dims; ${network.name} has [${network.image.dims?.join(', ') ?? 'unknown'}]. Describe the input in a sidecar file.`,
+  );
+}
+
+function layerDims({ network, scores }: Explainer, layer: string): number[] {
+  const dims = network.layer(layer, scores).dims.slice(2);
+  if (dims.every((dim): dim is number => typeof dim === 'number')) return dims;
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `Evaluations need the layer's dims; "${layer}" has [${dims.join(', ')}]. Fix the input's dims in the model.`,
+  );
+}
+
+function blackOf(preprocessing: Preprocessing | undefined, channels: number): number[] {
+  return Array.from({ length: channels }, (_, c) =>
+    preprocessing ? -preprocessing.mean[c] / preprocessing.std[c] : 0,
+  );
+}
+
+function argMax(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}
+
+async function describe(model: string, explainer: Explainer): Promise<Subject['description']> {
+  const { version, dependencies } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
+  const { preprocessing, layers, scores } = explainer;
+  return [
+    ['model', basename(model)],
+    ['SHA-256 of the model file', await sha256(model)],
+    ['layer', layers.map((layer) => `${layer} [${layerDims(explainer, layer).join(', ')}]`).join(', ')],
+    ['scores', `${scores.info.name}, probabilities by ${scores.link}`],
+    ['preprocessing', preprocessing ? JSON.stringify(preprocessing) : 'none: tensors'],
+    ['gradcampp', version],
+    ['ONNX Runtime', dependencies['onnxruntime-node']],
+  ];
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path)) hash.update(piece);
+  return hash.digest('hex');
+}

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+
+/** A stream of random numbers that is a pure function of its seed, the same on every machine. */
+export interface Random {
+  /** 32 random bits. */
+  bits(): number;
+  /** Uniform in [0, 1), 2⁻³² apart. */
+  uniform(): number;
+  /** A whole number, uniform in 0 … n − 1. */
+  below(n: number): number;
+  /** A new array in random order (Fisher–Yates). */
+  shuffle<T>(items: readonly T[]): T[];
+}
+
+/**
+ * sfc32 (Chris Doty-Humphrey, PractRand), seeded with the SHA-256 of the parts. Parts name what the numbers are
+ * for, so that a stream depends on the picture's name and not on its place in the list.
+ */
+export function random(...parts: readonly (string | number)[]): Random {
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest();
+  let a = digest.readInt32LE(0);
+  let b = digest.readInt32LE(4);
+  let c = digest.readInt32LE(8);
+  let counter = 1;
+  const bits = (): number => {
+    const sum = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
+    return sum >>> 0;
+  };
+  const uniform = (): number => bits() / 0x1_0000_0000;
+  const below = (n: number): number => Math.floor(uniform() * n);
+  const shuffle = <T>(items: readonly T[]): T[] => {
+    const order = [...items];
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = below(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  };
+  for (let i = 0; i < 12; i++) bits();
+  return { bits, uniform, below, shuffle };
+}

@@ -1,0 +1,99 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GradcamppError, messageOf, show } from '../../errors.js';
+import type { Estimate } from '../statistics.js';
+import { reportPage } from './page.js';
+import type { Report } from './report.js';
+import { type Table, toCsv, toParquet } from './table.js';
+
+export interface Failure {
+  readonly image: string;
+  readonly error: string;
+}
+
+/** What one evaluation leaves behind. */
+export interface Outcome {
+  readonly evaluation: string;
+  /** Pictures that were measured. */
+  readonly images: number;
+  readonly failures: readonly Failure[];
+  readonly settings: object;
+  readonly report: Report;
+  readonly table: Table;
+}
+
+/**
+ * Writes `results.json`, `images.csv` or `images.parquet`, and `report.html` into a folder that is made if need be.
+ * Nothing in them depends on the time or the machine, so equal runs give equal files.
+ *
+ * @returns the paths
+ */
+export async function writeOutcome(
+  outcome: Outcome,
+  folder: string,
+  tableFormat: 'csv' | 'parquet' = 'csv',
+): Promise<string[]> {
+  const { table, report } = outcome;
+  const files: [string, string | Uint8Array][] = [
+    ['results.json', `${JSON.stringify(resultsOf(outcome), null, 2)}\n`],
+    [`images.${tableFormat}`, tableFormat === 'csv' ? toCsv(table) : toParquet(table)],
+    ['report.html', await reportPage(report)],
+  ];
+  return writeFiles(folder, files);
+}
+
+/** Writes files into a folder that is made if need be; gives their paths. */
+export async function writeFiles(
+  folder: string,
+  files: readonly (readonly [string, string | Uint8Array])[],
+): Promise<string[]> {
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const [name, content] of files) await writeFile(join(folder, name), content);
+  } catch (cause) {
+    throw new GradcamppError('OUTPUT', `Results cannot be written to ${show(folder)}: ${messageOf(cause)}.`, {
+      cause,
+    });
+  }
+  return files.map(([name]) => join(folder, name));
+}
+
+/** The content of `results.json`. Numbers are in the units that are named beside them; what is undefined is null. */
+export function resultsOf({ evaluation, images, failures, settings, report }: Outcome): object {
+  const { series, summaries, duels, charts, breakdowns, provenance, notes } = report;
+  const named = <T>(values: readonly T[]): Record<string, T> =>
+    Object.fromEntries(values.flatMap((value, i) => (value === undefined ? [] : [[series[i].name, value]])));
+  return {
+    evaluation,
+    images,
+    failures,
+    settings,
+    provenance: Object.fromEntries(provenance),
+    metrics: Object.fromEntries(
+      summaries.flatMap(({ metrics }) =>
+        metrics.map(({ key, unit, better, scale, values }) => [
+          key,
+          { unit, better, values: named(values.map((value) => value && scaled(value, scale))) },
+        ]),
+      ),
+    ),
+    pairs: duels,
+    curves: charts
+      ? Object.fromEntries(charts.map(({ key, x, lines }) => [key, { x, ...named(lines) }]))
+      : undefined,
+    classes: breakdowns?.map(({ title, unit, scale, rows }) => ({
+      metric: title,
+      unit,
+      rows: rows.map((row) => ({
+        class: row.class,
+        count: row.count,
+        values: named(row.values.map((value) => value * scale)),
+      })),
+    })),
+    notes,
+  };
+}
+
+function scaled({ mean, low, high, count }: Estimate, scale: number): Estimate {
+  return { mean: mean * scale, low: low * scale, high: high * scale, count };
+}

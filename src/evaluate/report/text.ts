@@ -1,0 +1,45 @@
+import { format, formatP } from './number.js';
+import type { Report } from './report.js';
+
+/** The summary for a terminal: one line a metric, one column a series, then the pairs. */
+export function reportText({ title, lead, series, summaries, duels }: Report): string {
+  const lines = [title, lead];
+  for (const { caption, metrics } of summaries) {
+    const rows = [
+      ['', ...series.map(({ name }) => name)],
+      ...metrics.map(({ name, unit, better, scale, digits, values }) => [
+        `${name}${unit && ` ${unit}`}${better ? (better === 'lower' ? ' ↓' : ' ↑') : ''}`,
+        ...values.map((value) =>
+          value === undefined || Number.isNaN(value.mean)
+            ? '–'
+            : `${format(value.mean * scale, digits)}${Number.isNaN(value.low) ? '' : ` [${format(value.low * scale, digits)}, ${format(value.high * scale, digits)}]`}`,
+        ),
+      ]),
+    ];
+    lines.push('', caption, ...columns(rows));
+  }
+  if (duels?.length) {
+    const rows = [
+      ['', 'first wins', 'ties', 'second wins', 'difference', 'p'],
+      ...duels.map(({ a, b, wins, difference, p }) => [
+        `${a} against ${b}`,
+        ...[wins.a, wins.ties, wins.b].map((share) => `${format(share * 100, 1)} %`),
+        format(difference * 100, 1),
+        formatP(p),
+      ]),
+    ];
+    lines.push('', ...columns(rows));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** First column to the left, the others to the right. */
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, c) => Math.max(...rows.map((row) => row[c].length)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,88 @@
+import { encodePng } from '../../image/encode.js';
+import type { Pixels } from '../../image/pixels.js';
+import { resizePillow } from '../../image/resize.js';
+import { requireSharp } from '../../image/sharp.js';
+import { resizeArea } from '../metrics/grid.js';
+
+/** A report stays below 10 MB: this many characters are shared by its pictures. */
+export const pictureBudget = 9_000_000;
+
+export interface Thumbnails {
+  /** Longest edge of a picture, in pixels. */
+  readonly edge: number;
+  /** Longest edge of a map. */
+  readonly mapEdge: number;
+  /** A data URL of the picture, shrunk, never enlarged. */
+  picture(pixels: Pixels): Promise<string>;
+  /** The map as bytes 0 … 255, shrunk by averaging, never enlarged; it is enlarged again where it is shown. */
+  map(data: Float32Array, width: number): { data: Uint8Array; width: number };
+}
+
+/** Bytes a pixel, measured on ImageNet pictures, with a margin: WebP of quality 70, PNG of 5 bits a colour. */
+const cost = { webp: 0.26, png: 1.85 };
+const edges = [224, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 16];
+const mapEdges = [28, 21, 14];
+
+/**
+ * Thumbnails so small that `count` pictures with `series` maps each fit the budget: WebP where sharp is installed,
+ * PNG where it is not. The size depends on the counts and the picture alone, so equal runs give equal files.
+ */
+export async function openThumbnails(
+  count: number,
+  series: number,
+  loadSharp?: () => Promise<unknown>,
+): Promise<Thumbnails> {
+  const sharp = await requireSharp(loadSharp, 'WebP').catch(() => undefined);
+  const share = pictureBudget / Math.max(count, 1) - 400;
+  const base64 = 4 / 3;
+  const mapEdge = mapEdges.find((edge) => series * edge ** 2 * base64 <= share * 0.45) ?? 14;
+  const left = share - series * mapEdge ** 2 * base64;
+  const edge = edges.find((edge) => edge ** 2 * (sharp ? cost.webp : cost.png) * base64 <= left) ?? 16;
+
+  const encode = async ({ data, width, height }: Pixels): Promise<string> => {
+    if (!sharp) return pngUrl({ data, width, height, channels: 3 });
+    const raw = { raw: { width, height, channels: 3 as const } };
+    const bytes = await sharp(data, raw).webp({ quality: 70 }).toBuffer();
+    return `data:image/webp;base64,${bytes.toString('base64')}`;
+  };
+  const picture = async (pixels: Pixels): Promise<string> => {
+    let url = '';
+    for (const smaller of edges.slice(edges.indexOf(edge))) {
+      url = await encode(shrink(pixels, smaller));
+      if (url.length <= left) break; // a noisy picture costs more than most: it becomes smaller
+    }
+    return url;
+  };
+  return { edge, mapEdge, picture, map: (data, width) => shrinkMap(data, width, mapEdge) };
+}
+
+function shrink(pixels: Pixels, edge: number): Pixels {
+  const scale = edge / Math.max(pixels.width, pixels.height);
+  if (scale >= 1) return pixels;
+  const width = Math.max(1, Math.round(pixels.width * scale));
+  const height = Math.max(1, Math.round(pixels.height * scale));
+  const window = { x: 0, y: 0, width, height };
+  const data = resizePillow(
+    pixels.data,
+    pixels.width,
+    pixels.height,
+    3,
+    { width, height, window },
+    'bilinear',
+  );
+  return { data, width, height, channels: 3 };
+}
+
+function shrinkMap(data: Float32Array, width: number, edge: number): { data: Uint8Array; width: number } {
+  const height = data.length / width;
+  const scale = Math.min(1, edge / Math.max(width, height));
+  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  const small = resizeArea(data, width, height, w, h);
+  return { data: Uint8Array.from(small, (value) => Math.round(value * 255)), width: w };
+}
+
+/** 32 levels a colour: a third smaller, and no worse at this size. */
+function pngUrl(pixels: Pixels): string {
+  const data = pixels.data.map((value) => Math.round((Math.round((value * 31) / 255) * 255) / 31));
+  return `data:image/png;base64,${encodePng({ ...pixels, data }).toString('base64')}`;
+}

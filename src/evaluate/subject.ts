@@ -1,0 +1,77 @@
+import type { Method } from '../explain/options.js';
+import type { Pixels } from '../image/pixels.js';
+import type { Form } from '../map/backend.js';
+import type { Geometry } from './annotations/region.js';
+import type { PictureLayout } from './masking.js';
+
+/** One of the compared ways to explain: a method with its settings, a layer, or the random control. */
+export interface Variant {
+  /** As tables and reports call it; unique in one evaluation. */
+  readonly name: string;
+  readonly method: Method | 'random';
+  readonly form?: Form;
+  readonly alphaNormalization?: boolean;
+  readonly gradientRelu?: boolean;
+  /** Default: the layer of the evaluation. */
+  readonly layer?: string;
+}
+
+/** A picture, decoded and preprocessed once for everything that follows. */
+export interface PreparedImage {
+  /** The path as it was given: what results call the picture, and what its random streams are seeded with. */
+  readonly image: string;
+  /** What the network gets. */
+  readonly tensor: Float32Array;
+  /** What the network sees, as a picture; made when it is asked for. */
+  readonly view: () => Pixels;
+  readonly geometry: Geometry;
+}
+
+export interface ExplanationMap {
+  /** Normalised, 0 … 1, at the size of the network's input; zeros where empty. */
+  readonly data: Float32Array;
+  readonly empty: boolean;
+}
+
+/** Everything that one forward pass gave. */
+export interface Explained {
+  /** Softmax (or sigmoid) probabilities of every class, never scores. */
+  readonly probabilities: Float32Array;
+  /** The explained classes. */
+  readonly targets: readonly number[];
+  /** One list a variant, in it one map a target. */
+  readonly maps: readonly (readonly ExplanationMap[])[];
+}
+
+/**
+ * The network under evaluation and its explanations, as narrow as the evaluations need it: three lines of
+ * arithmetic are enough for a test. `openSubject` (`open.ts`) makes one from an `Explainer`.
+ */
+export interface Subject {
+  readonly classes: readonly string[];
+  /** How one picture lies in a tensor. */
+  readonly layout: PictureLayout;
+  /** Dims of a map: the network input's [H, W], or [T, H, W]. */
+  readonly size: readonly number[];
+  /** Dims of the explained layer, as many as `size`: the grain of the random control. */
+  readonly layer: readonly number[];
+  /** A black pixel, preprocessed: one value a channel. */
+  readonly black: readonly number[];
+  /** What identifies it in results: model, hash, layer, backend, versions; in order. */
+  readonly description: readonly (readonly [string, string])[];
+  prepare(image: string): Promise<PreparedImage>;
+  /** Maps of all variants from one forward pass (one a layer, where they name several). Default target: the top class. */
+  explain(
+    tensor: Float32Array,
+    variants: readonly Variant[],
+    targets?: readonly number[],
+  ): Promise<Explained>;
+  /** Probabilities [N, classes] of `count` pictures that lie one after the other. */
+  predict(tensors: Float32Array, count: number): Promise<Float32Array>;
+  /** For sanity checks: the weighted operators from the scores down, and the network with some of them randomised. */
+  readonly randomization?: {
+    readonly groups: readonly string[];
+    readonly open: (groups: readonly number[], seed: number) => Promise<Subject>;
+  };
+  close(): Promise<void>;
+}

@@ -1,0 +1,43 @@
+import { didYouMean, invalid } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import { type Method, methods } from '../explain/options.js';
+import type { Variant } from './subject.js';
+
+const known: readonly string[] = [...methods, 'random'];
+
+/** Variants for plain method names, `random` among them. */
+export function variantsOfMethods(names: readonly string[]): Variant[] {
+  if (names.length === 0) throw invalid('methods', `at least one of ${known.join(', ')}`, names);
+  for (const name of names)
+    if (!known.includes(name))
+      throw invalid('methods', `of ${known.join(', ')}`, name, didYouMean(name, known));
+  if (new Set(names).size < names.length)
+    throw new GradcamppError('INVALID_OPTION', `"methods" must not repeat; received ${names.join(', ')}.`);
+  return names.map((name) => ({ name, method: name as Method | 'random' }));
+}
+
+/** What can be varied, by the names that `--variants` takes; the first of each is Eq. 19 of the paper as it stands. */
+const forms: Readonly<Record<string, Omit<Variant, 'name' | 'layer'>>> = {
+  exp: { method: 'grad-cam++', form: 'exp' },
+  softmax: { method: 'grad-cam++', form: 'softmax' },
+  'no-gradient-relu': { method: 'grad-cam++', gradientRelu: false },
+  'alpha-normalization': { method: 'grad-cam++', alphaNormalization: true },
+};
+export const variantNames = Object.keys(forms);
+
+/**
+ * The ablation: every named variant at every layer. A name is one of `variantNames` or a method; without layers
+ * all are computed at the evaluation's own.
+ */
+export function ablationVariants(names: readonly string[], layers: readonly string[]): Variant[] {
+  const choices = [...variantNames, ...known];
+  const chosen = (names.length > 0 ? names : variantNames).map((name): Variant => {
+    if (forms[name]) return { name, ...forms[name] };
+    if (known.includes(name)) return { name, method: name as Method | 'random' };
+    throw invalid('variants', `of ${choices.join(', ')}`, name, didYouMean(name, choices));
+  });
+  if (layers.length === 0) return chosen;
+  return layers.flatMap((layer) =>
+    chosen.map((variant) => ({ ...variant, name: `${variant.name} @ ${layer}`, layer })),
+  );
+}

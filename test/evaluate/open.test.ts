@@ -1,0 +1,168 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openSubject } from '../../src/evaluate/open.js';
+import type { Subject, Variant } from '../../src/evaluate/subject.js';
+import { Explainer } from '../../src/explain/explainer.js';
+import { encodePng } from '../../src/image/encode.js';
+import { bytesFrom, classifier, type ClassifierOptions, values } from '../support/network.js';
+
+const sidecar = {
+  input: { size: [8, 8], mean: [0.5, 0.4, 0.3], std: [0.2, 0.25, 0.5], channels: 'BGR' },
+  classes: ['ant', 'bee', 'cat', 'dog', 'eel'],
+};
+const variants: Variant[] = [
+  { name: 'plus', method: 'grad-cam++' },
+  { name: 'plain', method: 'grad-cam' },
+  { name: 'earlier', method: 'grad-cam++', layer: 'relu1' },
+];
+
+let folder: string;
+let picture: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'open-'));
+  picture = join(folder, 'picture.png');
+  const data = Uint8Array.from(values(9, [12, 10, 3]), (value) => (value + 1) * 127);
+  await writeFile(picture, encodePng({ data, width: 10, height: 12, channels: 3 }));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function modelOf(name: string, options: ClassifierOptions): Promise<string> {
+  const path = join(folder, `${name}.onnx`);
+  await writeFile(path, bytesFrom(classifier(options)));
+  await writeFile(join(folder, `${name}.json`), JSON.stringify(sidecar));
+  return path;
+}
+
+async function using<T>(model: string, use: (subject: Subject) => Promise<T>, options = {}): Promise<T> {
+  const subject = await openSubject(model, options);
+  try {
+    return await use(subject);
+  } finally {
+    await subject.close();
+  }
+}
+
+describe('a subject over a real network', () => {
+  it('says what it is', async () => {
+    await using(await modelOf('plain', {}), async (subject) => {
+      expect(subject).toMatchObject({
+        classes: sidecar.classes,
+        layout: { channels: 3, positions: 64, channelsLast: false },
+        size: [8, 8],
+        layer: [4, 4],
+      });
+      // −mean / std: what (0 − mean) / std makes of black.
+      [-2.5, -1.6, -0.6].forEach((value, c) => expect(subject.black[c]).toBeCloseTo(value, 12));
+      const description = Object.fromEntries(subject.description);
+      expect(description).toMatchObject({ model: 'plain.onnx', layer: 'relu2 [4, 4]' });
+      expect(description['SHA-256 of the model file']).toMatch(/^[0-9a-f]{64}$/);
+    });
+  });
+
+  it('prepares a picture once: tensor, view and geometry', async () => {
+    await using(await modelOf('plain', {}), async (subject) => {
+      const prepared = await subject.prepare(picture);
+      expect(prepared.tensor.length).toBe(3 * 64);
+      expect(prepared.view()).toMatchObject({ width: 8, height: 8, channels: 3 });
+      // 10 × 12 scaled to 8 × 9, of which 8 × 8 are kept: 12 / 9 pictures' pixels a row.
+      expect(prepared.geometry).toMatchObject({
+        picture: { width: 10, height: 12 },
+        crop: { x: 0, width: 10, height: (8 * 12) / 9 },
+        input: { width: 8, height: 8 },
+      });
+      // The first plane is blue, normalised with the first mean and std.
+      const [, , blue] = prepared.view().data;
+      expect(prepared.tensor[0]).toBeCloseTo((blue / 255 - 0.5) / 0.2, 4);
+    });
+  });
+
+  it('gives the maps of the explainer, each variant at its layer, and probabilities of a plain pass', async () => {
+    const model = await modelOf('plain', {});
+    await using(model, async (subject) => {
+      const { tensor } = await subject.prepare(picture);
+      const { probabilities, targets, maps } = await subject.explain(tensor, variants);
+      const explainer = await Explainer.open(model);
+      const earlier = await Explainer.open(model, { layer: 'relu1' });
+      const [own] = await explainer.explain(picture, { method: ['grad-cam++', 'grad-cam'] });
+      const [other] = await earlier.explain(picture);
+      expect(targets).toEqual([own.targets[0].target.class]);
+      expect(maps.map(([map]) => map.data)).toEqual([
+        own.targets[0].map.data,
+        own.targets[1].map.data,
+        other.targets[0].map.data,
+      ]);
+      const two = new Float32Array(2 * tensor.length);
+      two.set(tensor);
+      const predicted = await subject.predict(two, 2);
+      expect(predicted.length).toBe(10);
+      probabilities.forEach((value, i) => expect(predicted[i]).toBeCloseTo(value, 6));
+      expect(predicted.slice(5).reduce((a, b) => a + b)).toBeCloseTo(1, 6);
+      await explainer.close();
+      await earlier.close();
+    });
+  });
+
+  it('explains several classes at once, and none but the top class without variants', async () => {
+    await using(await modelOf('plain', {}), async (subject) => {
+      const { tensor } = await subject.prepare(picture);
+      const both = await subject.explain(tensor, variants, [3, 0]);
+      const one = await subject.explain(tensor, variants, [0]);
+      expect(both.targets).toEqual([3, 0]);
+      expect(both.maps.map((maps) => maps[1].data)).toEqual(one.maps.map((maps) => maps[0].data));
+      const none = await subject.explain(tensor, []);
+      expect(none.maps).toEqual([]);
+      expect(none.probabilities[none.targets[0]]).toBe(Math.max(...none.probabilities));
+    });
+  });
+
+  it('gives probabilities whatever ends the model, also with a fixed batch', async () => {
+    const rows: Float32Array[] = [];
+    for (const [name, options] of [
+      ['logits', {}],
+      ['softmax', { tail: 'softmax' }],
+      ['fixed', { batch: 2 }],
+    ] as const) {
+      const model = await modelOf(name, options);
+      rows.push(
+        await using(model, async (subject) => {
+          const { tensor } = await subject.prepare(picture);
+          const three = Float32Array.from([...tensor, ...tensor, ...tensor]);
+          const all = await subject.predict(three, 3);
+          expect(all.length).toBe(15);
+          expect(all.slice(10)).toEqual(all.slice(0, 5));
+          return all.slice(0, 5);
+        }),
+      );
+    }
+    for (const row of rows) row.forEach((value, i) => expect(value).toBeCloseTo(rows[0][i], 6));
+  });
+
+  it('opens the same network with shuffled weights', async () => {
+    await using(await modelOf('plain', {}), async (subject) => {
+      const { randomization } = subject;
+      expect(randomization?.groups.length).toBe(4);
+      const { tensor } = await subject.prepare(picture);
+      const before = await subject.predict(tensor, 1);
+      const again = await randomization!.open([], 1);
+      [...(await again.predict(tensor, 1))].forEach((value, i) => expect(value).toBeCloseTo(before[i], 6));
+      await again.close();
+      const randomized = await randomization!.open([0, 1, 2, 3], 1);
+      expect(randomized.layer).toEqual(subject.layer);
+      expect(randomized.classes).toEqual(subject.classes);
+      const after = await randomized.predict(tensor, 1);
+      expect(Math.max(...after.map((value, i) => Math.abs(value - before[i])))).toBeGreaterThan(1e-3);
+      const { maps } = await randomized.explain(tensor, variants, [0]);
+      expect(maps.length).toBe(3);
+      await randomized.close();
+    });
+  });
+
+  it('refuses scores that are no probabilities', async () => {
+    await using(await modelOf('regression', { classes: 1 }), async (subject) => {
+      const { tensor } = await subject.prepare(picture);
+      await expect(subject.predict(tensor, 1)).rejects.toThrow('Evaluations compare class probabilities');
+    });
+  });
+});
