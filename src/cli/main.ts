@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { GradcamppError, messageOf } from '../errors.js';
+import { differentiateCommand } from './differentiate.js';
+import { evaluateCommand } from './evaluate.js';
+import { explainCommand } from './explain.js';
+import { exportCommand } from './export.js';
+import { inspectCommand } from './inspect.js';
+import { opsCommand } from './ops.js';
+import { studyCommand } from './study.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+/** The command line: argv → the options the API takes. Commands load what they need when they run. */
+function program(): Command {
+  const root = new Command('gradcampp')
+    .description('Grad-CAM++ for ONNX networks: which regions of a picture drove a class score.')
+    .version(version)
+    .showHelpAfterError('(gradcampp --help shows how)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --out maps/\n\nEvery command has its own --help.',
+    );
+  for (const command of [
+    explainCommand,
+    inspectCommand,
+    differentiateCommand,
+    exportCommand,
+    opsCommand,
+    evaluateCommand,
+    studyCommand,
+  ])
+    root.addCommand(command() as unknown as Command);
+  return root.exitOverride();
+}
+
+/** 0: done · 1: bad input · 2: a fault of this program · 3 is set by commands whose run failed in part. */
+function exitCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode;
+  if (error instanceof GradcamppError) {
+    process.stderr.write(`gradcampp: ${error.message}\n`);
+    return 1;
+  }
+  process.stderr.write(
+    `gradcampp: internal fault: ${messageOf(error)} (GRADCAMPP_DEBUG=1 shows where; please report it)\n`,
+  );
+  if (process.env.GRADCAMPP_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return 2;
+}
+
+/** A reader that goes away (`| head`) is no fault. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+program()
+  .parseAsync()
+  .catch((error: unknown) => {
+    process.exitCode = exitCode(error);
+  });

@@ -1,0 +1,114 @@
+import type { Summary } from '../batch/run.js';
+
+/** Where progress is shown; a terminal, a pipe, or a test. */
+export interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** What is counted. */
+export interface Counted {
+  readonly images: number;
+  /** Done by an earlier run, and how many of them failed. */
+  readonly before?: number;
+  readonly failedBefore?: number;
+  /** Said at the end of the line. */
+  readonly note: string;
+}
+
+/** Milliseconds between two looks of the line on a terminal, and between two lines elsewhere. */
+const redrawn = 100;
+const repeated = 5000;
+
+/** One line that is rewritten on a terminal, a line every few seconds elsewhere. */
+export class Progress {
+  readonly #terminal: Terminal;
+  readonly #now: () => number;
+  readonly #recent: { time: number; done: number }[] = [];
+  #counted: Counted = { images: 0, note: '' };
+  #done = 0;
+  #failed = 0;
+  #shownAt: number;
+  #isShown = false;
+
+  constructor(terminal: Terminal, now: () => number = () => performance.now()) {
+    this.#terminal = terminal;
+    this.#now = now;
+    this.#shownAt = now();
+  }
+
+  start(counted: Counted): void {
+    this.#counted = counted;
+    this.#done = counted.before ?? 0;
+    this.#failed = counted.failedBefore ?? 0;
+    this.#recent.splice(0);
+    this.#recent.push({ time: this.#now(), done: this.#done });
+  }
+
+  /** One picture is done. */
+  step(failed: boolean): void {
+    this.#done++;
+    if (failed) this.#failed++;
+    const time = this.#now();
+    if (time - this.#recent[this.#recent.length - 1].time > 1000)
+      this.#recent.push({ time, done: this.#done });
+    if (this.#recent.length > 15) this.#recent.shift();
+    const isDue = time - this.#shownAt >= (this.#terminal.isTTY ? redrawn : repeated);
+    if (!isDue && (this.#isShown || !this.#terminal.isTTY)) return;
+    this.#shownAt = time;
+    const line = this.line();
+    if (!this.#terminal.isTTY) this.#terminal.write(`${line}\n`);
+    else this.#terminal.write(`\r\x1b[K${line.slice(0, (this.#terminal.columns ?? 80) - 1)}`);
+    this.#isShown = this.#terminal.isTTY === true;
+  }
+
+  /** Takes the line away, before something else is printed. */
+  clear(): void {
+    if (this.#isShown) this.#terminal.write('\r\x1b[K');
+    this.#isShown = false;
+  }
+
+  /** `812/2000 (41 %), 43.1/s, 0:28 left, 3 failed · relu_conv_final, native` */
+  line(): string {
+    const { images, note } = this.#counted;
+    const [{ time, done }] = this.#recent;
+    const rate = ((this.#done - done) * 1000) / Math.max(this.#now() - time, 1);
+    const share = Math.floor((100 * this.#done) / Math.max(images, 1));
+    const left = rate > 0 ? `, ${duration((images - this.#done) / rate)} left` : '';
+    const failed = this.#failed > 0 ? `, ${this.#failed} failed` : '';
+    const place = `${this.#done}/${images} (${share} %), ${rate.toFixed(1)}/s`;
+    return `${place}${left}${failed} · ${note}`;
+  }
+}
+
+/** What a run came to, in one to three lines. */
+export function describeSummary(summary: Summary): string {
+  const { images, explained, failed, before, seconds, workers, out, stages, peakMemory } = summary;
+  const now = explained + failed - before;
+  const who = workers > 0 ? `, ${workers} ${workers === 1 ? 'worker' : 'workers'}` : '';
+  const rate = now > 0 ? ` (${(now / seconds).toFixed(1)}/s${who})` : '';
+  const others = [
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(before > 0 ? [`${before} were done before`] : []),
+    ...(summary.stopped ? [`${images - explained - failed} are left: --resume continues`] : []),
+  ];
+  const lines = [
+    `${explained} of ${images} pictures explained in ${seconds.toFixed(1)} s${rate} → ${out}`,
+    ...(others.length > 0 ? [`${others.join(', ')}.`] : []),
+  ];
+  if (stages) {
+    const parts = Object.entries(stages).map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
+    const sum = Object.values(stages).reduce((a, b) => a + b, 0);
+    lines.push(`A picture alone took ${sum.toFixed(1)} ms: ${parts.join(', ')}.`);
+  }
+  lines.push(`Peak memory ${(peakMemory / 1e6).toFixed(0)} MB.`);
+  return lines.join('\n');
+}
+
+function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  const two = (value: number) => String(value).padStart(2, '0');
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { describeSummary, Progress } from '../../src/cli/progress.js';
+
+const start = { images: 200, before: 20, failedBefore: 1, note: 'relu5, native' };
+
+/** A terminal that keeps what is written, and a clock that a test moves. */
+function setUp(isTTY: boolean) {
+  const written: string[] = [];
+  const clock = { ms: 0 };
+  const terminal = { isTTY, columns: 60, write: (text: string) => written.push(text) };
+  return { written, clock, progress: new Progress(terminal, () => clock.ms) };
+}
+
+test('a line every five seconds where there is no terminal: rate and time left are of this run', () => {
+  const { written, clock, progress } = setUp(false);
+  progress.start(start);
+  for (let i = 0; i < 60; i++) {
+    clock.ms += 100;
+    progress.step(i === 3);
+  }
+  expect(written).toEqual(['70/200 (35 %), 10.0/s, 0:13 left, 2 failed · relu5, native\n']);
+});
+
+test('on a terminal one line is rewritten, ten times a second, cut to its width, and taken away', () => {
+  const { written, clock, progress } = setUp(true);
+  progress.start({ ...start, note: 'a layer with a name that is far too long for one line' });
+  for (let i = 0; i < 30; i++) {
+    clock.ms += 10;
+    progress.step(false);
+  }
+  expect(written).toHaveLength(3);
+  expect(written[2]).toMatch(/^\r\x1b\[K41\/200 /);
+  expect(written[2]).toHaveLength(4 + 59);
+  progress.clear();
+  progress.clear();
+  expect(written.slice(3)).toEqual(['\r\x1b[K']);
+});
+
+test('a summary', () => {
+  const summary = {
+    out: 'maps',
+    images: 2000,
+    explained: 1500,
+    failed: 10,
+    before: 510,
+    stopped: true,
+    seconds: 20,
+    workers: 2,
+    stages: { decode: 3.04, inference: 14, map: 0.9, encode: 3 },
+    peakMemory: 412e6,
+  };
+  expect(describeSummary(summary).split('\n')).toEqual([
+    '1500 of 2000 pictures explained in 20.0 s (50.0/s, 2 workers) → maps',
+    '10 failed, 510 were done before, 490 are left: --resume continues.',
+    'A picture alone took 20.9 ms: decode 3.0, inference 14.0, map 0.9, encode 3.0.',
+    'Peak memory 412 MB.',
+  ]);
+});
