@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { attributesOf } from '../../src/graph/attributes.js';
+import { modelFile } from '../../src/graph/model-file.js';
+import { boolConstant, int64Constant } from '../../src/onnx/constant.js';
+import { DataType } from '../../src/onnx/types.js';
+import { buildCase } from '../autodiff/case.js';
+import { families } from '../autodiff/cases/index.js';
+import { graphFrom, classifier } from '../support/network.js';
+
+/** Damaged files to read; `npm run fuzz` reads 10,000. */
+const count = Number(process.env.FUZZ_MODELS ?? 1000);
+/** Far above what reading any of them takes on a busy machine: what takes longer hangs. */
+const mostSeconds = 20;
+/** What the process may hold: the models have some kilobytes. */
+const mostMebibytes = 600;
+
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+const reader = fileURLToPath(new URL('read-mutants.mjs', import.meta.url));
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gradcampp-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** A small model for every operator, and some for what models are made of besides. */
+async function originals(): Promise<string[]> {
+  const byOperator = new Map(
+    Object.values(families).flatMap((list) => list.map((item) => [item.op, item] as const)),
+  );
+  const graphs = [...byOperator.values()].map(
+    (item) => buildCase(item, item.opsets?.[0] ?? 18, DataType.FLOAT).graph,
+  );
+  const branch = (op: string) => ({
+    kind: 'graph' as const,
+    value: {
+      ...graphFrom({ inputs: {}, outputs: ['out'], nodes: [] }),
+      nodes: [
+        { opType: op, domain: '', name: op, inputs: ['x'], outputs: ['out'], attributes: attributesOf({}) },
+      ],
+    },
+  });
+  graphs.push(
+    graphFrom(classifier()),
+    graphFrom({
+      inputs: { x: [2, 4] },
+      outputs: ['y'],
+      constants: { yes: boolConstant([true], []), one: int64Constant([1], []) },
+      nodes: [
+        ['If', ['yes'], ['chosen'], { then_branch: branch('Abs'), else_branch: branch('Neg') }],
+        ['SplitToSequence', ['chosen'], ['list'], { axis: 1 }],
+        ['SequenceAt', ['list', 'one'], ['y']],
+      ],
+    }),
+  );
+  const paths = graphs.map((_, i) => join(folder, `${i}.onnx`));
+  await Promise.all(graphs.map((graph, i) => writeFile(paths[i], modelFile(graph).toBytes())));
+  return paths;
+}
+
+interface Line {
+  readonly i: number;
+  readonly kind?: string;
+  readonly outcome?: 'read' | 'refused' | 'foreign';
+  readonly message?: string;
+  readonly milliseconds?: number;
+  readonly mebibytes?: number;
+}
+
+/** Reads mutants from `first` on; ends early where the process does. */
+function read(first: number, models: readonly string[]): Promise<{ lines: Line[]; end: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [reader, dist, String(first), String(count), ...models]);
+    const lines: Line[] = [];
+    let text = '';
+    let timer: NodeJS.Timeout | undefined;
+    const restart = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => child.kill('SIGKILL'), mostSeconds * 1000);
+    };
+    restart();
+    child.stdout.on('data', (chunk: Buffer) => {
+      restart();
+      const parts = (text + chunk.toString()).split('\n');
+      text = parts.pop() ?? '';
+      lines.push(...parts.map((line) => JSON.parse(line) as Line));
+    });
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ lines, end: String(signal ?? code) });
+    });
+  });
+}
+
+// The reader runs the built package, so that a crash or an endless loop ends a process of its own.
+test.skipIf(!existsSync(dist))(
+  `${count} damaged model files are each read or refused, in bounded time and memory (needs npm run build)`,
+  async () => {
+    const models = await originals();
+    const { lines, end } = await read(0, models);
+    const done = lines.filter(({ outcome }) => outcome !== undefined);
+    const last = lines.at(-1);
+    expect(end, `the process ended at mutant ${last?.i} (${last?.kind})`).toBe('0');
+    expect(done).toHaveLength(count);
+    expect(done.filter(({ outcome }) => outcome === 'foreign')).toEqual([]);
+    expect(Math.max(...done.map(({ mebibytes }) => mebibytes ?? 0))).toBeLessThan(mostMebibytes);
+    const of = (outcome: string) => done.filter((line) => line.outcome === outcome).length;
+    // Both must happen, or nothing was tested.
+    expect(Math.min(of('read'), of('refused'))).toBeGreaterThan(count / 20);
+  },
+  20 * 60_000,
+);
