@@ -1,0 +1,398 @@
+// The map stage on the processor: npm run bench:map -- [--rounds 5] [--seconds 0.5] [--out FILE] [--only NAME,...]
+//
+// Contenders answer the same requests in one process, in interleaved rounds; every answer is first verified against the
+// reference backend. A contender's time is the median of all its samples, `least` the best of them. `memcpy` is what
+// copying takes for the bytes that have to move: activations and gradients once, maps once, into the same arrays every
+// time. Backends return new arrays, whose memory the system has to find and clear; `same arrays` is without that.
+// tfjs takes part where it is installed: npm install --prefix bench/tfjs
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { create } from '@bufbuild/protobuf';
+import Benchmark from 'benchmark';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { typescriptKernels } from '../dist/image/kernels.js';
+import { loadAddon } from '../dist/addon.js';
+import { mapMethods } from '../dist/map/backend.js';
+import { defaultSettings } from '../dist/map/compute.js';
+import { openNative } from '../dist/map/native.js';
+import { computeReference } from '../dist/map/reference.js';
+import * as onnx from '../dist/onnx/onnx_pb.js';
+import { encode } from '../dist/graph/to-model.js';
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '0.5' },
+    only: { type: 'string' },
+    out: { type: 'string' },
+  },
+});
+const rounds = Number(options.rounds);
+const seconds = Number(options.seconds);
+const largestError = 1e-4; // of a map in 0 … 1; tfjs and ONNX Runtime work in float32
+
+// --- measuring -----------------------------------------------------------------------------------------------------
+
+/** Seconds a call: the samples of one run of the package benchmark. */
+function sample(run) {
+  return new Promise((resolve, reject) => {
+    const benchmark = new Benchmark({
+      defer: true,
+      maxTime: seconds,
+      minSamples: 3,
+      fn: (deferred) => run().then(() => deferred.resolve(), reject),
+      onComplete: () => resolve(benchmark.stats.sample),
+      onError: () => reject(benchmark.error),
+    });
+    benchmark.run({ async: true });
+  });
+}
+
+/** Milliseconds of every contender, in interleaved rounds. */
+async function measure(contenders) {
+  const samples = new Map(contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++)
+    for (const { name, run } of contenders)
+      samples.get(name).push(...(await sample(run)).map((s) => s * 1000));
+  return Object.fromEntries([...samples].map(([name, values]) => [name, statistics(values)]));
+}
+
+function statistics(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (q) => round(sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]);
+  return { median: at(0.5), least: at(0), quartiles: [at(0.25), at(0.75)], samples: sorted.length };
+}
+
+const round = (x) => Number(x.toPrecision(4));
+
+// --- requests and contenders ---------------------------------------------------------------------------------------
+
+let state = 7;
+function random() {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+}
+
+/** Rectified activations, small gradients of both signs. */
+function requestOf(images, channels, layer, size, settings = {}) {
+  const elements = images * channels * layer.reduce((a, b) => a * b);
+  const activations = new Float32Array(elements);
+  const gradients = new Float32Array(elements);
+  for (let i = 0; i < elements; i++) {
+    activations[i] = Math.max(0, random() - 0.3);
+    gradients[i] = 0.01 * (random() - 0.45);
+  }
+  return { ...defaultSettings, ...settings, images, channels, layer, size, activations, gradients: [gradients] };
+}
+
+function memcpy({ activations, gradients, images, size }) {
+  const maps = new Float32Array(images * size.reduce((a, b) => a * b)).fill(1);
+  const to = [new Float32Array(activations.length), new Float32Array(activations.length), new Float32Array(maps.length)];
+  return async () => {
+    to[0].set(activations);
+    to[1].set(gradients[0]);
+    to[2].set(maps);
+  };
+}
+
+/** Grad-CAM++, Eq. 19, as plain ONNX nodes on one thread. */
+async function plainOnnx({ images, channels, layer, size, activations, gradients }) {
+  const { FLOAT, INT64 } = onnx.TensorProto_DataType;
+  const nodes = [];
+  const node = (opType, input, attributes = {}) => {
+    const output = `${opType}${nodes.length}`;
+    nodes.push(
+      create(onnx.NodeProtoSchema, {
+        opType,
+        input,
+        output: [output],
+        attribute: Object.entries(attributes).map(([name, value]) =>
+          create(onnx.AttributeProtoSchema, {
+            name,
+            ...(typeof value === 'string'
+              ? { type: onnx.AttributeProto_AttributeType.STRING, s: Buffer.from(value) }
+              : { type: onnx.AttributeProto_AttributeType.INT, i: BigInt(value) }),
+          }),
+        ),
+      }),
+    );
+    return output;
+  };
+  const constants = [
+    create(onnx.TensorProtoSchema, { name: 'two', dataType: FLOAT, floatData: [2] }),
+    ...Object.entries({ positions: [2, 3], channels: [1], sizes: [images, 1, ...size] }).map(([name, values]) =>
+      create(onnx.TensorProtoSchema, {
+        name,
+        dataType: INT64,
+        dims: [BigInt(values.length)],
+        int64Data: values.map(BigInt),
+      }),
+    ),
+  ];
+  const sumA = node('ReduceSum', ['A', 'positions']);
+  const g = node('Relu', ['g']);
+  const q = node('Div', [g, node('Add', [node('Mul', [g, sumA]), 'two'])]);
+  const weighted = node('Mul', [node('ReduceSum', [q, 'positions']), 'A']);
+  const raw = node('Relu', [node('ReduceSum', [weighted, 'channels'])]);
+  const map = node('Resize', [raw, '', '', 'sizes'], {
+    mode: 'linear',
+    coordinate_transformation_mode: 'half_pixel',
+  });
+  const least = node('ReduceMin', [map, 'positions']);
+  const range = node('Sub', [node('ReduceMax', [map, 'positions']), least]);
+  const output = node('Div', [node('Sub', [map, least]), range]);
+  const value = (name) => create(onnx.ValueInfoProtoSchema, { name, type: tensorType(FLOAT) });
+  const model = create(onnx.ModelProtoSchema, {
+    irVersion: 8n,
+    opsetImport: [create(onnx.OperatorSetIdProtoSchema, { domain: '', version: 18n })],
+    graph: create(onnx.GraphProtoSchema, {
+      name: 'grad-cam++',
+      node: nodes,
+      initializer: constants,
+      input: [value('A'), value('g')],
+      output: [value(output)],
+    }),
+  });
+  const session = await InferenceSession.create(encode(model), { intraOpNumThreads: 1, interOpNumThreads: 1 });
+  const dims = [images, channels, ...layer];
+  const feeds = { A: new Tensor('float32', activations, dims), g: new Tensor('float32', gradients[0], dims) };
+  return async () => (await session.run(feeds))[output].data;
+}
+
+function tensorType(elemType) {
+  return create(onnx.TypeProtoSchema, {
+    value: { case: 'tensorType', value: create(onnx.TypeProto_TensorSchema, { elemType }) },
+  });
+}
+
+/** Grad-CAM++, Eq. 19, in tfjs; undefined where it is not installed. */
+async function tfjs(backend, { images, channels, layer, size, activations, gradients }) {
+  const require = createRequire(new URL('tfjs/package.json', import.meta.url));
+  let tf;
+  try {
+    tf = require('@tensorflow/tfjs-core');
+    require(`@tensorflow/tfjs-backend-${backend}`);
+  } catch {
+    return undefined;
+  }
+  await tf.setBackend(backend);
+  await tf.ready();
+  const dims = [images, channels, ...layer];
+  return async () => {
+    await tf.setBackend(backend);
+    const out = tf.tidy(() => {
+      const A = tf.tensor4d(activations, dims);
+      const g = tf.relu(tf.tensor4d(gradients[0], dims));
+      const q = tf.div(g, tf.add(tf.mul(g, tf.sum(A, [2, 3], true)), 2));
+      const raw = tf.expandDims(tf.relu(tf.sum(tf.mul(tf.sum(q, [2, 3], true), A), 1)), 3);
+      const map = tf.image.resizeBilinear(raw, size, false, true);
+      const least = tf.min(map, [1, 2], true);
+      return tf.div(tf.sub(map, least), tf.sub(tf.max(map, [1, 2], true), least));
+    });
+    const data = await out.data();
+    out.dispose();
+    return data;
+  };
+}
+
+/** Calls that give the maps of the first target, each verified against the reference. */
+async function contendersFor(request, names) {
+  const native = async (threads) => {
+    const backend = await openNative({ threads });
+    return async () => (await backend.compute(request)).maps[0];
+  };
+  const sameArrays = async (threads) => {
+    const addon = loadAddon();
+    const pool = new addon.Pool(threads);
+    const { method, form, images, layer, size } = request;
+    const pixels = (dims) => images * dims.reduce((a, b) => a * b);
+    const outputs = {
+      raw: [new Float32Array(pixels(layer))],
+      maps: [new Float32Array(pixels(size))],
+      empty: [new Uint8Array(images)],
+    };
+    const asked = { ...request, method: mapMethods.indexOf(method), softmax: form === 'softmax', weights: [], moments: [] };
+    return async () => {
+      await pool.maps(asked, outputs);
+      return outputs.maps[0];
+    };
+  };
+  const all = {
+    'native, 1 thread, same arrays': () => sameArrays(1),
+    'native, 2 threads, same arrays': () => sameArrays(2),
+    reference: async () => async () => computeReference(request).maps[0],
+    'native, 1 thread': () => native(1),
+    'native, 2 threads': () => native(2),
+    'ONNX Runtime, plain nodes, 1 thread': () => plainOnnx(request),
+    'tfjs cpu': () => tfjs('cpu', request),
+    'tfjs wasm': () => tfjs('wasm', request),
+    memcpy: async () => memcpy(request),
+  };
+  const exact = computeReference(request).maps[0];
+  const contenders = [];
+  for (const name of names) {
+    const run = await all[name]();
+    if (!run) {
+      console.log(`${name}: not installed, left out`);
+      continue;
+    }
+    const maps = await run();
+    if (name !== 'memcpy') {
+      let error = 0;
+      for (let i = 0; i < exact.length; i++) error = Math.max(error, Math.abs(maps[i] - exact[i]));
+      if (!(error <= largestError)) throw new Error(`${name} is wrong by ${error}`);
+    }
+    contenders.push({ name, run });
+  }
+  return contenders;
+}
+
+// --- what is measured ----------------------------------------------------------------------------------------------
+
+const everyone = [
+  'reference',
+  'native, 1 thread',
+  'native, 2 threads',
+  'native, 1 thread, same arrays',
+  'native, 2 threads, same arrays',
+  'ONNX Runtime, plain nodes, 1 thread',
+  'tfjs cpu',
+  'tfjs wasm',
+  'memcpy',
+];
+const ours = everyone.filter((name) => !/ONNX|tfjs/.test(name));
+
+const sections = {
+  'resnet50, 64 × (2048, 7, 7) → 224²': () => compare(requestOf(64, 2048, [7, 7], [224, 224]), everyone),
+  'squeezenet, 64 × (512, 13, 13) → 227²': () => compare(requestOf(64, 512, [13, 13], [227, 227]), ours),
+  'early layer, 16 × (64, 112, 112) → 224²': () => compare(requestOf(16, 64, [112, 112], [224, 224]), ours),
+  'grad-cam, 64 × (2048, 7, 7) → 224²': () =>
+    compare(requestOf(64, 2048, [7, 7], [224, 224], { method: 'grad-cam' }), ours),
+  'linear in N, (2048, 7, 7) → 224², native, 1 thread': linear,
+  'pictures, 500 × 375 → 224²': pictures,
+};
+
+async function compare(request, names) {
+  const times = await measure(await contendersFor(request, names));
+  const native = 'native, 1 thread';
+  return {
+    milliseconds: times,
+    microsecondsPerImage: perImage(times, request.images),
+    ratios: ratiosOf(times, native, 'median'),
+    ratiosOfLeast: ratiosOf(times, native, 'least'), // on a machine that others use too
+  };
+}
+
+function ratiosOf(times, native, of) {
+  const ratio = (a, b) => (times[a] && times[b] ? round(times[a][of] / times[b][of]) : undefined);
+  return {
+    ...Object.fromEntries(
+      Object.keys(times)
+        .filter((name) => /reference|ONNX|tfjs/.test(name))
+        .map((name) => [`${name} / ${native}`, ratio(name, native)]),
+    ),
+    [`reference / ${native}, same arrays`]: ratio('reference', `${native}, same arrays`),
+    [`${native} / memcpy`]: ratio(native, 'memcpy'),
+    [`${native}, same arrays / memcpy`]: ratio(`${native}, same arrays`, 'memcpy'),
+    [`${native} / 2 threads`]: ratio(native, 'native, 2 threads'),
+    [`${native} / 2 threads, same arrays`]: ratio(`${native}, same arrays`, 'native, 2 threads, same arrays'),
+  };
+}
+
+function perImage(times, images) {
+  return Object.fromEntries(Object.entries(times).map(([name, t]) => [name, round((t.median / images) * 1000)]));
+}
+
+async function linear() {
+  const sizes = [1, 2, 4, 8, 16, 32, 64, 128];
+  const contenders = [];
+  for (const images of sizes) {
+    const [contender] = await contendersFor(requestOf(images, 2048, [7, 7], [224, 224]), ['native, 1 thread']);
+    contenders.push({ ...contender, name: String(images) });
+  }
+  const times = await measure(contenders);
+  return {
+    milliseconds: times,
+    microsecondsPerImage: Object.fromEntries(sizes.map((n) => [n, round((times[n].median / n) * 1000)])),
+  };
+}
+
+/** The kernels of pictures, in C++ against TypeScript: the same bits, so only the times differ. */
+async function pictures() {
+  const addon = loadAddon();
+  const [width, height, side] = [500, 375, 224];
+  const source = Uint8Array.from({ length: width * height * 3 }, () => random() * 256);
+  const plan = { width: 341, height: 256, window: { x: 58, y: 16, width: side, height: side } };
+  const steps = { range: 1, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], order: [0, 1, 2] };
+  const map = Float32Array.from({ length: side * side }, random);
+  const table = source.slice(0, 768);
+  const box = { left: 0, top: 0, width, height };
+  const values = typescriptKernels.stretchMap(map, [side, side], { x: 0, y: 0, width, height }, box);
+  const input = new Float32Array(side * side * 3);
+  const out = new Uint8Array(source.length);
+  const calls = {
+    'resize, Pillow bilinear': (k) => k.resizePillow(source, width, height, 3, plan, 'bilinear'),
+    'resize, torch bilinear': (k) => k.resizeTorchBilinear(source, width, height, 3, plan),
+    normalise: (k) => k.normalizeToCHW(source.subarray(0, input.length), steps, input),
+    'stretch the map': (k) => k.stretchMap(map, [side, side], { x: 0, y: 0, width, height }, box),
+    'blend the overlay': (k) => k.blend(source, width, box, values, table, 0.5, 0.6, out),
+  };
+  const contenders = Object.entries(calls).flatMap(([name, call]) => [
+    { name: `${name}, TypeScript`, run: async () => call(typescriptKernels) },
+    { name: `${name}, C++`, run: async () => call(addon) },
+  ]);
+  const times = await measure(contenders);
+  const ratios = Object.keys(calls).map((name) => [
+    `${name}: TypeScript / C++`,
+    round(times[`${name}, TypeScript`].median / times[`${name}, C++`].median),
+  ]);
+  return { milliseconds: times, ratios: Object.fromEntries(ratios) };
+}
+
+// --- the report ----------------------------------------------------------------------------------------------------
+
+const version = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
+const report = {
+  what: 'the map stage on the processor; medians in milliseconds a call',
+  date: new Date().toISOString(),
+  machine: {
+    processor: cpus()[0].model,
+    processors: availableParallelism(),
+    memoryGiB: round(totalmem() / 2 ** 30),
+    system: `${platform()} ${release()}`,
+    loadBefore: round(loadavg()[0]),
+  },
+  versions: {
+    node: process.version,
+    gradcampp: version('../package.json'),
+    'onnxruntime-node': version('../node_modules/onnxruntime-node/package.json'),
+    tfjs: JSON.parse(readFileSync(new URL('tfjs/package.json', import.meta.url), 'utf8')).dependencies[
+      '@tensorflow/tfjs-core'
+    ],
+  },
+  settings: { rounds, seconds },
+  results: {},
+};
+
+for (const [name, section] of Object.entries(sections)) {
+  if (options.only && !options.only.split(',').some((part) => name.includes(part))) continue;
+  console.log(`\n${name}`);
+  const result = await section();
+  report.results[name] = result;
+  for (const [contender, t] of Object.entries(result.milliseconds))
+    console.log(`  ${contender.padEnd(38)} ${t.median.toFixed(3).padStart(10)} ms   least ${t.least.toFixed(3)}`);
+  for (const [ratio, value] of Object.entries(result.ratios ?? result.microsecondsPerImage)) {
+    const least = result.ratiosOfLeast ? `   of the least ${result.ratiosOfLeast[ratio]}` : '';
+    console.log(`    ${ratio.padEnd(60)} ${String(value).padStart(6)}${least}`);
+  }
+}
+report.machine.loadAfter = round(loadavg()[0]);
+
+const file = options.out ?? fileURLToPath(new URL('results/map.json', import.meta.url));
+mkdirSync(new URL('results/', import.meta.url), { recursive: true });
+writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+console.log(`\n${file}`);
+process.exit(0); // tfjs keeps threads
