@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../src/', import.meta.url));
+
+/** Files that every part may use. */
+const base = ['errors', 'check', 'tensor'];
+
+/** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
+const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
+  errors: {},
+  check: {},
+  tensor: {},
+  onnx: { packages: ['@bufbuild/protobuf'] },
+  graph: { parts: ['onnx'], packages: ['@bufbuild/protobuf'] },
+  autodiff: { parts: ['graph', 'onnx'] },
+  runtime: { parts: ['onnx', 'graph'], packages: ['onnxruntime-node'] },
+  addon: {},
+  map: { parts: ['addon'], packages: ['webgpu'] },
+  image: { parts: ['addon'], packages: ['pngjs', 'sharp', 'valibot'] },
+  differentiate: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
+  explain: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
+  export: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },
+  batch: { parts: ['explain', 'map', 'image'], packages: ['hyparquet-writer'] },
+  train: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
+  evaluate: {
+    parts: ['onnx', 'graph', 'map', 'image', 'explain', 'batch'],
+    packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml', 'sharp'],
+  },
+  index: { parts: ['graph', 'differentiate', 'explain', 'export', 'batch', 'image', 'map', 'evaluate'] },
+  cli: {
+    parts: ['differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
+    packages: ['commander', '@commander-js/extra-typings'],
+  },
+};
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+
+/** The part of src/ that a path is in: a folder, or a file at the top. */
+const partOf = (path: string) => path.split('/')[0].replace(/\.(ts|js)$/, '');
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const found = text.matchAll(/(?:\bfrom|\bimport\()\s*'([^']+)'/g);
+  return Array.from(found, ([, name]) => name);
+}
+
+test('every part of src/ has a line in the table, and every line a part', () => {
+  expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(allowed).sort());
+});
+
+test('imports run the one way that the table allows', () => {
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const file of files) {
+    const part = partOf(file);
+    const { parts = [], packages = [] } = allowed[part] ?? {};
+    for (const name of importsOf(file)) {
+      if (name.startsWith('node:')) continue;
+      seen++;
+      const isOwn = name.startsWith('.');
+      const target = isOwn ? partOf(relative(root, join(root, file, '..', name))) : name;
+      const known = isOwn
+        ? [part, ...base, ...parts].includes(target)
+        : packages.some((item) => name === item || name.startsWith(`${item}/`));
+      if (!known) wrong.push(`${file}: ${name}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(seen).toBeGreaterThan(100);
+});
+
+test('the parts form no circle', () => {
+  const visit = (part: string, above: readonly string[]): void => {
+    expect(above).not.toContain(part);
+    for (const next of allowed[part].parts ?? []) visit(next, [...above, part]);
+  };
+  for (const part of Object.keys(allowed)) visit(part, []);
+});
