@@ -85,12 +85,18 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   const sidecar = { ...rest, input: complete(input, source) };
   if (classes === undefined) return sidecar;
   if (typeof classes !== 'string') return { ...sidecar, classes: classes.map(asClass) };
-  return { ...sidecar, classes: await readClasses(join(folder, classes)) };
+  return {
+    ...sidecar,
+    classes: await readClasses(
+      join(folder, classes),
+      ` It is named by "classes" in ${JSON.stringify(source)}.`,
+    ),
+  };
 }
 
-/** Class names in a JSON file: an array of names or of {name, wnid}. */
-export async function readClasses(path: string): Promise<ClassName[]> {
-  const value = await readJson(path);
+/** Class names in a JSON file: an array of names or of {name, wnid}. `origin` ends the message where it cannot be read. */
+export async function readClasses(path: string, origin = ''): Promise<ClassName[]> {
+  const value = await readJson(path, origin);
   const result = v.safeParse(classesSchema, value, { abortEarly: true });
   if (result.success) return result.output.map(asClass);
   throw fault(path, `must hold an array of names or of {name, wnid}; received ${show(value)}`);
@@ -115,8 +121,8 @@ function complete(input: v.InferOutput<typeof inputSchema>, source: string): Pre
   return { ...input, mean, std };
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const bytes = await readBytes(path, (reason) => fault(path, `cannot be read: ${reason}`));
+async function readJson(path: string, origin = ''): Promise<unknown> {
+  const bytes = await readBytes(path, (reason) => fault(path, `cannot be read: ${reason}.${origin}`));
   try {
     return JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
   } catch (cause) {

@@ -154,7 +154,9 @@ test('files that are missing, no JSON, or hold no classes', async () => {
     /bad.json" is not JSON: .+\.$/,
   );
   const lost = await write('lost.json', { input, classes: 'nowhere.json' });
-  await expect(readSidecar(lost)).rejects.toThrow('nowhere.json" cannot be read: there is no such file.');
+  await expect(readSidecar(lost)).rejects.toThrow(
+    /nowhere.json" cannot be read: there is no such file. It is named by "classes" in ".*lost.json"\.$/,
+  );
   const object = await write('object.json', { 0: 'cat' });
   await expect(readClasses(object)).rejects.toThrow(
     'must hold an array of names or of {name, wnid}; received an object {0}.',
