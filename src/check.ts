@@ -40,8 +40,19 @@ export function numberIn(name: string, value: unknown, minimum: number, maximum:
   throw invalid(name, `a number from ${minimum} to ${maximum}`, value);
 }
 
-/** Refuses keys that nobody reads: a misspelt option must not be ignored. */
+/** The value if it is a name, a path or the like: a string that is not empty. */
+export function text(name: string, value: unknown, expected = 'a name'): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid(name, expected, value);
+}
+
+/** Refuses what is no object, and keys that nobody reads: a misspelt option must not be ignored. */
 export function onlyKeys(name: string, options: object, known: readonly string[]): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `The options of ${name} must be an object; received ${show(options)}.`,
+    );
   for (const key of Object.keys(options)) {
     if (!known.includes(key))
       throw new GradcamppError(
@@ -60,7 +71,7 @@ export function closest(name: string, names: Iterable<string>, count = 3): strin
     const contains = text.includes(wanted) || (text.length > 2 && wanted.includes(text));
     const edits = editDistance(wanted, text) / Math.max(wanted.length, text.length, 1);
     const distance = contains ? Math.min(edits, 0.35) : edits;
-    if (contains || distance <= 0.7) scored.push({ name: candidate, distance });
+    if (contains || distance <= 0.5) scored.push({ name: candidate, distance });
   }
   scored.sort((a, b) => a.distance - b.distance);
   return scored.slice(0, count).map((item) => item.name);
@@ -72,15 +83,19 @@ export function didYouMean(name: string, names: Iterable<string>): string {
   return near.length > 0 ? `Closest: ${near.map((item) => JSON.stringify(item)).join(', ')}.` : '';
 }
 
+/** Insertions, deletions, replacements, and swaps of neighbours. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
     for (let j = 1; j <= b.length; j++) {
       const replace = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
       current.push(Math.min(replace, previous[j] + 1, current[j - 1] + 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        current[j] = Math.min(current[j], before[j - 2] + 1);
     }
-    previous = current;
+    [before, previous] = [previous, current];
   }
   return previous[b.length];
 }
