@@ -200,7 +200,7 @@ describe('bad input: one line, exit code 1, no stack', () => {
     [
       'a layer that does not exist',
       ['cat.png', '--model', 'model.onnx', '--layer', 'relu9'],
-      /"relu9".*Closest: "relu1"/,
+      /"relu9".*Closest: "relu2", "relu1"/,
     ],
     [
       'a layer after the scores',
