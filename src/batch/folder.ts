@@ -42,8 +42,7 @@ export async function makeFolder(path: string): Promise<void> {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
     const above = dirname(path);
-    const isMissing = code === 'ENOENT' && above !== path && !(await stat(above).catch(() => undefined));
-    if (!isMissing) throw cause;
+    if (code !== 'ENOENT' || above === path) throw cause;
     await makeFolder(above);
     await mkdir(path).catch((again: NodeJS.ErrnoException) => {
       if (again.code !== 'EEXIST') throw again; // another worker was faster
