@@ -29,7 +29,7 @@ test('on a terminal one line is rewritten, ten times a second, cut to its width,
     progress.step(false);
   }
   expect(written).toHaveLength(3);
-  expect(written[2]).toMatch(/^\r\x1b\[K41\/200 /);
+  expect(written[2].slice(0, 11)).toBe('\r\x1b[K41/200 ');
   expect(written[2]).toHaveLength(4 + 59);
   progress.clear();
   progress.clear();
