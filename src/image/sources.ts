@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { GradcamppError, messageOf } from '../errors.js';
 import { imageExtensions } from './formats.js';
 import { glob, isGlob } from './glob.js';
@@ -15,8 +15,8 @@ export interface SourceOptions {
  * called and whether or not it exists (reading it says what is wrong, for that picture alone); a folder is the
  * pictures in it and in its folders, by extension, in natural order, without names that begin with a dot; a
  * pattern is the pictures and `.npy` files that match it, and the pictures in folders that do; `-` is a list of
- * files on standard input. Nothing is dropped that is named twice. Folders and patterns are tried before
- * the first path is given out.
+ * files on standard input. Nothing is dropped that is named twice, but folders and `**` leave out the pictures
+ * that an earlier run wrote. Folders and patterns are tried before the first path is given out.
  * @throws GradcamppError INVALID_OPTION: a folder without pictures, a pattern without a match, `-` twice
  */
 export async function* expandSources(
@@ -64,6 +64,7 @@ async function* only(path: string): AsyncGenerator<string> {
 
 async function* matching(pattern: string): AsyncGenerator<string> {
   for await (const path of glob(pattern)) {
+    if (pattern.includes('**') && (await isResult(path))) continue;
     const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
     if (!isFolder && (isPicture(path) || extname(path).toLowerCase() === '.npy')) yield path;
     else if (isFolder && !pattern.includes('**')) yield* picturesIn(path);
@@ -72,6 +73,15 @@ async function* matching(pattern: string): AsyncGenerator<string> {
 
 function isPicture(path: string): boolean {
   return (imageExtensions as readonly string[]).includes(extname(path).toLowerCase());
+}
+
+/** Whether a picture was written by a run: by its name, in or below a folder that holds a run's record. */
+async function isResult(path: string): Promise<boolean> {
+  if (!/\.(overlay|map|cutout)\.png$/.test(path)) return false;
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (await stat(join(folder, 'run.json')).catch(() => undefined)) return true;
+    if (folder === dirname(folder)) return false;
+  }
 }
 
 /** `above` are the real paths of the folders on the way here: a link back to one of them is not followed. */
@@ -93,7 +103,7 @@ async function* picturesIn(folder: string, above: readonly string[] = []): Async
     const path = join(folder, entry.name);
     const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
     if (kind?.isDirectory()) yield* picturesIn(path, [...above, real]);
-    else if (isPicture(path)) yield path; // a dangling link too: reading it says so
+    else if (isPicture(path) && !(await isResult(path))) yield path; // a dangling link too: reading it says so
   }
 }
 

@@ -46,6 +46,27 @@ async function all(sources: string[], stdin?: Iterable<string | Uint8Array>): Pr
   return found;
 }
 
+describe('results of an earlier run', () => {
+  const names = ['cat.png', 'cat.overlay.png', 'out/run.json', 'out/cat.overlay.png', 'out/b/cat.0.map.png'];
+  beforeAll(async () => {
+    for (const name of [...names, 'out/other.png']) {
+      await mkdir(join(folder, 'again', name, '..'), { recursive: true });
+      await writeFile(join(folder, 'again', name), '');
+    }
+  });
+  const pictures = ['again/cat.overlay.png', 'again/cat.png', 'again/out/other.png'];
+
+  test('are no pictures to explain, in folders and under **', async () => {
+    expect(await expand('again')).toEqual(pictures);
+    expect((await expand('again/**/*.png')).sort()).toEqual(pictures);
+  });
+
+  test('are taken where they are named', async () => {
+    expect(await expand('again/out/*.overlay.png')).toEqual(['again/out/cat.overlay.png']);
+    expect(await expand('again/out/b/cat.0.map.png')).toEqual(['again/out/b/cat.0.map.png']);
+  });
+});
+
 describe('naturalOrder', () => {
   test('numbers by value, letters by code, zeros in front last of all', () => {
     const names = [
