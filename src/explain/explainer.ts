@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { GradcamppError } from '../errors.js';
 import type { ValueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
@@ -10,7 +11,7 @@ import { openBackend, type OpenedBackend } from '../map/open.js';
 import type { Tensor } from '../tensor.js';
 import { explainBatch, type Watch } from './compute.js';
 import type { Explanation } from './explanation.js';
-import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
+import { checkFit, type ImageInput, type PreparedImage, prepareImages } from './input.js';
 import { Network, scoreCount } from './network.js';
 import {
   checkExplainerOptions,
@@ -55,6 +56,7 @@ export class Explainer {
   readonly network: Network;
   readonly scores: Scores;
   readonly #backend: OpenedBackend;
+  #isClosed = false;
 
   protected constructor(parts: {
     source: string | URL | Uint8Array;
@@ -96,7 +98,14 @@ export class Explainer {
       !given && takesPictures(network.image) ? defaultPreprocessing(network.image.dims ?? []) : undefined;
     if (assumed) notes.push(assumed.sentence);
     const preprocessing = given?.input ?? assumed?.preprocessing;
+    if (given) checkFit(given.input, network.image);
     const scores = findScores(network.graph, options.output ?? given?.output);
+    const named = given?.classes?.length;
+    const count = classCount(scores);
+    if (named !== undefined && count !== undefined && named !== count)
+      notes.push(
+        `The sidecar names ${named} classes, and the model has ${count} scores: the names may be another model's.`,
+      );
     const { names, automatic } = layerNames(options.layer, given?.targetLayer);
     const layers = names.map((name) => network.layer(name, scores));
     for (const layer of layers)
@@ -183,7 +192,9 @@ export class Explainer {
    *
    * @param name what the picture is called, where it is not a path
    */
-  prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
+  async prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
+    if (this.#isClosed)
+      throw new GradcamppError('RUNTIME', 'The explainer is closed: open another with Explainer.open.');
     return prepareImages(image, this.preprocessing, this.network.image, name);
   }
 
@@ -205,6 +216,7 @@ export class Explainer {
 
   /** Frees the sessions and the backend. The explainer cannot be used afterwards. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.network.close();
     await this.#backend.close();
   }
@@ -239,6 +251,12 @@ function endOfBatch(prepared: readonly PreparedImage[], start: number, step: num
   return end;
 }
 
+/** M, where it is known. */
+function classCount({ info }: Scores): number | undefined {
+  const rest = (info.dims ?? []).slice(1);
+  return rest.length === 1 && typeof rest[0] === 'number' ? rest[0] : undefined;
+}
+
 /** [N, 1 or 3, H, W], or channels last. */
 function takesPictures({ dims }: ValueInfo): boolean {
   return dims?.length === 4 && [dims[1], dims[3]].some((dim) => dim === 1 || dim === 3);
@@ -259,7 +277,8 @@ async function sidecarOf(
   if (typeof given === 'string') return readSidecar(given);
   if (given !== undefined) return checkSidecar(given);
   if (model instanceof Uint8Array) return undefined;
-  const path = model instanceof URL ? (model.protocol === 'file:' ? fileURLToPath(model) : undefined) : model;
-  const beside = path?.replace(/(\.onnx)?$/i, '.json');
-  return beside !== undefined && beside !== path && existsSync(beside) ? readSidecar(beside) : undefined;
+  const path = model instanceof URL && model.protocol === 'file:' ? fileURLToPath(model) : model;
+  if (typeof path !== 'string') return undefined;
+  const beside = path.replace(/(\.onnx)?$/i, '.json');
+  return beside !== path && existsSync(beside) ? readSidecar(beside) : undefined;
 }

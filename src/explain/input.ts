@@ -1,4 +1,4 @@
-import { GradcamppError } from '../errors.js';
+import { GradcamppError, show } from '../errors.js';
 import type { ValueInfo } from '../graph/graph.js';
 import { decodeImage, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
@@ -52,17 +52,51 @@ function isTensor(input: ImageInput): input is Tensor {
   return input !== null && typeof input === 'object' && 'dims' in input && 'data' in input;
 }
 
+/** Refuses a sidecar that makes inputs which the model does not take. */
+export function checkFit({ layout, size, channels }: Preprocessing, { name, dims }: ValueInfo): void {
+  const count = channels === 'gray' ? 1 : 3;
+  const made = layout === 'NCHW' ? [count, ...size] : [...size, count];
+  const wanted = dims?.slice(1);
+  const fits = made.every((dim, i) => typeof wanted?.[i] !== 'number' || wanted[i] === dim);
+  if (wanted === undefined || (fits && wanted.length === made.length)) return;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `The sidecar makes inputs of dims [N, ${made.join(', ')}] (input.size, input.channels, input.layout), and the model's "${name}" takes [${dims?.map((dim) => dim || '?').join(', ')}].`,
+  );
+}
+
+function checkTensor({ dims, data }: Tensor, what: string): void {
+  if (!Array.isArray(dims) || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0))
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `${what} must have "dims", a list of whole numbers; received ${show(dims)}.`,
+    );
+  if (!Array.isArray(data) && !(ArrayBuffer.isView(data) && !(data instanceof DataView)))
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `${what} must have "data", a typed array such as Float32Array; received ${show(data)}.`,
+    );
+  if (data.length !== sizeOf(dims))
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `${what} has dims [${dims.join(', ')}], which ${data.length} values do not fill.`,
+    );
+  if (data.length === 0)
+    throw new GradcamppError('INVALID_IMAGE', `${what} has dims [${dims.join(', ')}]: it holds nothing.`);
+}
+
 /** A tensor without or with a batch axis, as one input a picture, checked against the model's input. */
 function splitTensor(tensor: Tensor, image: ValueInfo, path?: string): PreparedImage[] {
   const wanted = image.dims ?? [];
   const what = path ? `"${path}"` : 'The tensor';
+  checkTensor(tensor, what);
   const data = tensor.data instanceof Float32Array ? tensor.data : Float32Array.from(tensor.data, Number);
   const hasBatch = tensor.dims.length === wanted.length;
   const dims = hasBatch ? tensor.dims.slice(1) : tensor.dims;
   const fits =
     dims.length === wanted.length - 1 &&
     dims.every((dim, i) => typeof wanted[i + 1] === 'string' || wanted[i + 1] === dim);
-  if (!fits || data.length !== sizeOf(tensor.dims))
+  if (!fits)
     throw new GradcamppError(
       'INVALID_IMAGE',
       `${what} must have dims [${wanted.slice(1).join(', ')}] or [N, ${wanted.slice(1).join(', ')}]; received [${tensor.dims.join(', ')}].`,

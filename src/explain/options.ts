@@ -1,4 +1,4 @@
-import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
+import { invalid, oneOf, onlyKeys, text, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { type BackendName, type Form, forms, mapMethods } from '../map/backend.js';
 import { backendChoices } from '../map/open.js';
@@ -73,14 +73,22 @@ const explainKeys = [
 
 export function checkExplainerOptions(options: ExplainerOptions): ExplainerOptions {
   onlyKeys('Explainer.open', options, explainerKeys);
-  const { layer, output, backend, threads } = options;
-  const layers = Array.isArray(layer) ? layer : [layer ?? 'auto'];
+  const { layer = 'auto', output, backend, executionProviders, threads } = options;
+  const layers = Array.isArray(layer) ? layer : [layer];
   if (layers.length === 0 || layers.some((name) => typeof name !== 'string' || name === ''))
     throw invalid('layer', "'auto', a name or a list of names", layer);
-  if (output !== undefined && typeof output !== 'string') throw invalid('output', 'a name', output);
+  if (output !== undefined) text('output', output);
   if (backend !== undefined) oneOf('backend', backend, backendChoices);
+  if (executionProviders !== undefined) checkProviders(executionProviders);
   if (threads !== undefined) wholeNumber('threads', threads, 1, 1024);
   return options;
+}
+
+function checkProviders(providers: unknown): void {
+  const isProvider = (item: unknown) =>
+    typeof (item !== null && typeof item === 'object' && 'name' in item ? item.name : item) === 'string';
+  if (!Array.isArray(providers) || providers.length === 0 || !providers.every(isProvider))
+    throw invalid('executionProviders', "a list of names such as ['cuda', 'cpu']", providers);
 }
 
 const variantKeys = ['method', 'form', 'alphaNormalization', 'gradientRelu'] as const;
@@ -91,9 +99,17 @@ export function settingsOf(options: ExplainOptions): Settings {
   const threshold = options.threshold ?? 0.15;
   if (!(typeof threshold === 'number' && threshold >= 0 && threshold < 1))
     throw invalid('threshold', 'a number from 0 to below 1', threshold);
+  const { targets, targetsPerImage } = options;
+  if (targets !== undefined && targetsPerImage !== undefined)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      '"targets" and "targetsPerImage" exclude each other: give one.',
+    );
+  if (targetsPerImage !== undefined && !Array.isArray(targetsPerImage))
+    throw invalid('targetsPerImage', 'a list with one entry an image', targetsPerImage);
   return {
-    targets: options.targets ?? { top: 1 },
-    targetsPerImage: options.targetsPerImage,
+    targets: targets ?? { top: 1 },
+    targetsPerImage,
     variants: variantsOf(options),
     batchSize: wholeNumber('batchSize', options.batchSize ?? 1, 1, 4096),
     threshold,
@@ -106,9 +122,9 @@ function variantsOf(options: ExplainOptions): Required<Variant>[] {
   const { form, alphaNormalization, gradientRelu } = options;
   const common = { form, alphaNormalization, gradientRelu };
   return list.map((item: Method | Variant) =>
-    typeof item === 'string'
-      ? checkVariant({ ...common, method: item })
-      : checkVariant({ ...common, ...item }),
+    item !== null && typeof item === 'object' && !Array.isArray(item)
+      ? checkVariant({ ...common, ...item })
+      : checkVariant({ ...common, method: item as Method }),
   );
 }
 

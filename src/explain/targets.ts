@@ -1,4 +1,4 @@
-import { didYouMean, invalid, wholeNumber } from '../check.js';
+import { didYouMean, invalid, onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import type { ClassName } from '../image/sidecar.js';
 
@@ -36,6 +36,7 @@ export function targetLists(
   const asList = (given: Target | readonly Target[]) => {
     const list = Array.isArray(given) ? (given as readonly Target[]) : [given as Target];
     if (list.length === 0) throw invalid('targets', 'at least one target', given, '', 'INVALID_TARGET');
+    list.forEach(checkTarget);
     return list;
   };
   if (perImage === undefined) {
@@ -48,6 +49,27 @@ export function targetLists(
       `"targetsPerImage" must have one entry an image, ${count}; received ${perImage.length}. Use "targets" to explain the same in every image.`,
     );
   return perImage.map(asList);
+}
+
+/** The keys of each kind of target, that which tells it first. */
+const kinds = [['top'], ['scores', 'name'], ['output', 'select', 'name']] as const;
+
+function checkTarget(target: unknown): void {
+  if (typeof target === 'number' || typeof target === 'string') return;
+  const keys = kinds.find(([key]) => target !== null && typeof target === 'object' && key in target);
+  if (!keys)
+    throw invalid(
+      'targets',
+      'a class index or name, {top}, {scores} or {output, select}',
+      target,
+      '',
+      'INVALID_TARGET',
+    );
+  onlyKeys(`a target with ${JSON.stringify(keys[0])}`, target as object, keys);
+  const { output, name } = target as { output?: unknown; name?: unknown };
+  for (const [key, value] of Object.entries({ output, name }))
+    if (value !== undefined && typeof value !== 'string')
+      throw invalid(`targets.${key}`, 'a string', value, '', 'INVALID_TARGET');
 }
 
 /** The seeds of one picture's targets; classes that two targets ask for are explained once. */
@@ -72,15 +94,7 @@ export function seedsOf(
       wholeNumber('targets.top', target.top, 1, scores.length);
       for (const index of best(scores, target.top)) addClass(index);
     } else if ('scores' in target) seeds.push(combination(target, scores.length));
-    else if ('output' in target) for (const index of selected(target.select, scores.length)) addClass(index);
-    else
-      throw invalid(
-        'targets',
-        'a class index or name, {top}, {scores} or {output, select}',
-        target,
-        '',
-        'INVALID_TARGET',
-      );
+    else for (const index of selected(target.select, scores.length)) addClass(index);
   }
   return seeds;
 }
@@ -149,5 +163,8 @@ function selected(select: number | readonly number[] | undefined, count: number)
       `"targets.select" must say which of the output's ${count} values to explain; received nothing.`,
     );
   }
-  return (typeof select === 'number' ? [select] : [...select]).map((index) => classIndex(index, count));
+  const list = Array.isArray(select) ? (select as readonly number[]) : [select as number];
+  if (list.length === 0 || list.some((index) => typeof index !== 'number'))
+    throw invalid('targets.select', 'a number or a list of numbers', select, '', 'INVALID_TARGET');
+  return list.map((index) => classIndex(index, count));
 }

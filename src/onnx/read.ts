@@ -2,6 +2,7 @@ import { open, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromBinary } from '@bufbuild/protobuf';
+import { invalid } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import {
   type AttributeProto,
@@ -32,6 +33,8 @@ export async function readModel(source: string | URL | Uint8Array): Promise<Mode
     const proto = decode(source, 'model');
     return { proto, name: 'model', external: await loadExternal(proto, undefined, 'model') };
   }
+  if (typeof source !== 'string' && !(source instanceof URL))
+    throw invalid('model', 'a path, a file: URL or bytes in a Uint8Array', source, '', 'INVALID_MODEL');
   const path = source instanceof URL ? urlPath(source) : source;
   let bytes: Uint8Array;
   try {
