@@ -6,7 +6,7 @@ import { sniff } from './formats.js';
 import { decodePng } from './png.js';
 import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
 import { requireSharp } from './sharp.js';
-import { tooLarge, unreadable } from './unreadable.js';
+import { quoted, tooLarge, unnamed, unreadable } from './unreadable.js';
 
 /** A path, a file URL, the bytes of a picture file, or pixels that are decoded already. */
 export type ImageSource = string | URL | Uint8Array | AnyPixels;
@@ -14,7 +14,7 @@ export type ImageSource = string | URL | Uint8Array | AnyPixels;
 export interface DecodeOptions {
   /** Pictures of more pixels are refused, before memory is taken for them. Default 100 million. */
   readonly maxPixels?: number;
-  /** What bytes or pixels are called in messages. Default: the path, or "the picture". */
+  /** What bytes or pixels are called in messages. Default: the path, or "The picture". */
   readonly name?: string;
   /** How sharp is loaded; for embedders that bundle it, and for tests. Default `import('sharp')`. */
   readonly loadSharp?: () => Promise<unknown>;
@@ -39,7 +39,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     return decodeBytes(bytes, name, maxPixels, options.loadSharp);
   }
   if (source instanceof Uint8Array)
-    return decodeBytes(source, options.name ?? 'the picture', maxPixels, options.loadSharp);
+    return decodeBytes(source, options.name ?? unnamed, maxPixels, options.loadSharp);
   if (source !== null && typeof source === 'object' && 'data' in source)
     return toRgb(checkPixels(source, options.name));
   throw new GradcamppError(
@@ -69,10 +69,7 @@ async function decodeWithSharp(
   format: string,
   loadSharp?: () => Promise<unknown>,
 ): Promise<Pixels> {
-  const sharp = await requireSharp(
-    loadSharp,
-    `${JSON.stringify(name)} is a ${format} picture; those are read`,
-  );
+  const sharp = await requireSharp(loadSharp, `${quoted(name)} is a ${format} picture; those are read`);
   try {
     const { data, info } = await sharp(bytes, {
       failOn: 'error', // truncated and broken files fail; harmless warnings do not, as in Pillow

@@ -1,3 +1,4 @@
+import { invalid, oneOf, text } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { sizeOf, type Tensor, type TensorArrays, type TensorType } from '../tensor.js';
 import { readBytes } from './file.js';
@@ -50,6 +51,7 @@ const magic = Buffer.from('\x93NUMPY', 'latin1');
 
 /** The tensor in a `.npy` file. Any problem is one `INVALID_IMAGE` sentence that names the file. */
 export async function readNpy(path: string): Promise<Tensor> {
+  text('path', path, 'the path of a .npy file');
   const bytes = await readBytes(path, (reason) => malformed(path, reason));
   return parseNpy(bytes, path);
 }
@@ -82,9 +84,12 @@ export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
 }
 
 /** The bytes of a `.npy` file. `data` must fill `dims`; a scalar has dims []. */
-export function encodeNpy({ type, dims, data }: Tensor): Buffer {
-  if (data.length !== sizeOf(dims))
-    throw new RangeError(`${data.length} elements do not fill dims [${dims.join(', ')}]`);
+export function encodeNpy(tensor: Tensor): Buffer {
+  const { type, dims, data } = Object(tensor) as Tensor;
+  oneOf('type', type, Object.keys(arrays));
+  if (!(data instanceof arrays[type])) throw invalid('data', `a ${arrays[type].name}`, data);
+  if (!Array.isArray(dims) || data.length !== sizeOf(dims))
+    throw invalid('dims', `a list of dims that ${data.length} elements fill`, dims);
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
   const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64

@@ -1,9 +1,9 @@
-import { numberIn, onlyKeys } from '../check.js';
+import { invalid, numberIn, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { byteOf, type PixelBox } from './blend.js';
 import { type Colormap, colormapTable } from './colormap.js';
 import { kernels } from './kernels.js';
-import { type AnyPixels, type Pixels, type Rectangle, toGrey } from './pixels.js';
+import { type AnyPixels, checkPixels, type Pixels, type Rectangle, toGrey } from './pixels.js';
 
 /** A normalised map, 0…1, dims [h, w]. */
 export interface PictureMap {
@@ -17,7 +17,7 @@ export interface OverlayOptions {
   /** 0: the picture alone … 1: the colours alone. Default 0.5. */
   readonly opacity?: number;
   /** Where the map lies in the picture: the part that the network saw. Default: the whole picture. */
-  readonly geometry?: Rectangle;
+  readonly geometry?: Rectangle | undefined;
 }
 
 /**
@@ -81,19 +81,38 @@ export function drawCutout(picture: Pixels, map: PictureMap, geometry?: Rectangl
   return { data, width: picture.width, height: picture.height, channels: 3 };
 }
 
-function dimsOf({ data, dims }: PictureMap): [height: number, width: number] {
-  if (dims.length !== 2 || data.length !== dims[0] * dims[1])
+function dimsOf(map: PictureMap): [height: number, width: number] {
+  const { data, dims } = Object(map) as Partial<PictureMap>;
+  if (!(data instanceof Float32Array) || !Array.isArray(dims))
+    throw invalid('map', 'an explained map {data: Float32Array, dims}', map);
+  if (dims.length !== 2)
     throw new GradcamppError(
       'INVALID_OPTION',
-      `A map must have dims [h, w] to be drawn; received dims [${dims.join(', ')}] and ${data.length} values.`,
+      `A map of dims [${dims.join(', ')}] cannot be drawn, only one of [h, w]; save its numbers (npy, raw) instead.`,
+    );
+  if (data.length !== dims[0] * dims[1])
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `A map of dims [${dims.join(', ')}] cannot hold ${data.length} values.`,
     );
   return [dims[0], dims[1]];
 }
 
+function checkGeometry(geometry: Rectangle): Rectangle {
+  const { x, y, width, height } = Object(geometry) as Partial<Rectangle>;
+  if (![x, y, width, height].every(Number.isFinite) || !(Number(width) > 0 && Number(height) > 0))
+    throw invalid('geometry', 'a rectangle {x, y, width, height} in pixels of the picture', geometry);
+  return geometry;
+}
+
 /** The rectangle that the map covers, and the whole pixels whose centres lie in it. */
 function place(picture: Pixels, map: PictureMap, geometry?: Rectangle): { over: Rectangle; box: PixelBox } {
+  const { channels } = checkPixels(picture, 'picture');
+  if (channels !== 3) throw invalid('picture.channels', '3; decodeImage gives such pictures', channels);
   dimsOf(map);
-  const over = geometry ?? { x: 0, y: 0, width: picture.width, height: picture.height };
+  const over = geometry
+    ? checkGeometry(geometry)
+    : { x: 0, y: 0, width: picture.width, height: picture.height };
   const first = (start: number, length: number) => Math.min(Math.max(Math.ceil(start - 0.5), 0), length);
   const left = first(over.x, picture.width);
   const top = first(over.y, picture.height);

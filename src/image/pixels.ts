@@ -26,6 +26,8 @@ export interface Rectangle {
 
 /** The pixels if they are what they say; `INVALID_IMAGE` otherwise. */
 export function checkPixels(value: AnyPixels, name = 'pixels'): AnyPixels {
+  if (value === null || typeof value !== 'object')
+    throw invalid(name, 'decoded pixels {data, width, height, channels}', value, '', 'INVALID_IMAGE');
   const { data, width, height, channels } = value;
   for (const [key, number, most] of [
     ['width', width, 2 ** 31],

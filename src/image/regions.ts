@@ -1,4 +1,4 @@
-import { numberIn, onlyKeys } from '../check.js';
+import { invalid, numberIn, onlyKeys } from '../check.js';
 import type { Rectangle } from './pixels.js';
 
 /** A connected part of a map, in whole map positions. */
@@ -23,16 +23,15 @@ export interface RegionOptions {
  * The 8-connected regions of positive values of at least `threshold · max`, largest area first, then largest
  * mass, then in reading order. One pass over runs of such values, each joined to those it touches in the row
  * above. None where the map has no positive value.
+ * @param dims [h, w]
  */
-export function regions(
-  map: Float32Array,
-  [height, width]: readonly number[],
-  options: RegionOptions = {},
-): Region[] {
+export function regions(map: Float32Array, dims: readonly number[], options: RegionOptions = {}): Region[] {
   onlyKeys('regions', options, ['threshold']);
   const share = numberIn('threshold', options.threshold ?? 0.15, 0, 1);
-  if (map.length !== height * width)
-    throw new RangeError(`${map.length} values do not fill dims [${height}, ${width}]`);
+  if (!(map instanceof Float32Array)) throw invalid('map', "a map's data, a Float32Array", map);
+  if (!Array.isArray(dims) || dims.length !== 2 || map.length !== dims[0] * dims[1])
+    throw invalid('dims', `[h, w] of the map's ${map.length} values`, dims);
+  const [height, width] = dims as readonly number[];
   let maximum = 0;
   for (let i = 0; i < map.length; i++) if (map[i] > maximum) maximum = map[i];
   const least = share * maximum;

@@ -233,7 +233,7 @@ describe('without sharp', () => {
     const broken = () =>
       Promise.reject(new Error('Could not load the "sharp" module\nPossible solutions: ...'));
     expect(await messageOf(jpeg, { loadSharp: broken })).toBe(
-      '"the picture" is a JPEG picture; those are read with the optional package sharp, which does not load (Could not load the "sharp" module): npm install sharp',
+      'The picture is a JPEG picture; those are read with the optional package sharp, which does not load (Could not load the "sharp" module): npm install sharp',
     );
   });
 });

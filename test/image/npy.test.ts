@@ -199,7 +199,7 @@ describe('writing', () => {
 
   test('data that do not fill dims', () => {
     expect(() => encodeNpy({ type: 'uint8', dims: [3], data: new Uint8Array(2) })).toThrow(
-      'do not fill dims [3]',
+      '"dims" must be a list of dims that 2 elements fill; received [3].',
     );
   });
 });

@@ -163,7 +163,7 @@ describe('drawOverlay', () => {
     expect(() => drawOverlay(grey, good, { opacity: 1.1 })).toThrow('"opacity" must be a number from 0 to 1');
     expect(() => drawOverlay(grey, good, { color: 'jet' } as object)).toThrow('Closest: "colormap".');
     expect(() => drawOverlay(grey, { data: good.data, dims: [1, 2, 2] })).toThrow(
-      'A map must have dims [h, w] to be drawn; received dims [1, 2, 2] and 4 values.',
+      'A map of dims [1, 2, 2] cannot be drawn, only one of [h, w]',
     );
   });
 });

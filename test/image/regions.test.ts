@@ -51,7 +51,9 @@ test('options and dims are checked', () => {
   expect(() => regions(new Float32Array(4), [2, 2], { treshold: 0.5 } as object)).toThrow(
     'Closest: "threshold".',
   );
-  expect(() => regions(new Float32Array(4), [2, 3])).toThrow('4 values do not fill dims [2, 3]');
+  expect(() => regions(new Float32Array(4), [2, 3])).toThrow(
+    '"dims" must be [h, w] of the map\'s 4 values; received [2, 3].',
+  );
 });
 
 test('as merging neighbours until nothing changes finds them', () => {
