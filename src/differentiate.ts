@@ -1,6 +1,6 @@
 import { appended, Builder } from './autodiff/builder.js';
 import { appendGradient } from './autodiff/walk.js';
-import { didYouMean, invalid, onlyKeys } from './check.js';
+import { didYouMean, invalid, oneOf, onlyKeys, text } from './check.js';
 import { GradcamppError } from './errors.js';
 import {
   type Dim,
@@ -55,14 +55,18 @@ export async function differentiate(
   options: DifferentiateOptions,
 ): Promise<DifferentiatedModel> {
   onlyKeys('differentiate', options, ['of', 'wrt', 'seed', 'again']);
-  const wrt = typeof options.wrt === 'string' ? [options.wrt] : [...(options.wrt ?? [])];
+  const { seed: kind = 'gradient' } = options;
+  const wrt: readonly string[] = Array.isArray(options.wrt) ? options.wrt : [options.wrt];
+  if (wrt.length === 0) throw invalid('wrt', 'at least one value', options.wrt);
+  for (const name of wrt) text('wrt', name, 'the name of a value, or a list of names');
+  if (options.of !== undefined) text('of', options.of, 'the name of a value');
+  oneOf('seed', kind, ['gradient', 'class']);
+  if (!['undefined', 'boolean'].includes(typeof options.again))
+    throw invalid('again', 'true or false', options.again);
   const graph = isDifferentiated(model)
     ? await inferValues(model.graph)
     : await prepareGraph(await readModel(model), wrt);
   const of = options.of ?? firstFloat(graph);
-  const kind = options.seed ?? 'gradient';
-  if (wrt.length === 0) throw invalid('wrt', 'at least one value', options.wrt);
-  if (kind !== 'gradient' && kind !== 'class') throw invalid('seed', "'gradient' or 'class'", kind);
   for (const name of [of, ...wrt]) checkValue(graph, name === of ? 'of' : 'wrt', name);
   const seed = seedOf(graph, of, kind);
   const keepPaths = options.again ?? wrt.some((name) => graph.constants.has(name));

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { collect, outputFile, showValues } from './flags.js';
 
 /** `gradcampp differentiate`: a model that also returns gradients. */
 export function differentiateCommand() {
@@ -8,7 +9,11 @@ export function differentiateCommand() {
     )
     .argument('<model>', 'the ONNX file')
     .option('--of <name>', 'the value that is differentiated (default: the first float output)')
-    .requiredOption('--wrt <name...>', 'inputs, weights or activations whose gradients are wanted')
+    .requiredOption(
+      '--wrt <name>',
+      'an input, weight or activation whose gradient is wanted; repeatable',
+      collect,
+    )
     .option('--class', 'make "seed" a class index, int64 [N], instead of the upstream gradient', false)
     .option(
       '--again',
@@ -23,9 +28,11 @@ export function differentiateCommand() {
     .action(async (model, options) => {
       const { differentiate } = await import('../differentiate.js');
       const { of, wrt, again } = options;
+      const out = outputFile(options.out, model);
       const seed = options.class ? 'class' : 'gradient';
       const result = await differentiate(model, { of, wrt, seed, ...(again ? { again } : {}) });
-      await result.save(options.out);
-      process.stdout.write(`${options.out}: ${Object.values(result.gradients).join(', ')}\n`);
+      await result.save(out);
+      const { inputs, outputs } = result.graph;
+      process.stdout.write(`${out}\ninputs   ${showValues(inputs)}\noutputs  ${showValues(outputs)}\n`);
     });
 }

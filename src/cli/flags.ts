@@ -1,3 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { GradcamppError } from '../errors.js';
+
 /** For options that are repeated. */
 export function collect(value: string, list: string[] = []): string[] {
   return [...list, value];
@@ -21,4 +24,19 @@ export function number(value: string): number {
 /** Flags that were not given are left to the API's defaults. */
 export function given<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+/** Where a model is written: never over the one that is read. */
+export function outputFile(out: string, model: string): string {
+  if (existsSync(out) && existsSync(model) && realpathSync(out) === realpathSync(model))
+    throw new GradcamppError('OUTPUT', `"--out" must be another file than the model; received "${out}".`);
+  return out;
+}
+
+/** `data [N, 3, 224, 224], seed [N, 1000]` */
+export function showValues(
+  values: readonly { readonly name: string; readonly dims?: readonly (number | string)[] | undefined }[],
+): string {
+  const dimsOf = (dims: readonly (number | string)[] = ['?']) => dims.map((dim) => (dim === '' ? '?' : dim));
+  return values.map(({ name, dims }) => `${name} [${dimsOf(dims).join(', ')}]`).join(', ');
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GradcamppError } from '../errors.js';
-import type { ValueInfo } from '../graph/graph.js';
+import { ancestors, type ValueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
@@ -100,6 +100,7 @@ export class Explainer {
     const preprocessing = given?.input ?? assumed?.preprocessing;
     if (given) checkFit(given.input, network.image);
     const scores = findScores(network.graph, options.output ?? given?.output);
+    checkInputs(network, scores);
     const named = given?.classes?.length;
     const count = classCount(scores);
     if (named !== undefined && count !== undefined && named !== count)
@@ -249,6 +250,18 @@ function endOfBatch(prepared: readonly PreparedImage[], start: number, step: num
   while (end < prepared.length && end - start < step && prepared[end].dims.every((dim, i) => dim === dims[i]))
     end++;
   return end;
+}
+
+/** Only the picture is fed. */
+function checkInputs({ graph, image }: Network, { info }: Scores): void {
+  const needed = ancestors(graph, [info.name]);
+  const others = graph.inputs.filter(({ name }) => name !== image.name && needed.has(name));
+  if (others.length === 0) return;
+  const names = others.map(({ name }) => JSON.stringify(name)).join(', ');
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `The scores need more than the picture "${image.name}": the inputs ${names}. Make constants of them in the model first.`,
+  );
 }
 
 /** M, where it is known. */

@@ -1,3 +1,4 @@
+import { onlyKeys, text } from '../check.js';
 import { table } from '../autodiff/table.js';
 import {
   ancestors,
@@ -11,12 +12,14 @@ import {
 } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { findScores } from '../graph/scores.js';
+import { readModel } from '../onnx/read.js';
 import { typeName } from '../onnx/types.js';
 import { Network } from './network.js';
 
 /** What a model has that can be explained. */
 export interface Inspection {
   readonly model: string;
+  /** Of the file. What is run is brought to one operator set and folded first. */
   readonly opset: number;
   readonly nodes: number;
   readonly inputs: readonly Value[];
@@ -44,19 +47,32 @@ export interface Operator {
   readonly reason?: string;
 }
 
+/**
+ * What a model has that can be explained, and whether it can.
+ *
+ * @param options `layer`: a tensor or node name, or 'auto' (default); `output`: as for `Explainer.open`
+ * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION
+ */
 export async function inspect(
   model: string | URL | Uint8Array,
-  { layer = 'auto', output }: { layer?: string; output?: string } = {},
+  options: { readonly layer?: string; readonly output?: string } = {},
 ): Promise<Inspection> {
-  const network = await Network.open(model, { threads: 1 });
+  onlyKeys('inspect', options, ['layer', 'output']);
+  const { layer = 'auto', output } = options;
+  text('layer', layer);
+  if (output !== undefined) text('output', output);
+  const file = await readModel(model);
+  const network = await Network.open(file, { threads: 1 });
   const { graph } = network;
   const scores = findScores(graph, output);
   const chosen = network.layer(layer, scores);
   await network.close();
   return {
     model: network.name,
-    opset: graph.opset,
-    nodes: graph.nodes.length,
+    opset: Number(
+      file.proto.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version,
+    ),
+    nodes: file.proto.graph?.node.length ?? 0,
     inputs: graph.inputs.map((info) => valueOf(graph, info)),
     outputs: graph.outputs.map((info) => valueOf(graph, info)),
     scores: {

@@ -7,6 +7,7 @@ import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import { type Method, methods } from '../explain/options.js';
+import { seedsOf } from '../explain/targets.js';
 import { type Graph, namesOf, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
 import { type Form, forms } from '../map/backend.js';
@@ -27,8 +28,8 @@ export interface ExportOptions {
   readonly form?: Form;
   /** Explain the n best classes of each picture; default 1. */
   readonly top?: number;
-  /** Explain these classes instead. */
-  readonly classes?: readonly number[];
+  /** Explain these classes instead: indices, or names that the sidecar knows. */
+  readonly classes?: readonly (number | string)[];
 }
 
 /** Above this many classes the softmax form of a head that is not linear would make the file too large. */
@@ -74,7 +75,7 @@ interface Plan {
   readonly count: number;
 }
 
-function planOf({ scores }: Explainer, options: ExportOptions): Plan {
+function planOf({ scores, classes: names }: Explainer, options: ExportOptions): Plan {
   const method = oneOf('method', options.method ?? 'grad-cam++', methods);
   if (method === 'cam')
     throw invalid(
@@ -90,14 +91,27 @@ function planOf({ scores }: Explainer, options: ExportOptions): Plan {
     );
   const dims = (scores.info.dims ?? []).slice(1);
   const count = dims.reduce<number>((product, dim) => product * Number(dim), 1);
-  options.classes?.forEach((index) => wholeNumber('classes', index, 0, count - 1));
+  if (options.classes !== undefined && options.top !== undefined)
+    throw new GradcamppError('INVALID_OPTION', '"classes" and "top" exclude each other: give one.');
+  const classes = options.classes === undefined ? undefined : indicesOf(options.classes, count, names);
   return {
     method,
     form: oneOf('form', options.form ?? 'exp', forms),
-    targets: options.classes?.length ?? wholeNumber('top', options.top ?? 1, 1, count),
-    classes: options.classes,
+    targets: classes?.length ?? wholeNumber('top', options.top ?? 1, 1, count),
+    classes,
     count,
   };
+}
+
+function indicesOf(
+  classes: readonly (number | string)[],
+  count: number,
+  names: Explainer['classes'],
+): number[] {
+  const isClass = (item: unknown) => typeof item === 'number' || typeof item === 'string';
+  if (!Array.isArray(classes) || classes.length === 0 || !classes.every(isClass))
+    throw invalid('classes', 'a list of class indices or names', classes);
+  return seedsOf(classes, new Float32Array(count), names).map((seed) => seed.class as number);
 }
 
 async function build(explainer: Explainer, plan: Plan): Promise<Graph> {

@@ -119,6 +119,21 @@ describe('mistakes', () => {
     expect(notes).toEqual([expect.stringContaining('names 2 classes, and the model has 5 scores')]);
   });
 
+  test('a model whose scores need a second input', async () => {
+    const plain = classifier();
+    const prompted = bytesFrom({
+      ...plain,
+      inputs: { ...plain.inputs, prompt: ['N', 5] },
+      outputs: ['matches'],
+      nodes: [...plain.nodes, ['Mul', ['logits', 'prompt'], ['matches']]],
+    });
+    const preprocess = { input: { name: 'image', size: [8, 8] } };
+    await expect(Explainer.open(prompted, { preprocess })).rejects.toThrow(
+      'The scores need more than the picture "image": the inputs "prompt".',
+    );
+    open.push(await Explainer.open(prompted, { preprocess, output: 'logits' }));
+  });
+
   test('a closed explainer', async () => {
     const explainer = await opened();
     await explainer.close();
