@@ -1,4 +1,5 @@
 import type * as ort from 'onnxruntime-node';
+import { oneOf } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Dim, Graph, ValueInfo } from '../graph/graph.js';
 import { DataType } from '../onnx/types.js';
@@ -70,7 +71,7 @@ export interface Session {
 /**
  * Opens a session. Large weights go to ONNX Runtime as views, so they are not copied on our side.
  *
- * @throws GradcamppError UNSUPPORTED_MODEL with ONNX Runtime's own words
+ * @throws GradcamppError UNSUPPORTED_MODEL or UNSUPPORTED_BACKEND, with ONNX Runtime's own words
  */
 export async function openSession(
   graph: Graph,
@@ -79,6 +80,7 @@ export async function openSession(
 ): Promise<Session> {
   const { bytes, externalData } = serialize(graph);
   const runtime = await load();
+  checkProviders(runtime, options.executionProviders ?? []);
   const create = (withoutFusion?: string) =>
     runtime.InferenceSession.create(bytes, {
       executionProviders: [...(options.executionProviders ?? ['cpu'])] as never,
@@ -102,17 +104,33 @@ export async function openSession(
       throw error;
     });
   } catch (error) {
-    throw new GradcamppError(
-      'UNSUPPORTED_MODEL',
-      `ONNX Runtime refuses the model: ${shorten(messageOf(error))}`,
-      { cause: error },
-    );
+    const reason = shorten(messageOf(error));
+    if (/ExecutionProvider_|\/providers\//.test(reason))
+      throw new GradcamppError(
+        'UNSUPPORTED_BACKEND',
+        `An execution provider cannot be used here: ${reason}.`,
+        {
+          cause: error,
+        },
+      );
+    throw new GradcamppError('UNSUPPORTED_MODEL', `ONNX Runtime refuses the model: ${reason}`, {
+      cause: error,
+    });
   }
   return {
     outputs: outputsOf(session),
     run: (feeds, fetches) => run(runtime, session, feeds, fetches),
     close: () => session.release(),
   };
+}
+
+function checkProviders(
+  runtime: typeof ort,
+  providers: NonNullable<SessionOptions['executionProviders']>,
+): void {
+  const known = runtime.listSupportedBackends().map(({ name }) => name);
+  for (const provider of providers)
+    oneOf('executionProviders', typeof provider === 'string' ? provider : provider.name, known);
 }
 
 /** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */

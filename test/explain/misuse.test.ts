@@ -134,6 +134,13 @@ describe('mistakes', () => {
     open.push(await Explainer.open(prompted, { preprocess, output: 'logits' }));
   });
 
+  test('an execution provider that this ONNX Runtime does not know', async () => {
+    const explainer = await opened({ executionProviders: ['cpuu'] });
+    await expect(explainer.explain(tensor())).rejects.toThrow(
+      /^"executionProviders" must be one of .*\bcpu\b.*; received "cpuu"\. Closest: "cpu"/,
+    );
+  });
+
   test('a closed explainer', async () => {
     const explainer = await opened();
     await explainer.close();
