@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { invalid, oneOf, wholeNumber } from '../check.js';
+import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput } from '../explain/input.js';
-import { type ExplainOptions, settingsOf } from '../explain/options.js';
+import { explainKeys, type ExplainOptions, settingsOf } from '../explain/options.js';
 import type { Target } from '../explain/targets.js';
 import type { Item } from './each.js';
 import { type ExplanationsInit, explanationsService, type SentOutcome } from './explanations-service.js';
@@ -16,6 +16,7 @@ import {
   defaultBatch,
   startWorkforce,
   type Workforce,
+  workforceKeys,
   type WorkforceOptions,
 } from './workforce.js';
 
@@ -47,6 +48,7 @@ export async function* explainAll(
   images: Iterable<PictureInput> | AsyncIterable<PictureInput>,
   options: ExplainAllOptions = {},
 ): AsyncGenerator<PictureResult> {
+  checkImages(images);
   const { order, inFlight, transfer, workforce, explain, batchSize } = check(options, explainer);
   const init = initOf(explainer, explain);
   const here = () => explanationsService(explainer, settingsOf(explain));
@@ -73,7 +75,26 @@ export async function* explainAll(
   }
 }
 
+/** A path and bytes are iterable too, by characters and bytes. */
+function checkImages(images: unknown): void {
+  const isIterable =
+    images !== null &&
+    typeof images === 'object' &&
+    !ArrayBuffer.isView(images) &&
+    (Symbol.iterator in images || Symbol.asyncIterator in images);
+  if (!isIterable)
+    throw invalid(
+      'images',
+      'an iterable or async iterable of pictures',
+      images,
+      'Put one picture into a list.',
+    );
+}
+
+const allKeys = [...explainKeys, ...workforceKeys, 'order', 'inFlight', 'transfer'];
+
 function check(options: ExplainAllOptions, explainer: Explainer) {
+  onlyKeys('explainAll', options, allKeys);
   const { order = 'input', inFlight, transfer = false, workers, isolation, timeout, ...rest } = options;
   if (inFlight !== undefined) wholeNumber('inFlight', inFlight, 1);
   if (typeof transfer !== 'boolean') throw invalid('transfer', 'true or false', transfer);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { invalid, onlyKeys } from '../check.js';
+import { invalid, onlyKeys, text } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import {
   checkExplainerOptions,
@@ -114,13 +114,17 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   const since = performance.now();
   onlyKeys('explainFolder', options, runKeys);
   const { out = 'gradcampp-out', images = [], archives = [], outputs = {} } = options;
-  if (typeof options.model !== 'string') throw invalid('model', 'the path of an ONNX file', options.model);
+  text('model', options.model, 'the path of an ONNX file');
+  text('out', out, 'the path of a folder');
+  for (const [name, paths] of Object.entries({ images, archives }))
+    if (!Array.isArray(paths) || paths.some((path) => typeof path !== 'string'))
+      throw invalid(name, 'a list of paths', paths);
   const open = checkExplainerOptions(options.open ?? {});
   const explain = { ...options.explain, batchSize: options.explain?.batchSize ?? defaultBatch(open) };
   const settings = settingsOf(explain);
   const drawing = outputSettingsOf(outputs);
   const workforce = checkWorkforce(options.workforce ?? {});
-  if (options.table !== undefined) tableFormatOf(options.table);
+  if (options.table !== undefined) tableFormatOf(text('table', options.table, 'a file name'));
   if (archives.length > 0 && images.length > 0)
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
 

@@ -60,7 +60,7 @@ export interface Settings {
 }
 
 const explainerKeys = ['layer', 'preprocess', 'output', 'backend', 'executionProviders', 'threads'] as const;
-const explainKeys = [
+export const explainKeys = [
   'targets',
   'targetsPerImage',
   'method',

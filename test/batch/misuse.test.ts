@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { Explainer } from '../../src/batch/explainer.js';
+import { explainFolder } from '../../src/batch/run.js';
+import { GradcamppError } from '../../src/errors.js';
+import { bytesFrom, classifier } from '../support/network.js';
+
+/** What a JavaScript caller may pass where it should not. */
+const wrong = [null, 5, '', 'foo', true, {}, [5], Number.NaN, [null], () => 1, Symbol('x'), 10n];
+
+async function refusal(call: () => Promise<unknown>): Promise<string> {
+  const error = await call().catch((cause: unknown) => cause);
+  expect(error).toBeInstanceOf(GradcamppError);
+  return (error as Error).message;
+}
+
+test.each(['model', 'images', 'archives', 'out', 'table'])('explainFolder: %s', async (key) => {
+  for (const value of wrong.filter((item) => key !== 'out' || item !== 'foo'))
+    await refusal(() =>
+      explainFolder({ model: 'none.onnx', images: ['none.png'], [key]: value, workforce: { workers: 0 } }),
+    );
+});
+
+test('an empty output folder name is not the working folder', async () => {
+  expect(await refusal(() => explainFolder({ model: 'none.onnx', images: ['none.png'], out: '' }))).toBe(
+    '"out" must be the path of a folder; received "".',
+  );
+});
+
+test('explainAll: a stream, not one picture; options are known', async () => {
+  const explainer = await Explainer.open(bytesFrom(classifier()), { backend: 'reference' });
+  const all = (images: unknown, options?: unknown) => async () => {
+    for await (const _ of explainer.explainAll(images as never, options as never)) break;
+  };
+  for (const value of [...wrong.filter((item) => !Array.isArray(item)), Buffer.from('cat')])
+    expect(await refusal(all(value))).toContain('Put one picture into a list.');
+  expect(await refusal(all([], null))).toBe('The options of explainAll must be an object; received null.');
+  expect(await refusal(all([], { workerz: 2 }))).toContain('Closest: "workers"');
+  await explainer.close();
+});
