@@ -1,6 +1,7 @@
 import type { ErrorCode, GradcamppError } from '../errors.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import type { Method } from '../explain/options.js';
+import type { Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName, Form } from '../map/backend.js';
 import type { SaveKind } from './outputs.js';
@@ -35,6 +36,8 @@ export interface ResultLine {
     readonly logScale: number;
     /** Regions above the threshold, largest first, in pixels of the network's input. */
     readonly bounds: readonly Region[];
+    /** Where the map lies in the picture, in its pixels: the part that the network saw. Absent for tensors. */
+    readonly geometry?: Rectangle;
   };
   /** What was written, relative to the output folder. */
   readonly files: Readonly<Partial<Record<SaveKind, string>>>;
@@ -51,7 +54,7 @@ export type AnyLine = ResultLine | FailedLine;
 
 export function resultLine(
   index: number,
-  { image }: Explanation,
+  { image, geometry }: Explanation,
   explained: TargetExplanation,
   files: ResultLine['files'],
 ): ResultLine {
@@ -70,6 +73,7 @@ export function resultLine(
       empty,
       logScale: shortest(logScale),
       bounds: bounds.map((region) => ({ ...region, mass: Number(region.mass.toPrecision(7)) })),
+      geometry,
     },
     files,
   };

@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
-import type { ResultLine } from '../batch/results.js';
+import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
@@ -105,7 +105,7 @@ export function explainCommand() {
             if (failed || process.stdout.isTTY) progress.clear();
             for (const line of lines) {
               if (flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);
-              if ('error' in line) process.stderr.write(`gradcampp: ${line.error.message}\n`);
+              if ('error' in line) process.stderr.write(`gradcampp: ${named(line)}\n`);
               else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
             }
             progress.step(failed);
@@ -140,6 +140,11 @@ function stopSignal(say: (text: string) => void): AbortSignal {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   return controller.signal;
+}
+
+/** The message, after the picture's path where it does not hold it. */
+function named({ image: { path }, error: { message } }: FailedLine): string {
+  return path === undefined || message.includes(path) ? message : `${path}: ${message}`;
 }
 
 /** `cat.jpg: tabby 93.1 % → cat.overlay.png` */

@@ -101,7 +101,7 @@ test('a line holds what the explanation says, its numbers in the fewest digits t
     method: 'grad-cam++',
     form: 'exp',
     backend: 'reference',
-    map: { dims: [2, 2], empty: false, logScale: 3, bounds: map.bounds },
+    map: { dims: [2, 2], empty: false, logScale: 3, bounds: map.bounds, geometry },
     files: { overlay: 'a.overlay.png' },
   });
 });

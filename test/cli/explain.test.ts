@@ -16,9 +16,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { AnyLine, ResultLine } from '../../src/batch/results.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { encodePng } from '../../src/image/encode.js';
-import { parseNpy } from '../../src/image/npy.js';
+import { encodeNpy, parseNpy } from '../../src/image/npy.js';
 import { serialize } from '../../src/runtime/session.js';
-import { bytesFrom, classifier, graphFrom, values } from '../support/network.js';
+import { bytesFrom, classifier, graphFrom, values, weights } from '../support/network.js';
 
 /** The built command, as users run it; `npm test` builds before. */
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -168,6 +168,28 @@ describe('gradcampp explain', () => {
       ['--method', 'guided-backprop'],
     ];
     for (const flags of variants) expect(await mapOf(...flags), flags.join(' ')).not.toEqual(plain);
+  });
+
+  test('a map that is no picture is refused with the name of its file, and saved as numbers', async () => {
+    const signal = bytesFrom({
+      inputs: { signal: ['N', 2, 16] },
+      outputs: ['scores'],
+      constants: { w: weights(1, [3, 2, 3]), v: weights(2, [3, 4]) },
+      nodes: [
+        ['Conv', ['signal', 'w'], ['conv'], { pads: [1, 1] }],
+        ['Relu', ['conv'], ['relu']],
+        ['GlobalAveragePool', ['relu'], ['pool']],
+        ['Flatten', ['pool'], ['flat']],
+        ['MatMul', ['flat', 'v'], ['scores']],
+      ],
+    });
+    writeFileSync(join(folder, 'signal.onnx'), signal);
+    const tensor = { type: 'float32', dims: [2, 16], data: values(3, [2, 16]) } as const;
+    writeFileSync(join(folder, 'signal.npy'), encodeNpy(tensor));
+    const refused = await explain('signal.npy', '--model', 'signal.onnx');
+    expect(refused.stderr).toContain('gradcampp: signal.npy: A map of dims [16] cannot be drawn');
+    expect(refused.code).toBe(1);
+    expect((await explain('signal.npy', '--model', 'signal.onnx', '--save', 'npy')).code).toBe(0);
   });
 
   test('paths on standard input, tensors, the picture that the network saw', async () => {
