@@ -112,19 +112,14 @@ export interface Listener {
  */
 export async function explainFolder(options: RunOptions, listener: Listener = {}): Promise<Summary> {
   const since = performance.now();
-  onlyKeys('explainFolder', options, runKeys);
+  checkTypes(options);
   const { out = 'gradcampp-out', images = [], archives = [], outputs = {} } = options;
-  text('model', options.model, 'the path of an ONNX file');
-  text('out', out, 'the path of a folder');
-  for (const [name, paths] of Object.entries({ images, archives }))
-    if (!Array.isArray(paths) || paths.some((path) => typeof path !== 'string'))
-      throw invalid(name, 'a list of paths', paths);
   const open = checkExplainerOptions(options.open ?? {});
   const explain = { ...options.explain, batchSize: options.explain?.batchSize ?? defaultBatch(open) };
   const settings = settingsOf(explain);
   const drawing = outputSettingsOf(outputs);
   const workforce = checkWorkforce(options.workforce ?? {});
-  if (options.table !== undefined) tableFormatOf(text('table', options.table, 'a file name'));
+  if (options.table !== undefined) tableFormatOf(options.table);
   if (archives.length > 0 && images.length > 0)
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
 
@@ -211,6 +206,23 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     await team.close();
     await folder?.close();
   }
+}
+
+/** What the parts that take these options do not check. */
+function checkTypes(options: RunOptions): void {
+  onlyKeys('explainFolder', options, runKeys);
+  const { out, images, archives, explain, table, signal, stdin, resume, overwrite } = options;
+  text('model', options.model, 'the path of an ONNX file');
+  if (out !== undefined) text('out', out, 'the path of a folder');
+  if (table !== undefined) text('table', table, 'a file name');
+  for (const [name, paths] of Object.entries({ images, archives }))
+    if (paths !== undefined && (!Array.isArray(paths) || paths.some((path) => typeof path !== 'string')))
+      throw invalid(name, 'a list of paths', paths);
+  for (const [name, value] of Object.entries({ resume, overwrite }))
+    if (value !== undefined && typeof value !== 'boolean') throw invalid(name, 'true or false', value);
+  for (const [name, value] of Object.entries({ explain, signal, stdin }))
+    if (value !== undefined && (value === null || typeof value !== 'object'))
+      throw invalid(name, 'an object', value);
 }
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

@@ -13,11 +13,24 @@ async function refusal(call: () => Promise<unknown>): Promise<string> {
   return (error as Error).message;
 }
 
-test.each(['model', 'images', 'archives', 'out', 'table'])('explainFolder: %s', async (key) => {
-  for (const value of wrong.filter((item) => key !== 'out' || item !== 'foo'))
-    await refusal(() =>
-      explainFolder({ model: 'none.onnx', images: ['none.png'], [key]: value, workforce: { workers: 0 } }),
-    );
+const keys = [
+  'model',
+  'images',
+  'archives',
+  'out',
+  'explain',
+  'table',
+  'signal',
+  'stdin',
+  'resume',
+  'overwrite',
+];
+
+test.each(keys)('explainFolder: %s', async (key) => {
+  const run = (value: unknown) =>
+    refusal(() => explainFolder({ model: 'none.onnx', images: ['none.png'], [key]: value } as never));
+  for (const value of [null, 5, 10n, Symbol('x')]) expect(await run(value)).toContain(`"${key}" must be `);
+  for (const value of wrong) await run(value);
 });
 
 test('an empty output folder name is not the working folder', async () => {
