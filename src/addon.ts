@@ -78,7 +78,8 @@ export function loadAddon(
         `${name}: interface ${addon.interfaceVersion} instead of ${interfaceVersion}; build it again`,
       );
     } catch (error) {
-      problems.push(`${name}: ${messageOf(error)}`);
+      const isAbsent = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+      problems.push(`${name}: ${isAbsent ? 'not there' : messageOf(error)}`);
     }
   }
   return { problems };

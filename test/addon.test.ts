@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arch, execPath, platform } from 'node:process';
@@ -39,9 +40,10 @@ describe('loadAddon', () => {
     const loaded = loadAddon([
       { name: 'a', load: fails('invalid ELF header') },
       { name: 'b', load: () => addon(0) },
+      { name: 'c', load: () => createRequire(import.meta.url)('no-such-addon') as Addon },
     ]);
     expect(loaded).toEqual({
-      problems: ['a: invalid ELF header', 'b: interface 0 instead of 1; build it again'],
+      problems: ['a: invalid ELF header', 'b: interface 0 instead of 1; build it again', 'c: not there'],
     });
   });
 });
