@@ -3,6 +3,7 @@ import { appendGradient } from './autodiff/walk.js';
 import { didYouMean, invalid, oneOf, onlyKeys, text } from './check.js';
 import { GradcamppError } from './errors.js';
 import {
+  ancestors,
   type Dim,
   type Graph,
   namesOf,
@@ -38,6 +39,8 @@ export interface DifferentiateOptions {
 export interface DifferentiatedModel extends ModelFile {
   /** The output that holds each wanted gradient: `grad(<name>)`. */
   readonly gradients: Readonly<Record<string, string>>;
+  /** What the user should know: gradients that are zero, since `of` does not depend on the value, or straight-through. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -79,7 +82,12 @@ export async function differentiate(
   if (!kept.some((info) => info.name === of)) kept.push(valueInfo(graph, of));
   const gradients = outputs.map(([name, output]) => ({ ...valueInfo(graph, name), name: output }));
   const result = subgraph(appended(made.graph, b), [...graph.inputs, seed.input], [...kept, ...gradients]);
-  return { ...modelFile(result), gradients: Object.fromEntries(outputs) };
+  const reached = ancestors(graph, [of]);
+  const zeros = wrt
+    .filter((name) => !reached.has(name))
+    .map((name) => `"${of}" does not depend on "${name}": the gradient is zero.`);
+  const notes = [...new Set([...made.notes, ...zeros])];
+  return { ...modelFile(result), gradients: Object.fromEntries(outputs), notes };
 }
 
 function isDifferentiated(model: unknown): model is DifferentiatedModel {

@@ -32,6 +32,7 @@ export function differentiateCommand() {
       const seed = options.class ? 'class' : 'gradient';
       const result = await differentiate(model, { of, wrt, seed, ...(again ? { again } : {}) });
       await result.save(out);
+      for (const note of result.notes) process.stderr.write(`${note}\n`);
       const { inputs, outputs } = result.graph;
       process.stdout.write(`${out}\ninputs   ${showValues(inputs)}\noutputs  ${showValues(outputs)}\n`);
     });

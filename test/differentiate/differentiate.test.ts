@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type DifferentiatedModel, differentiate } from '../../src/differentiate.js';
 import type { Graph } from '../../src/graph/graph.js';
-import { floatsOf } from '../../src/onnx/constant.js';
+import { floatConstant, floatsOf } from '../../src/onnx/constant.js';
 import { readModel } from '../../src/onnx/read.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
 import { openSession } from '../../src/runtime/session.js';
@@ -137,6 +137,25 @@ describe('differentiate', () => {
     expect(sizeOf(a['grad(w1)'].dims)).toBe(54);
     expect(Buffer.from(result.toBytes())).toEqual(await (await import('node:fs/promises')).readFile(path));
     await rm(folder, { recursive: true });
+  });
+
+  test('a gradient that is zero or straight-through is noted', async () => {
+    const model = bytesFrom(smooth);
+    expect((await differentiate(model, { of: 'logits', wrt: 'image' })).notes).toEqual([]);
+    expect((await differentiate(model, { of: 'conv1', wrt: ['image', 'w3'] })).notes).toEqual([
+      '"conv1" does not depend on "w3": the gradient is zero.',
+    ]);
+    const quantized = bytesFrom({
+      inputs: { x: ['N', 4] },
+      outputs: ['y'],
+      nodes: [
+        ['QuantizeLinear', ['x', 'scale'], ['q']],
+        ['DequantizeLinear', ['q', 'scale'], ['y']],
+      ],
+      constants: { scale: floatConstant([0.1], []) },
+    });
+    const { notes } = await differentiate(quantized, { wrt: 'x' });
+    expect(notes.join()).toMatch(/QuantizeLinear.*straight/);
   });
 
   test('wrong names are refused with the closest ones', async () => {
