@@ -124,7 +124,7 @@ export class Network {
     const names = wrt.map((name) => gradients.get(name) as string);
     const layers = wrt.filter((name) => name !== this.image.name);
     const split = splitAtSeed(graph, seed, [output, ...layers], names);
-    const forward = await this.#open(split.forward);
+    const forward = await this.#open({ ...split.forward, inputs: [this.image] });
     const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
     const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
     const { session: backward, isPooled } = await this.#openBackward({ ...split.backward, inputs }, wrt);
@@ -199,7 +199,7 @@ export class Network {
   /** Scores alone, without the cost of a gradient: [N, M]. */
   async predict(images: Tensor<'float32'>, scores: Scores): Promise<Float32Array> {
     const outputs = [scores.info];
-    this.#plain ??= this.#open(subgraph(this.graph, this.graph.inputs, outputs));
+    this.#plain ??= this.#open(subgraph(this.graph, [this.image], outputs));
     const results = await (await this.#plain).run({ [this.image.name]: images });
     return results[scores.info.name].data as Float32Array;
   }

@@ -131,7 +131,10 @@ describe('mistakes', () => {
     await expect(Explainer.open(prompted, { preprocess })).rejects.toThrow(
       'The scores need more than the picture "image": the inputs "prompt".',
     );
-    open.push(await Explainer.open(prompted, { preprocess, output: 'logits' }));
+    const unprompted = await Explainer.open(prompted, { preprocess, output: 'logits' });
+    open.push(unprompted);
+    const [{ scores }] = await unprompted.explain(tensor());
+    expect((await unprompted.predict(tensor()))[0].scores).toEqual(scores);
   });
 
   test('an execution provider that this ONNX Runtime does not know', async () => {
