@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -169,6 +170,37 @@ describe('gradcampp explain', () => {
     ];
     for (const flags of variants) expect(await mapOf(...flags), flags.join(' ')).not.toEqual(plain);
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'a reader that goes away ends the run quietly (no signals on Windows)',
+    async () => {
+      const pictures = Array<string>(200).fill('cat.png');
+      const child = spawn(
+        process.execPath,
+        [
+          main,
+          'explain',
+          ...pictures,
+          '--model',
+          'model.onnx',
+          '--out',
+          out,
+          '--json',
+          '--quiet',
+          '--workers',
+          '2',
+        ],
+        { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
+      );
+      let stderr = '';
+      child.stderr.on('data', (chunk) => {
+        stderr += chunk;
+      });
+      child.stdout.destroy(); // before anything is written
+      const [code, signal] = await once(child, 'close');
+      expect({ code, signal, stderr }).toEqual({ code: null, signal: 'SIGTERM', stderr: '' });
+    },
+  );
 
   test('a map that is no picture is refused with the name of its file, and saved as numbers', async () => {
     const signal = bytesFrom({
