@@ -121,7 +121,8 @@ class FilesWorker {
     for (const [i, picture] of pictures.entries())
       done.push(await this.#finish(explainer, picture, outcomes[i]));
     const encode = performance.now() - explained;
-    const sample = isSample ? { ...stages, encode, pictures: pictures.length } : undefined;
+    const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
+    const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
     return { done, sample, peakMemory: process.resourceUsage().maxRSS * 1024 };
   }
 
