@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type ResourceLimits, type Transferable, Worker } from 'node:worker_threads';
+import { forgetFlight, makeFlight } from './flight.js';
 
 /** A worker seen from outside: a thread or a process that takes messages and may die. */
 export interface Channel {
@@ -24,7 +25,7 @@ const grace = 20_000;
 /**
  * A thread. Out of memory it dies alone; a fault in native code takes the process with it, and so does ending it while
  * it is in ONNX Runtime (`Worker.terminate` makes every call back into JavaScript fail, which the addon's C++ does not
- * survive). So it is asked to end when it is between two calls.
+ * survive). So it is asked to end when it is between two calls, and the exit of the process waits for that too.
  */
 export function openThread(
   script: URL,
@@ -32,10 +33,12 @@ export function openThread(
   events: ChannelEvents,
   resourceLimits?: ResourceLimits,
 ): Channel {
-  const worker = new Worker(script, { workerData: init, resourceLimits, execArgv: [] }); // flags as --input-type are the program's own
+  const flight = makeFlight();
+  const worker = new Worker(script, { workerData: { init, flight }, resourceLimits, execArgv: [] }); // flags as --input-type are the program's own
   let reason: string | undefined;
   const gone = new Promise<void>((resolve) => {
     worker.on('exit', (code) => {
+      forgetFlight(flight);
       resolve();
       events.exit(reason ?? `ended with code ${code}`);
     });

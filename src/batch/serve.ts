@@ -1,6 +1,7 @@
 import { isMainThread, parentPort, type Transferable, workerData } from 'node:worker_threads';
 import { GradcamppError } from '../errors.js';
 import { endMessage } from './channel.js';
+import { during, type Flight } from './flight.js';
 import type { Reply, ThrownError } from './pool.js';
 
 /** What a worker does: opened once, then asked. */
@@ -21,7 +22,8 @@ export interface Answer {
 export function serve(open: (init: never) => Promise<Service>): void {
   if (!isMainThread && parentPort) {
     const port = parentPort;
-    const { request, end } = answer(open, workerData, (reply, transfer) => port.postMessage(reply, transfer));
+    const reply = (message: Reply, transfer?: readonly Transferable[]) => port.postMessage(message, transfer);
+    const { request, end } = answer(open, workerData.init, reply, workerData.flight);
     port.on('message', (message) => void (message === endMessage ? end() : request(message)));
     return;
   }
@@ -44,15 +46,17 @@ function answer(
   open: (init: never) => Promise<Service>,
   init: unknown,
   send: (reply: Reply, transfer?: readonly Transferable[]) => void,
+  flight?: Flight,
 ): { request(request: Request): Promise<void>; end(): Promise<void> } {
-  const service = open(init as never);
+  const service = during(flight, () => open(init as never));
   service.then(
     ({ ready }) => send({ ready }),
     (error: unknown) => send({ error: thrown(error) }),
   );
   const request = async ({ task, body }: Request) => {
     try {
-      const { result, transfer } = await (await service).run(body as never);
+      const opened = await service;
+      const { result, transfer } = await during(flight, () => opened.run(body as never));
       try {
         send({ task, result }, transfer);
       } catch (error) {

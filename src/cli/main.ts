@@ -49,11 +49,10 @@ function exitCode(error: unknown): number {
   return 2;
 }
 
-/** A reader that goes away (`| head`) ends the command as SIGPIPE would: `exit` aborts while workers compute. */
+/** A reader that goes away (`| head`) is no fault. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.removeAllListeners('SIGTERM');
-  process.kill(process.pid, 'SIGTERM');
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
 });
 
 program()

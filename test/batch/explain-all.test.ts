@@ -143,6 +143,22 @@ test.each<[string, ExplainAllOptions, RegExp]>([
   await expect(all(images, options)).rejects.toThrow(message);
 });
 
+test('a program can exit while workers compute', async () => {
+  const entry = new URL('../../dist/index.js', import.meta.url).href;
+  const program = `
+    import { Explainer } from ${JSON.stringify(entry)};
+    const explainer = await Explainer.open(${JSON.stringify(model)}, { backend: 'reference', threads: 1 });
+    const endless = (function* () { for (;;) yield ${JSON.stringify(paths[0])}; })();
+    let count = 0;
+    for await (const _ of explainer.explainAll(endless, { workers: 2 })) if (++count === 10) process.exit(3);`;
+  const { code, signal, stderr } = await promisify(execFile)(process.execPath, [
+    '--input-type=module',
+    '-e',
+    program,
+  ]).catch((error) => error);
+  expect({ code, signal, stderr }).toEqual({ code: 3, signal: null, stderr: '' });
+});
+
 test('a program ends by itself when its stream has ended', async () => {
   const entry = new URL('../../dist/index.js', import.meta.url).href;
   const program = `

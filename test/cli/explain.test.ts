@@ -171,36 +171,21 @@ describe('gradcampp explain', () => {
     for (const flags of variants) expect(await mapOf(...flags), flags.join(' ')).not.toEqual(plain);
   });
 
-  test.skipIf(process.platform === 'win32')(
-    'a reader that goes away ends the run quietly (no signals on Windows)',
-    async () => {
-      const pictures = Array<string>(200).fill('cat.png');
-      const child = spawn(
-        process.execPath,
-        [
-          main,
-          'explain',
-          ...pictures,
-          '--model',
-          'model.onnx',
-          '--out',
-          out,
-          '--json',
-          '--quiet',
-          '--workers',
-          '2',
-        ],
-        { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
-      );
-      let stderr = '';
-      child.stderr.on('data', (chunk) => {
-        stderr += chunk;
-      });
-      child.stdout.destroy(); // before anything is written
-      const [code, signal] = await once(child, 'close');
-      expect({ code, signal, stderr }).toEqual({ code: null, signal: 'SIGTERM', stderr: '' });
-    },
-  );
+  test('a reader that goes away ends the run quietly', async () => {
+    const pictures = Array<string>(200).fill('cat.png');
+    const flags = ['--model', 'model.onnx', '--out', out, '--json', '--quiet', '--workers', '2'];
+    const child = spawn(process.execPath, [main, 'explain', ...pictures, ...flags], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.stdout.destroy(); // before anything is written
+    const [code, signal] = await once(child, 'close');
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+  });
 
   test('a map that is no picture is refused with the name of its file, and saved as numbers', async () => {
     const signal = bytesFrom({
