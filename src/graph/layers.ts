@@ -154,9 +154,11 @@ export function namedLayer(graph: Graph, name: string, image: string, scores: st
         .slice(0, 3)
         .map((layer) => JSON.stringify(layer.name))
         .join(', ')}.`;
+    const isInput = graph.inputs.some((input) => input.name === name);
+    const kind = isInput ? ', an input' : graph.constants.has(name) ? ', a weight' : '';
     throw new GradcamppError(
       'INVALID_LAYER',
-      `"layer" must name a tensor or node of the model; received ${JSON.stringify(name)}. ${near}`,
+      `"layer" must name a tensor or node of the model; received ${JSON.stringify(name)}${kind}. ${near}`,
     );
   }
   const value = made.has(name) ? name : node.outputs[0];

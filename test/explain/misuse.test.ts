@@ -144,6 +144,11 @@ describe('mistakes', () => {
     );
   });
 
+  test('an input or a weight for a layer', async () => {
+    await expect(opened({ layer: 'image' })).rejects.toThrow('received "image", an input.');
+    await expect(opened({ layer: 'w1' })).rejects.toThrow('received "w1", a weight.');
+  });
+
   test('a closed explainer', async () => {
     const explainer = await opened();
     await explainer.close();
