@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type ResourceLimits, type Transferable, Worker } from 'node:worker_threads';
+import { disableTelemetry } from '../telemetry.js';
 import { forgetFlight, makeFlight } from './flight.js';
 
 /** A worker seen from outside: a thread or a process that takes messages and may die. */
@@ -33,6 +34,7 @@ export function openThread(
   events: ChannelEvents,
   resourceLimits?: ResourceLimits,
 ): Channel {
+  disableTelemetry(); // a thread cannot
   const flight = makeFlight();
   const worker = new Worker(script, { workerData: { init, flight }, resourceLimits, execArgv: [] }); // flags as --input-type are the program's own
   let reason: string | undefined;

@@ -6,6 +6,7 @@ import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
 import type { Constant } from '../onnx/constant.js';
 import { externalTensor } from '../onnx/write.js';
+import { disableTelemetry } from '../telemetry.js';
 import { sizeOf, type Tensor, type TensorType } from '../tensor.js';
 
 /** Above this many bytes a weight is handed to ONNX Runtime beside the model instead of inside it. */
@@ -135,6 +136,7 @@ function checkProviders(
 
 /** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
 async function load(): Promise<typeof ort> {
+  disableTelemetry();
   return import('onnxruntime-node');
 }
 
