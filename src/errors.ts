@@ -30,6 +30,11 @@ export function messageOf(error: unknown): string {
   return text.split('\n', 1)[0];
 }
 
+/** What the system finds wrong with a file, without the code, the call and the path around it. */
+export function systemReason(error: unknown): string {
+  return messageOf(error).replace(/^E[A-Z0-9]+: (.*?), [a-z]+( '.*')?$/, '$1');
+}
+
 /** A value as it appears in a message: short, unambiguous, never a page. */
 export function show(value: unknown): string {
   if (typeof value === 'string')

@@ -1,4 +1,4 @@
-import { GradcamppError, messageOf } from '../errors.js';
+import { GradcamppError, systemReason } from '../errors.js';
 import { modelSegments, writeSegments } from '../onnx/write.js';
 import type { Graph } from './graph.js';
 import { modelOf } from './to-model.js';
@@ -28,7 +28,7 @@ export function modelFile(graph: Graph): ModelFile {
       try {
         await writeSegments(path, segments());
       } catch (cause) {
-        throw new GradcamppError('OUTPUT', `Cannot write ${JSON.stringify(path)}: ${messageOf(cause)}.`, {
+        throw new GradcamppError('OUTPUT', `Cannot write ${JSON.stringify(path)}: ${systemReason(cause)}.`, {
           cause,
         });
       }

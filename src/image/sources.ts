@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
-import { GradcamppError, messageOf } from '../errors.js';
+import { GradcamppError, systemReason } from '../errors.js';
 import { imageExtensions } from './formats.js';
 import { glob, isGlob } from './glob.js';
 import { naturalOrder } from './natural-order.js';
@@ -91,7 +91,7 @@ async function* picturesIn(folder: string, above: readonly string[] = []): Async
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
     throw new GradcamppError(
       'INVALID_OPTION',
-      `The folder ${JSON.stringify(folder)} cannot be read: ${messageOf(cause)}`,
+      `The folder ${JSON.stringify(folder)} cannot be read: ${systemReason(cause)}.`,
       {
         cause,
       },
