@@ -7,7 +7,7 @@ import { type ExplainOptions, type Settings, settingsOf } from '../explain/optio
 import { crc32 } from '../image/encode.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import { folderWriter, isFatal } from './folder.js';
-import { targetSuffix } from './names.js';
+import { Names, targetSuffix } from './names.js';
 import { type Opening, openForBatch } from './open.js';
 import {
   encodeOutput,
@@ -152,9 +152,11 @@ class FilesWorker {
       const { explanation } = outcome;
       try {
         const own = outcomes.length > 1 ? `${name}#${n}` : name;
-        const encoded = explanation.targets.map((target) =>
-          this.#encode(explainer, explanation, target, own),
-        );
+        const names = new Names(); // two variants of a method, or two combinations, may be called alike
+        const encoded = explanation.targets.map((target) => {
+          const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);
+          return this.#encode(explainer, explanation, target, stem);
+        });
         if (this.#write) for (const { file, bytes } of encoded.flat()) await this.#write(file, bytes);
         explanation.targets.forEach((target, i) => {
           const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
@@ -174,12 +176,12 @@ class FilesWorker {
     { preprocessing }: Explainer,
     explanation: Explanation,
     target: TargetExplanation,
-    name: string,
+    stem: string,
   ): Encoded[] {
     const drawing = { explanation, target, settings: this.#outputs, preprocessing };
     return this.#outputs.save.map((kind) => ({
       kind,
-      file: `${name}${targetSuffix(target, this.settings)}${endingOf(kind)}`,
+      file: `${stem}${endingOf(kind)}`,
       bytes: encodeOutput(kind, drawing),
     }));
   }
