@@ -19,7 +19,11 @@ export function explainCommand() {
     .option('--no-gradient-relu', 'Grad-CAM++ with gradients of either sign')
     .option('--output <name>', 'the output that holds the scores (default: found)')
     .option('--backend <name>', 'auto, reference, native or webgpu (default: auto)')
-    .option('--provider <name>', 'ONNX Runtime execution provider, repeatable (default: cpu)', collect)
+    .option(
+      '--provider <name>',
+      'ONNX Runtime execution provider: cpu, cuda, webgpu …; repeatable (default: cpu)',
+      collect,
+    )
     .option('--out <dir>', 'where results go (default: gradcampp-out)')
     .option('--save <kinds>', 'of overlay,map,npy,raw,cutout (default: overlay)', commaSeparated)
     .option('--colormap <name>', 'turbo, viridis, inferno, jet or gray (default: turbo)')
