@@ -29,7 +29,8 @@ export function serve(open: (init: never) => Promise<Service>): void {
   }
   const send = (reply: Reply) => void (process.connected && process.send?.(reply));
   process.on('SIGINT', () => undefined); // the terminal sends it to all; the pool decides
-  process.on('disconnect', () => process.exit(0));
+  // Not process.exit, which waits for reads in progress: they could take what a resumed run waits for.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   let service: ReturnType<typeof answer> | undefined;
   process.on('message', (message: Request & { init?: unknown }) => {
     if (service) void service.request(message);
