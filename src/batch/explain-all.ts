@@ -30,6 +30,8 @@ export interface ExplainAllOptions extends Omit<ExplainOptions, 'targetsPerImage
   readonly inFlight?: number;
   /** Hand the buffers of pixels and tensors to the workers instead of copying them; the caller's are then empty. Default false. */
   readonly transfer?: boolean;
+  /** Ends the loop with the signal's reason, once the pictures in flight are done; their results are lost. */
+  readonly signal?: AbortSignal;
 }
 
 /** A picture, or one with targets of its own. */
@@ -49,7 +51,7 @@ export async function* explainAll(
   options: ExplainAllOptions = {},
 ): AsyncGenerator<PictureResult> {
   checkImages(images);
-  const { order, inFlight, transfer, workforce, explain, batchSize } = check(options, explainer);
+  const { order, inFlight, transfer, signal, workforce, explain, batchSize } = check(options, explainer);
   const init = initOf(explainer, explain);
   const here = () => explanationsService(explainer, settingsOf(explain));
   const team: Workforce<readonly Item[], SentOutcome[][]> = startWorkforce(init, here, workforce);
@@ -68,7 +70,7 @@ export async function* explainAll(
   try {
     await team.ready;
     const window = inFlight ?? 2 * team.depth;
-    const concurrency = { limit: Math.min(team.depth, window), window, order };
+    const concurrency = { limit: Math.min(team.depth, window), window, order, signal };
     for await (const results of concurrently(inGroups(images, batchSize), work, concurrency)) yield* results;
   } finally {
     await team.close();
@@ -91,13 +93,24 @@ function checkImages(images: unknown): void {
     );
 }
 
-const allKeys = [...explainKeys, ...workforceKeys, 'order', 'inFlight', 'transfer'];
+const allKeys = [...explainKeys, ...workforceKeys, 'order', 'inFlight', 'transfer', 'signal'];
 
 function check(options: ExplainAllOptions, explainer: Explainer) {
   onlyKeys('explainAll', options, allKeys);
-  const { order = 'input', inFlight, transfer = false, workers, isolation, timeout, ...rest } = options;
+  const {
+    order = 'input',
+    inFlight,
+    transfer = false,
+    signal,
+    workers,
+    isolation,
+    timeout,
+    ...rest
+  } = options;
   if (inFlight !== undefined) wholeNumber('inFlight', inFlight, 1);
   if (typeof transfer !== 'boolean') throw invalid('transfer', 'true or false', transfer);
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalid('signal', 'an AbortSignal', signal);
   if ('targetsPerImage' in rest)
     throw new GradcamppError(
       'INVALID_OPTION',
@@ -110,6 +123,7 @@ function check(options: ExplainAllOptions, explainer: Explainer) {
     order: oneOf('order', order, ['input', 'completion']),
     inFlight,
     transfer,
+    signal,
     workforce: checkWorkforce({ workers, isolation, timeout }),
     explain,
     batchSize,

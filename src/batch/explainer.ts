@@ -19,7 +19,8 @@ export class Explainer extends SingleExplainer {
 
   /**
    * Explains a stream of pictures with a worker a core, and gives results in order or as they come. Nothing more is
-   * taken from the stream than is in flight. A picture that cannot be explained is a result with an `error`.
+   * taken from the stream than is in flight. A picture that cannot be explained is a result with an `error`. Leaving the
+   * loop, or `options.signal`, ends the workers once the pictures in flight are done.
    *
    * Workers are started for the call and open the model again; this thread stays free. Their sessions have one thread
    * and their map backend is the addon, or else the reference, unless the explainer was opened otherwise.

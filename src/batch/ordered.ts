@@ -4,6 +4,8 @@ export interface Concurrency {
   /** These, and those whose results are not taken yet; default twice as many. With order 'input' a slow one stops no other until then. */
   readonly window?: number;
   readonly order: 'input' | 'completion';
+  /** Ends it at once with the signal's reason; results that were not taken are lost. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -14,7 +16,7 @@ export interface Concurrency {
 export async function* concurrently<T, R>(
   stream: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<R>,
-  { limit, window = 2 * limit, order }: Concurrency,
+  { limit, window = 2 * limit, order, signal }: Concurrency,
 ): AsyncGenerator<R> {
   const iterator =
     Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : stream[Symbol.iterator]();
@@ -60,8 +62,11 @@ export async function* concurrently<T, R>(
     return oldest?.isLanded ? oldest : undefined;
   };
 
+  const abort = () => wake();
+  signal?.addEventListener('abort', abort);
   try {
     for (;;) {
+      signal?.throwIfAborted();
       if (source === 'idle' && !stopped && working < limit && flights.size < window) void ask();
       const flight = next();
       if (flight) {
@@ -77,6 +82,7 @@ export async function* concurrently<T, R>(
       }
     }
   } finally {
+    signal?.removeEventListener('abort', abort);
     stopped = true;
     await Promise.allSettled([...flights].map(({ promise }) => promise));
     const closed = source === 'ended' ? undefined : iterator.return?.();
