@@ -50,13 +50,16 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Writes files under a temporary name, then renames them: what has its name is whole. */
+/**
+ * Writes files under a temporary name, then renames them: what has its name is whole. The process is part of the
+ * temporary name: a worker process may outlive a killed run for the length of a write.
+ */
 export function folderWriter(out: string, writer: string | number): Write {
   const made = new Set<string>();
   let count = 0;
   return async (name, bytes) => {
     const path = join(out, name);
-    const partial = join(out, partialFolder, `${writer}-${count++}`);
+    const partial = join(out, partialFolder, `${process.pid}-${writer}-${count++}`);
     try {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);

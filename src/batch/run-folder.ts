@@ -53,11 +53,14 @@ export class RunFolder {
   static async open(out: string, record: RunRecord, reuse: Reuse = {}): Promise<RunFolder | RunRecord> {
     const found = await readRecord(join(out, recordFile));
     if (found) checkReuse(out, found, record, reuse);
-    if (found?.finished && reuse.resume) return found;
     try {
+      if (found?.finished && reuse.resume) {
+        await removePartialFolder(out); // the process may have ended just before
+        return found;
+      }
       await makeFolder(join(out, partialFolder));
       await claim(join(out, lockFile), out);
-      if (found && !reuse.resume) await removeRun(out);
+      if (found && !reuse.resume) await removeRun(out, found);
       await removePartial(out);
       const progressed = found && reuse.resume ? await readJournal(out, journalFile) : nothingDone;
       await writeRecord(out, record);
@@ -99,7 +102,7 @@ export class RunFolder {
       for (const file of this.#files.values()) await file.sync();
       await this.close();
       await writeRecord(this.out, { ...this.#record, finished: true, explained, failed });
-      await rm(join(this.out, partialFolder), { recursive: true, force: true });
+      await removePartialFolder(this.out);
     } catch (cause) {
       throw unwritable(this.out, cause);
     }
@@ -140,17 +143,27 @@ async function writeRecord(out: string, record: RunRecord): Promise<void> {
   await rename(partial, join(out, recordFile));
 }
 
+async function removePartialFolder(out: string): Promise<void> {
+  await rm(join(out, partialFolder), { recursive: true, force: true });
+}
+
 /** What was half-written; the journal and the lock stay. */
 async function removePartial(out: string): Promise<void> {
   const folder = join(out, partialFolder);
   for (const name of await readdir(folder)) {
     const path = `${partialFolder}/${name}`;
-    if (path !== journalFile && path !== lockFile) await rm(join(folder, name), { recursive: true });
+    if (path !== journalFile && path !== lockFile)
+      await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 
-/** The files that an earlier run lists, its results, record and journal; nothing else. */
-async function removeRun(out: string): Promise<void> {
+/**
+ * The files that an earlier run lists, its results, record and journal; nothing else. The record says first that the
+ * run is not finished, so that a removal which is cut short is not taken for a whole run.
+ */
+async function removeRun(out: string, { explained, failed, ...record }: RunRecord): Promise<void> {
+  await rm(join(out, journalFile), { force: true });
+  await writeRecord(out, { ...record, finished: false });
   const inside = `${resolve(out)}${sep}`;
   const stream = createReadStream(join(out, resultsFile));
   stream.on('error', () => undefined); // there may be none
@@ -164,7 +177,7 @@ async function removeRun(out: string): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  for (const name of [resultsFile, recordFile, journalFile]) await rm(join(out, name), { force: true });
+  for (const name of [resultsFile, recordFile]) await rm(join(out, name), { force: true });
 }
 
 function filesOf(line: string): Record<string, string> {
