@@ -32,7 +32,7 @@ import {
   type Workforce,
   type WorkforceOptions,
 } from './workforce.js';
-import { writeTable, tableFormatOf } from './table.js';
+import { prepareTable, writeTable } from './table.js';
 import { join } from 'node:path';
 
 export interface RunOptions extends Reuse {
@@ -119,7 +119,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   const settings = settingsOf(explain);
   const drawing = outputSettingsOf(outputs);
   const workforce = checkWorkforce(options.workforce ?? {});
-  if (options.table !== undefined) tableFormatOf(options.table);
+  if (options.table !== undefined) await prepareTable(options.table);
   if (archives.length > 0 && images.length > 0)
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
 
@@ -151,7 +151,10 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
       inputs: { count: inputs.length, sha256: inputsHash },
     });
     const found = await RunFolder.open(out, record, options);
-    if (!(found instanceof RunFolder)) return summaryOf(options, found, since);
+    if (!(found instanceof RunFolder)) {
+      if (options.table !== undefined) await writeTable(options.table, out);
+      return summaryOf(options, found, since);
+    }
     folder = found;
     const { progressed } = folder;
     listener.started?.({
@@ -179,16 +182,17 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
           listener.picture?.(done.lines);
         }
       }
+      if (progressed.done + tally.pictures === inputs.length) {
+        const failed = progressed.failed + tally.failed;
+        await folder.finish(inputs.length - failed, failed);
+        if (options.table !== undefined) await writeTable(options.table, out);
+      }
     } catch (cause) {
       if (!(cause instanceof GradcamppError)) throw cause;
       error = cause;
     }
     const failed = progressed.failed + tally.failed;
     const isComplete = progressed.done + tally.pictures === inputs.length;
-    if (isComplete) {
-      await folder.finish(inputs.length - failed, failed);
-      if (options.table !== undefined) await writeTable(options.table, out);
-    }
     return {
       out,
       images: inputs.length,

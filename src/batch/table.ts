@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GradcamppError } from '../errors.js';
-import { unwritable } from './folder.js';
+import { makeFolder, unwritable } from './folder.js';
 import type { AnyLine, FailedLine, ResultLine } from './results.js';
 import { resultsFile } from './run-folder.js';
 
@@ -62,13 +62,26 @@ export function tableFormatOf(path: string): 'parquet' | 'csv' {
   );
 }
 
-/** Writes the results of a finished run as a table. */
+/** Makes the folder of a table, so that a name which cannot be written is refused before the work. */
+export async function prepareTable(path: string): Promise<void> {
+  tableFormatOf(path);
+  try {
+    await makeFolder(dirname(resolve(path)));
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+/** Writes the results of a finished run as a table, under a temporary name first. */
 export async function writeTable(path: string, out: string): Promise<void> {
   const rows = groupsOf(join(out, resultsFile));
+  const partial = `${path}.partial`;
   try {
-    if (tableFormatOf(path) === 'csv') await writeCsv(path, rows);
-    else await writeParquet(path, rows);
+    if (tableFormatOf(path) === 'csv') await writeCsv(partial, rows);
+    else await writeParquet(partial, rows);
+    await rename(partial, path);
   } catch (cause) {
+    await rm(partial, { force: true }).catch(() => undefined);
     throw unwritable(path, cause);
   }
 }

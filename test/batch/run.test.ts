@@ -1,68 +1,22 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type * as RunModule from '../../src/batch/run.js';
 import { archiveEnd, encodeMember, readMembers } from '../../src/batch/tar.js';
-import { encodePng } from '../../src/image/encode.js';
 import { encodeNpy } from '../../src/image/npy.js';
-import { randomNumbers } from '../map/random.js';
 import { built } from '../support/built.js';
-import { bytesFrom, classifier, values } from '../support/network.js';
+import { values } from '../support/network.js';
+import { count, digest, linesIn, makeInputs, model, newFolder, photos, root } from './inputs.js';
 
 const { explainFolder } = await built<typeof RunModule>('batch/run.js');
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const root = mkdtempSync(join(tmpdir(), 'gradcampp-run-'));
-const model = join(root, 'model.onnx');
-const photos = join(root, 'photos');
-const count = 40;
 let out = '';
 
-/** Pictures of noise in several sizes; every tenth is no picture. */
-beforeAll(() => {
-  writeFileSync(model, bytesFrom(classifier()));
-  mkdirSync(join(photos, 'more'), { recursive: true });
-  for (let i = 0; i < count; i++) {
-    const next = randomNumbers(i + 1);
-    const [width, height] = [9 + (i % 5), 8 + (i % 3)];
-    const data = Uint8Array.from({ length: width * height * 3 }, () => 255 * next());
-    const bytes = i % 10 === 7 ? 'no picture' : encodePng({ data, width, height, channels: 3 });
-    writeFileSync(join(photos, i % 4 === 0 ? 'more' : '', `p${i}.png`), bytes);
-  }
-});
+beforeAll(makeInputs);
 beforeEach(() => {
-  out = mkdtempSync(join(root, 'out-'));
+  out = newFolder();
 });
 afterAll(() => rmSync(root, { recursive: true }));
-
-/** Names and digests of everything in a folder. */
-function digest(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const names = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name));
-  const hash = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-  return Object.fromEntries(names.sort().map((path) => [relative(folder, path), hash(path)]));
-}
-
-const linesIn = (folder: string) =>
-  readFileSync(join(folder, 'results.jsonl'), 'utf8')
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line));
 
 const options = (more: object = {}) => ({
   model,
@@ -72,32 +26,6 @@ const options = (more: object = {}) => ({
   workforce: { workers: 2 },
   ...more,
 });
-
-/** The same by the command, which can be killed. */
-function start(
-  folder: string,
-  ...flags: string[]
-): ChildProcess & { output: string; exit: Promise<number | null> } {
-  const args = [
-    main,
-    'explain',
-    photos,
-    '--model',
-    model,
-    '--out',
-    folder,
-    '--save',
-    'overlay,npy',
-    ...flags,
-  ];
-  const child = spawn(process.execPath, [...args, '--workers', '2'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  const started = Object.assign(child, { output: '', exit });
-  child.stderr.on('data', (data) => {
-    started.output += data;
-  });
-  return started;
-}
 
 describe('a run', () => {
   test('explains what can be explained, lists the rest, in order', async () => {
@@ -141,7 +69,7 @@ describe('a run', () => {
     ['processes', { workers: 2, isolation: 'process' as const }],
   ])('the same bytes, whoever works: %s', async (_, workforce) => {
     await explainFolder(options());
-    const other = mkdtempSync(join(root, 'other-'));
+    const other = newFolder();
     await explainFolder(options({ out: other, workforce }));
     expect(digest(other)).toEqual(digest(out));
   });
@@ -175,7 +103,7 @@ describe('a run', () => {
 
   test('passes of several pictures give the same results; one bad picture spoils no other', async () => {
     await explainFolder(options());
-    const other = mkdtempSync(join(root, 'batched-'));
+    const other = newFolder();
     await explainFolder(options({ out: other, explain: { batchSize: 8 } }));
     const scores = (folder: string) => linesIn(folder).map((line) => line.target?.score ?? line.error.code);
     const [single, batched] = [scores(out), scores(other)];
@@ -205,105 +133,6 @@ describe('a run', () => {
     const summary = await explainFolder(options());
     expect(summary).toMatchObject({ explained: 35, failed: 5 });
     expect(linesIn(out).find(({ image }) => image.path.endsWith('/p1.png')).error.code).toBe('OUTPUT');
-  });
-});
-
-describe('interrupted and resumed', () => {
-  test('killed at random moments and resumed: the folder is that of an uninterrupted run', async () => {
-    const whole = mkdtempSync(join(root, 'whole-'));
-    expect(await start(whole).exit).toBe(3);
-    const expected = digest(whole);
-    for (let run = 0; run < 3; run++) {
-      const folder = mkdtempSync(join(root, 'killed-'));
-      const results = join(folder, 'results.jsonl');
-      for (const share of [0.1, 0.6]) {
-        const child = start(folder, '--resume');
-        const enough = () =>
-          existsSync(results) && readFileSync(results, 'utf8').split('\n').length > share * count;
-        while (child.exitCode === null && !enough()) await wait(1);
-        await wait(10 * Math.random());
-        child.kill('SIGKILL');
-        await child.exit;
-      }
-      expect(await start(folder, '--resume').exit).toBe(3);
-      expect(digest(folder)).toEqual(expected);
-    }
-  });
-
-  test('SIGINT finishes what is in flight; --resume does only the rest', async () => {
-    const child = start(out);
-    while (!existsSync(join(out, 'results.jsonl'))) await wait(1);
-    child.kill('SIGINT');
-    expect(await child.exit).toBe(130);
-    expect(child.output).toMatch(/Finishing the pictures in flight/);
-    const before = linesIn(out).length;
-    expect(before).toBeLessThan(count);
-    expect(child.output).toContain(`${count - before} are left: --resume continues`);
-    const summary = await explainFolder(options({ resume: true }));
-    expect(summary).toMatchObject({ images: count, explained: 36, failed: 4, before });
-    expect(linesIn(out).map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, i) => i));
-  });
-
-  test('damaged files are written again', async () => {
-    const whole = mkdtempSync(join(root, 'whole-'));
-    await explainFolder(options({ out: whole }));
-    const controller = new AbortController();
-    await explainFolder(options({ signal: controller.signal }), {
-      picture: ([line]) => void (line.index === 5 && controller.abort()),
-    });
-    expect(existsSync(join(out, '.partial'))).toBe(true);
-    const name = linesIn(out).find((line) => 'files' in line).files.npy;
-    appendFileSync(join(out, name), 'x');
-    await explainFolder(options({ resume: true }));
-    expect(digest(out)).toEqual(digest(whole));
-  });
-
-  /** A file system of two megabytes needs the right to mount it. */
-  const small = join(root, 'small');
-  const canMount = (() => {
-    try {
-      mkdirSync(small, { recursive: true });
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small], { stdio: 'ignore' });
-      execFileSync('umount', [small], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  })();
-  test.skipIf(!canMount)(
-    'a full disk stops the run; with space it goes on to the same end (needs mount)',
-    async () => {
-      const whole = mkdtempSync(join(root, 'whole-'));
-      await explainFolder(options({ out: whole }));
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small]);
-      try {
-        const full = join(small, 'out');
-        const child = start(full);
-        expect(await child.exit).toBe(3);
-        expect(child.output).toMatch(/cannot be written: the disk is full/);
-        execFileSync('mount', ['-o', 'remount,size=10m', small]);
-        expect(await start(full, '--resume').exit).toBe(3);
-        expect(digest(full)).toEqual(digest(whole));
-      } finally {
-        execFileSync('umount', [small]);
-      }
-    },
-  );
-
-  test('a worker process that is killed is replaced, and nothing is lost', async () => {
-    const whole = mkdtempSync(join(root, 'whole-'));
-    await explainFolder(options({ out: whole }));
-    const child = start(out, '--isolate');
-    const children = () =>
-      readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
-        .trim()
-        .split(' ')
-        .filter(Boolean)
-        .map(Number);
-    while (!existsSync(join(out, 'results.jsonl'))) await wait(1);
-    process.kill(children()[0], 'SIGKILL');
-    expect(await child.exit).toBe(3);
-    expect(digest(out)).toEqual(digest(whole));
   });
 });
 
@@ -374,6 +203,25 @@ describe('sources and sinks', () => {
     expect(header).toMatch(/^index,image,width,height,class,name,score,probability,/);
     expect(first).toContain(`,${line.target.score},`);
     expect(second).toContain(`"${failed.error.message.replaceAll('"', '""')}"`);
+  });
+
+  test('a table that is missing is made of a finished run; one that cannot be written is said, the rest stays', async () => {
+    const images = [join(photos, 'p1.png'), join(photos, 'p2.png')];
+    await explainFolder(options({ images }));
+    const table = join(out, 'deep', 'results.csv');
+    await explainFolder(options({ images, table, resume: true }));
+    expect(readFileSync(table, 'utf8').split('\r\n')).toHaveLength(4);
+    expect(readdirSync(join(out, 'deep'))).toEqual(['results.csv']);
+
+    const other = newFolder();
+    const taken = join(root, 'taken.csv');
+    mkdirSync(join(taken, 'in the way'), { recursive: true });
+    const summary = await explainFolder(options({ images, out: other, table: taken }));
+    expect(summary).toMatchObject({ explained: 2, failed: 0, stopped: false });
+    expect(summary.error?.message).toMatch(/taken.csv" cannot be written/);
+    await expect(explainFolder(options({ images, table: join(images[0], 'x.csv') }))).rejects.toThrow(
+      /x.csv" cannot be written: (it is a file|a part of the path is a file)/,
+    );
   });
 
   test('paths on standard input', async () => {
