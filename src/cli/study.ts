@@ -19,7 +19,7 @@ function build() {
     .requiredOption('--model <file>', 'the ONNX model')
     .requiredOption('--data <path>', 'labelled pictures: a folder, file or pattern, repeatable', collect)
     .option('--labels <how>', 'folder, prefix or a CSV file of picture,class (default: folder)')
-    .option('--methods <names>', 'the two that are compared', commaSeparated, ['grad-cam++', 'grad-cam'])
+    .option('--methods <names>', 'the two that are compared (default: grad-cam++,grad-cam)', commaSeparated)
     .option('--classes <n>', 'the ones with the highest F1 (default: 5)', number)
     .option('--per-class <n>', 'pictures of each (default: 50)', number)
     .option('--title <text>', 'of the page')
@@ -42,7 +42,7 @@ function build() {
       const { key, files } = await writeStudy({
         model,
         images: data,
-        variants: variantsOfMethods(methods),
+        variants: variantsOfMethods(methods ?? ['grad-cam++', 'grad-cam']),
         out,
         open: given({ layer, preprocess }),
         ...given({ labels, classes, perClass, title, seed }),

@@ -236,6 +236,8 @@ describe('gradcampp study', () => {
       '2',
       '--per-class',
       '3',
+      '--methods',
+      'xgrad-cam,grad-cam',
       '--out',
       'study',
       '--title',
@@ -245,6 +247,7 @@ describe('gradcampp study', () => {
     expect(stdout).toMatch(/^\w+: F1 \d\.\d{3}, 3 pictures\n\w+: F1 \d\.\d{3}, 3 pictures\nHand out /);
     const key = JSON.parse(await readFile(join(folder, 'study/study.json'), 'utf8'));
     expect(key.items.length).toBe(6);
+    expect(key.methods).toEqual(['xgrad-cam', 'grad-cam']);
     expect(await readFile(join(folder, 'study/study.html'), 'utf8')).toContain(
       '<title>A &lt;b&gt; study</title>',
     );
@@ -258,9 +261,10 @@ describe('gradcampp study', () => {
       ...model.slice(0, 2),
       ...data,
       '--methods',
-      'cam,grad-cam,x-grad',
+      'cam,grad-cam,xgrad-cam',
     );
-    expect(three.code).toBe(1);
+    expect(three).toMatchObject({ code: 1, stdout: '' });
+    expect(three.stderr).toContain('compares two methods side by side; received cam, grad-cam, xgrad-cam.');
   });
 
   it('has help with an example for every command', async () => {
