@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { availableCores } from '../batch/cores.js';
 import { isCpu } from '../batch/workforce.js';
-import { wholeNumber } from '../check.js';
+import { oneOf, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { ExplainerOptions } from '../explain/options.js';
 import { expandSources } from '../image/sources.js';
@@ -40,8 +40,13 @@ export interface Evaluated {
   readonly files: readonly string[];
 }
 
-/** The variants and the seed, checked. */
-export function commonOf({ variants, seed = 1 }: Pick<EvaluateOptions, 'variants' | 'seed'>) {
+/** The variants and the seed, and the format of the table, checked before anything is measured. */
+export function commonOf({
+  variants,
+  seed = 1,
+  table = 'csv',
+}: Pick<EvaluateOptions, 'variants' | 'seed' | 'table'>) {
+  oneOf('table', table, ['csv', 'parquet']);
   if (variants.length === 0)
     throw new GradcamppError('INVALID_OPTION', '"variants" must name at least one way to explain.');
   return { variants, seed: wholeNumber('seed', seed) };

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { GradcamppError, show } from '../errors.js';
+import { GradcamppError, show, systemReason } from '../errors.js';
 import { checksumOf } from './study/checksum.js';
 
 /** Finished jobs, kept on disk while an evaluation runs, so that `resume` need not measure them again. */
@@ -26,7 +26,13 @@ export async function openJournal<T>(
 ): Promise<Journal<T>> {
   const checksum = checksumOf(determines);
   const finished = new Map<string, T>();
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => {
+    throw new GradcamppError(
+      'OUTPUT',
+      `Results cannot be written to ${show(dirname(path))}: ${systemReason(cause)}.`,
+      { cause },
+    );
+  });
   const text = resume ? await readFile(path, 'utf8').catch(() => '') : '';
   const end = text.lastIndexOf('\n') + 1;
   const [first, ...lines] = text.slice(0, end).split('\n').filter(Boolean);

@@ -1,9 +1,8 @@
 import { concurrently } from '../batch/ordered.js';
 import { Pool } from '../batch/pool.js';
-import { GradcamppError } from '../errors.js';
 import type { ExplainerOptions } from '../explain/options.js';
 import { openJournal } from './journal.js';
-import type { Failure } from './report/files.js';
+import { type Failure, isOfPicture } from './report/files.js';
 import { openThumbnails } from './report/thumbnail.js';
 import type { Subject } from './subject.js';
 import {
@@ -84,8 +83,8 @@ export interface RunResult<R> {
 }
 
 /**
- * Measures all jobs. A picture that cannot be read or explained is a failure and the rest goes on; anything that is
- * not a `GradcamppError` is a fault and ends the run.
+ * Measures all jobs. A picture that cannot be read or run is a failure and the rest goes on; what is wrong with the
+ * options or the network would be wrong with every picture, and ends the run, as faults do.
  */
 export async function runJobs<T extends TaskName>(
   measurer: Measurer,
@@ -108,7 +107,7 @@ export async function runJobs<T extends TaskName>(
     const outcome: Outcome<T> = await measurer
       .measure<T>({ task, job, settings, thumbnails })
       .catch((error: unknown) => {
-        if (error instanceof GradcamppError) return { image: job.image, error: error.message };
+        if (isOfPicture(error)) return { image: job.image, error: error.message };
         throw error;
       });
     if (!('error' in outcome)) await journal?.add(job.image, outcome);

@@ -35,6 +35,7 @@ beforeAll(async () => {
     }
   }
   await mkdir(join(folder, 'data/labels'));
+  await writeFile(join(folder, 'empty.json'), '{"images": [], "annotations": [], "categories": []}');
   await writeFile(join(folder, 'data/classes.txt'), classes.join('\n'));
   for (const name of classes)
     for (let i = 0; i < 4; i++)
@@ -216,6 +217,23 @@ describe('gradcampp evaluate', () => {
     [['faithfulness', '--layer', 'relu9'], 'Closest: "relu'],
     [['localization', '--boxes', 'csv'], '"boxes" must be one of yolo, voc, coco, masks'],
     [['localization', '--boxes', 'voc'], 'must hold Annotations for voc annotations'],
+    [
+      ['localization', '--boxes', 'voc', '--annotations', 'none'],
+      '"none" cannot be read as a folder of Pascal',
+    ],
+    [
+      ['localization', '--boxes', 'masks', '--annotations', 'none'],
+      '"none" cannot be read as a folder of masks',
+    ],
+    [
+      ['localization', '--boxes', 'coco', '--annotations', 'empty.json'],
+      'None of the 20 pictures is annotated in "empty.json"',
+    ],
+    [['localization', '--boxes', 'coco', '--annotations', 'model.json'], 'it has no "images"'],
+    [['faithfulness', '--table', 'xlsx'], '"table" must be one of csv, parquet'],
+    [['faithfulness', '--out', 'model.json'], 'Results cannot be written to "model.json"'],
+    [['ablation', '--layers', 'relu9'], '"layer" must name a tensor or node'],
+    [['sanity', '--methods', 'cam'], 'Method "cam" needs global average pooling'],
   ])('refuses %j with one line', async (args, message) => {
     const { code, stderr } = await gradcampp('evaluate', ...args, ...model, ...data, '--workers', '0');
     expect(code).toBe(1);

@@ -51,6 +51,13 @@ describe('running jobs', () => {
     expect(seen).toEqual(['1/6 0', '2/6 0', '3/6 1', '4/6 1', '5/6 1', '6/6 1']);
   });
 
+  it('stops at what would be wrong with every picture', async () => {
+    const subject = failing((image) =>
+      image === 'p1' ? new GradcamppError('INVALID_OPTION', 'no such layer.') : undefined,
+    );
+    await expect(runJobs(measureHere(subject), 'faithfulness', jobs, settings)).rejects.toThrow('no such');
+  });
+
   it('stops at a fault', async () => {
     const subject = failing((image) => (image === 'p1' ? new TypeError('oops') : undefined));
     await expect(runJobs(measureHere(subject), 'faithfulness', jobs, settings)).rejects.toThrow('oops');

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
+import { readText } from './files.js';
 
 const positive = v.pipe(v.number(), v.gtValue(0));
 const instances = v.object({
@@ -44,9 +44,10 @@ export async function readCoco(path: string): Promise<Annotations> {
 }
 
 async function parse(path: string): Promise<v.InferOutput<typeof instances>> {
+  const text = await readText(path, 'COCO instances');
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, 'utf8'));
+    json = JSON.parse(text);
   } catch (error) {
     throw new GradcamppError(
       'INVALID_OPTION',
@@ -56,8 +57,10 @@ async function parse(path: string): Promise<v.InferOutput<typeof instances>> {
   const result = v.safeParse(instances, json);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new GradcamppError(
-    'INVALID_OPTION',
-    `${show(path)} is not a COCO instances file: ${v.getDotPath(issue) ?? 'the whole'} must be ${issue.expected}; received ${issue.received}.`,
-  );
+  const place = v.getDotPath(issue) ?? 'the whole';
+  const wrong =
+    issue.received === 'undefined'
+      ? `it has no "${place}"`
+      : `${place} must be ${issue.expected}; received ${issue.received}`;
+  throw new GradcamppError('INVALID_OPTION', `${show(path)} is not a COCO instances file: ${wrong}.`);
 }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { didYouMean } from '../../check.js';
 import { GradcamppError, show } from '../../errors.js';
+import { readText } from './files.js';
 
 /**
  * The true class of each picture, as an index into `classes`:
@@ -18,7 +18,7 @@ export async function labelsOf(
   if (how === 'prefix')
     return pictures.map((path) => classIndex(/^\d+/.exec(basename(path))?.[0] ?? '', classes, path));
   const table = new Map<string, string>();
-  for (const line of (await readFile(how, 'utf8')).split(/\r?\n/)) {
+  for (const line of (await readText(how, 'a table of labels')).split(/\r?\n/)) {
     const comma = line.indexOf(',');
     if (comma > 0) table.set(basename(line.slice(0, comma).trim()), line.slice(comma + 1).trim());
   }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { didYouMean } from '../../check.js';
-import { GradcamppError, messageOf, show } from '../../errors.js';
+import { GradcamppError, show, systemReason } from '../../errors.js';
 
 /** The annotation class that a network's class stands for, by class index; undefined where none does. */
 export type ClassMapping = (classIndex: number) => string | undefined;
@@ -30,7 +30,7 @@ export async function readMapping(file: string, classes: readonly string[]): Pro
   } catch (error) {
     throw new GradcamppError(
       'INVALID_OPTION',
-      `The class mapping ${show(file)} cannot be read: ${messageOf(error)}. Shipped: ${shippedMappings.join(', ')}. ${didYouMean(file, shippedMappings)}`.trim(),
+      `The class mapping ${show(file)} cannot be read: ${systemReason(error)}. Shipped: ${shippedMappings.join(', ')}. ${didYouMean(file, shippedMappings)}`.trim(),
     );
   }
   const parsed = v.safeParse(mappingFile, json);
@@ -42,10 +42,11 @@ export async function readMapping(file: string, classes: readonly string[]): Pro
   const byIndex = new Map<number, string>();
   for (const [target, members] of Object.entries(parsed.output.classes))
     for (const [index, name] of Object.entries(members)) {
-      if (classes[Number(index)] !== name)
+      const own = classes[Number(index)];
+      if (own !== name)
         throw new GradcamppError(
           'INVALID_OPTION',
-          `The class mapping ${show(file)} says that class ${index} is ${show(name)}; the network's is ${show(classes[Number(index)])}. It was made for another list of classes.`,
+          `The class mapping ${show(file)} says that class ${index} is ${show(name)}; the network ${own === undefined ? `has ${classes.length} classes` : `calls it ${show(own)}`}. It was made for another list of classes.`,
         );
       byIndex.set(Number(index), target);
     }

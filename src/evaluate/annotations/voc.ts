@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseXml, XmlElement } from '@rgrove/parse-xml';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
+import { listFolder, readText } from './files.js';
 
 /**
  * Pascal VOC: a folder of `<picture>.xml` with `size` and `object`s of `name` and `bndbox`. Coordinates count pixels
@@ -10,10 +10,10 @@ import { type AnnotatedObject, type Annotations, pictureKey } from './annotation
  */
 export async function readVoc(folder: string): Promise<Annotations> {
   const result = new Map<string, readonly AnnotatedObject[]>();
-  for (const name of (await readdir(folder)).sort()) {
+  for (const { name } of await listFolder(folder, 'a folder of Pascal VOC annotations')) {
     if (!name.endsWith('.xml')) continue;
     const path = join(folder, name);
-    result.set(pictureKey(name), parseVoc(await readFile(path, 'utf8'), path));
+    result.set(pictureKey(name), parseVoc(await readText(path, 'a Pascal VOC annotation'), path));
   }
   if (result.size === 0)
     throw new GradcamppError(

@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
+import { listFolder, readText } from './files.js';
 
 /**
  * YOLO: a folder with one `<picture>.txt` a picture, lines of `class cx cy w h` as fractions of the picture
@@ -9,12 +10,13 @@ import { type AnnotatedObject, type Annotations, pictureKey } from './annotation
  * (one a line) in the folder or the one above it.
  */
 export async function readYolo(folder: string): Promise<Annotations> {
+  const entries = await listFolder(folder, 'a folder of YOLO labels');
   const classes = await readClasses(folder);
   const result = new Map<string, AnnotatedObject[]>();
-  for (const name of (await readdir(folder)).sort()) {
+  for (const { name } of entries) {
     if (!name.endsWith('.txt') || classFiles.includes(name)) continue;
     const path = join(folder, name);
-    const lines = (await readFile(path, 'utf8')).split(/\r?\n/);
+    const lines = (await readText(path, 'YOLO labels')).split(/\r?\n/);
     const objects = lines.flatMap((line, i) =>
       line.trim() === '' ? [] : [parseLine(line, classes, `${path}:${i + 1}`)],
     );

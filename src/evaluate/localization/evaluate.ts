@@ -1,4 +1,6 @@
 import { numberIn, oneOf } from '../../check.js';
+import { GradcamppError, show } from '../../errors.js';
+import { pictureKey } from '../annotations/annotation.js';
 import {
   commonOf,
   type Evaluated,
@@ -29,6 +31,12 @@ export async function evaluateLocalization(options: LocalizationOptions): Promis
   const truth = await readTruth(options);
   return withMeasurer(options, async (measurer, images) => {
     const { subject } = measurer;
+    const jobs = images.map((image): LocalizationJob => ({ image, ...truth.of(image) }));
+    if (jobs.every((job) => !job.objects && !job.masks))
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `None of the ${images.length} pictures is annotated in ${show(options.annotationPath)}: annotations are found by the picture's file name, without its extension (here ${show(pictureKey(images[0]))}).`,
+      );
     const mapping = await mappingOf(options.mapping, subject.classes, truth.classes);
     const settings: LocalizationSettings = {
       ...common,
@@ -38,7 +46,6 @@ export async function evaluateLocalization(options: LocalizationOptions): Promis
       target: oneOf('target', options.target ?? localizationDefaults.target, ['top', 'annotated']),
       mapping: subject.classes.map((_, i) => mapping(i) ?? null),
     };
-    const jobs = images.map((image): LocalizationJob => ({ image, ...truth.of(image) }));
     const shown = {
       jobs: chooseShown(images, settings.seed),
       pictures: Math.min(images.length, galleryLimit),

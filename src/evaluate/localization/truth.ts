@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { oneOf } from '../../check.js';
 import { GradcamppError } from '../../errors.js';
 import { type Annotations, pictureKey } from '../annotations/annotation.js';
 import { readCoco } from '../annotations/coco.js';
+import { listFolder } from '../annotations/files.js';
 import { type ClassMapping, mappingByName, readMapping } from '../annotations/mapping.js';
 import { readVoc } from '../annotations/voc.js';
 import { readYolo } from '../annotations/yolo.js';
@@ -78,11 +78,12 @@ async function maskFiles(folder: string): Promise<Map<string, Record<string, str
     const key = pictureKey(path);
     files.set(key, { ...files.get(key), [name]: path });
   };
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  for (const entry of await listFolder(folder, 'a folder of masks')) {
     const path = join(folder, entry.name);
     if (entry.name.endsWith('.png')) add('', path);
     else if (entry.isDirectory())
-      for (const name of await readdir(path)) if (name.endsWith('.png')) add(entry.name, join(path, name));
+      for (const { name } of await listFolder(path, 'a folder of masks'))
+        if (name.endsWith('.png')) add(entry.name, join(path, name));
   }
   if (files.size > 0) return files;
   throw new GradcamppError(

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GradcamppError, messageOf, show } from '../../errors.js';
+import { GradcamppError, show, systemReason } from '../../errors.js';
 import type { Estimate } from '../statistics.js';
 import { reportPage } from './page.js';
 import type { Report } from './report.js';
@@ -9,6 +9,11 @@ import { type Table, toCsv, toParquet } from './table.js';
 export interface Failure {
   readonly image: string;
   readonly error: string;
+}
+
+/** Whether an error is about one picture, so that the others can go on. */
+export function isOfPicture(error: unknown): error is GradcamppError {
+  return error instanceof GradcamppError && (error.code === 'INVALID_IMAGE' || error.code === 'RUNTIME');
 }
 
 /** What one evaluation leaves behind. */
@@ -51,9 +56,11 @@ export async function writeFiles(
     await mkdir(folder, { recursive: true });
     for (const [name, content] of files) await writeFile(join(folder, name), content);
   } catch (cause) {
-    throw new GradcamppError('OUTPUT', `Results cannot be written to ${show(folder)}: ${messageOf(cause)}.`, {
-      cause,
-    });
+    throw new GradcamppError(
+      'OUTPUT',
+      `Results cannot be written to ${show(folder)}: ${systemReason(cause)}.`,
+      { cause },
+    );
   }
   return files.map(([name]) => join(folder, name));
 }

@@ -2,7 +2,7 @@ import { GradcamppError } from '../../errors.js';
 import { controlMap, explainWithControl } from '../control.js';
 import type { CommonSettings, Job, MeasuredPicture, Measurement } from '../measurement.js';
 import { rankCorrelation, structuralSimilarity } from '../metrics/similarity.js';
-import type { Failure } from '../report/files.js';
+import { type Failure, isOfPicture } from '../report/files.js';
 import type { ExplanationMap, PreparedImage, Subject } from '../subject.js';
 
 export interface SanitySettings extends CommonSettings {
@@ -106,7 +106,7 @@ export async function measureSanity(
         record: { image, class: index, leastLikely, sensitivity, stages: [] },
       });
     } catch (error) {
-      if (!(error instanceof GradcamppError)) throw error;
+      if (!isOfPicture(error)) throw error;
       failures.push({ image, error: error.message });
     }
   }

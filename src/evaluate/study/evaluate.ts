@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { wholeNumber } from '../../check.js';
-import { GradcamppError, messageOf, show } from '../../errors.js';
+import { GradcamppError, show, systemReason } from '../../errors.js';
 import type { ExplainerOptions } from '../../explain/options.js';
 import { labelsOf } from '../annotations/labels.js';
 import { expand } from '../evaluation.js';
@@ -72,8 +72,9 @@ export async function scoreAnswers(options: {
   const { answers, out } = options;
   if (answers.length === 0)
     throw new GradcamppError('INVALID_OPTION', '"answers" must name at least one file of answers.');
+  const given = await Promise.all(answers.map(read));
   const key = options.key ? await read(options.key) : await findKey(answers[0]);
-  const score = scoreStudy(key, await Promise.all(answers.map(read)));
+  const score = scoreStudy(key, given);
   if (out === undefined) return { score, files: [] };
   const { report, ...results } = score;
   const { description, settings } = JSON.parse(key.text) as StudyKey;
@@ -91,7 +92,8 @@ export async function scoreAnswers(options: {
 }
 
 async function findKey(answers: string) {
-  const places = [dirname(answers), dirname(dirname(answers))].map((folder) => join(folder, 'study.json'));
+  const folder = dirname(answers);
+  const places = [join(folder, 'study.json'), join(folder, '..', 'study.json')];
   for (const place of places) {
     const found = await read(place).catch(() => undefined);
     if (found) return found;
@@ -106,7 +108,7 @@ async function read(path: string): Promise<{ name: string; text: string }> {
   try {
     return { name: basename(path), text: await readFile(path, 'utf8') };
   } catch (cause) {
-    throw new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read: ${messageOf(cause)}.`, {
+    throw new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read: ${systemReason(cause)}.`, {
       cause,
     });
   }

@@ -164,7 +164,7 @@ describe('class mappings', () => {
     const mapping = await readMapping(path, ['cat', 'dog', 'car']);
     expect([0, 1, 2].map(mapping)).toEqual(['pet', 'pet', undefined]);
     await expect(readMapping(path, ['dog', 'cat'])).rejects.toThrow(
-      'class 0 is "cat"; the network\'s is "dog"',
+      'class 0 is "cat"; the network calls it "dog"',
     );
     await expect(readMapping('imagenet-to-cocoa', [])).rejects.toThrow('Closest: "imagenet-to-coco"');
     await expect(
