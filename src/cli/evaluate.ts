@@ -212,7 +212,6 @@ async function report(
   const { model, data, layer, preprocess, output, backend, provider, table, seed, workers, resume } = flags;
   const { Progress } = await import('./progress.js');
   const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
-  let step = '';
   let failed = 0;
   const common = {
     model,
@@ -221,9 +220,9 @@ async function report(
     open: given({ layer, preprocess, output, backend, executionProviders: provider }),
     ...given({ table, seed, workers, resume }),
     onProgress: (now) => {
-      if (now.step !== step) progress.start({ images: now.total, before: now.done - 1, note: now.step });
-      progress.step(now.failed > (now.step === step ? failed : 0));
-      ({ step, failed } = now);
+      if (now.done === 0) progress.start({ images: now.total, note: now.step });
+      else progress.step(now.failed > failed);
+      ({ failed } = now);
     },
   } as Omit<EvaluateOptions, 'variants'>; // the API checks what was typed
   const { report: result, images, failures, files } = await evaluate(common);

@@ -47,8 +47,8 @@ function build() {
         open: given({ layer, preprocess }),
         ...given({ labels, classes, perClass, title, seed }),
         onProgress: (done, total) => {
-          if (done === 1) progress.start({ images: total, note: 'pictures classified, then explained' });
-          progress.step(false);
+          if (done === 0) progress.start({ images: total, note: 'pictures classified, then explained' });
+          else progress.step(false);
         },
       });
       progress.clear();

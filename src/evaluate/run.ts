@@ -65,6 +65,7 @@ export interface RunOptions {
   readonly resume?: boolean;
   /** Jobs whose pictures a report shows, and how many pictures with how many maps that are. */
   readonly shown?: { readonly jobs: ReadonlySet<string>; readonly pictures: number };
+  /** Told at the start, with nothing done, and after every job. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -115,6 +116,7 @@ export async function runJobs<T extends TaskName>(
   };
   const measured: Measured<RecordOf<T>>[] = [];
   const failures: Failure[] = [];
+  onProgress?.({ done: 0, total: jobs.length, failed: 0 });
   for await (const outcome of concurrently(jobs, work, { limit: measurer.inFlight, order: 'input' })) {
     if ('error' in outcome) failures.push(outcome);
     else measured.push(outcome);

@@ -48,7 +48,7 @@ describe('running jobs', () => {
     });
     expect(measured.map(({ record }) => record.image)).toEqual(['p0', 'p1', 'p3', 'p4', 'p5']);
     expect(failures).toEqual([{ image: 'p2', error: 'p2 is broken.' }]);
-    expect(seen).toEqual(['1/6 0', '2/6 0', '3/6 1', '4/6 1', '5/6 1', '6/6 1']);
+    expect(seen).toEqual(['0/6 0', '1/6 0', '2/6 0', '3/6 1', '4/6 1', '5/6 1', '6/6 1']);
   });
 
   it('stops at what would be wrong with every picture', async () => {

@@ -84,6 +84,7 @@ export async function buildStudy(
 ): Promise<Study> {
   const total = pictures.length + settings.classes * settings.perClass;
   const predicted: number[] = [];
+  onProgress(0, total);
   for (const picture of pictures) {
     const { tensor } = await subject.prepare(picture);
     const probabilities = await subject.predict(tensor, 1);
