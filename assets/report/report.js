@@ -67,7 +67,7 @@
   function tile(item, map, { name, style }, size) {
     const frame = element('div', { class: pixelated ? 'frame pixelated' : 'frame', style: `aspect-ratio: ${aspect}` });
     const alt = map ? `${item.n} under the map of ${name}: ${map.s}` : `${item.n}, the picture`;
-    frame.append(element('img', { src: item.p, alt, loading: 'lazy', decoding: 'async' }));
+    frame.append(element('img', { src: item.p, alt, decoding: 'async' }));
     if (map && map.d) {
       const canvas = element('canvas', { width: size, height: Math.round(size / aspect), 'aria-hidden': 'true' });
       drawMap(canvas, map);

@@ -4,6 +4,7 @@ import type { LocalizationRecord } from './localization/measure.js';
 import { drop } from './metrics/confidence.js';
 import { gridCells } from './metrics/grid.js';
 import type { ShownPicture } from './report/gallery.js';
+import { format } from './report/number.js';
 import type { Gallery, GalleryItem } from './report/report.js';
 import type { SanityChunk } from './sanity/measure.js';
 import type { Subject, Variant } from './subject.js';
@@ -147,7 +148,7 @@ export function sanityGallery(
         shown: picture,
         values,
         scores: values.map((value) =>
-          Number.isNaN(value) ? 'randomised: empty' : `randomised: rank correlation ${value.toFixed(2)}`,
+          Number.isNaN(value) ? 'randomised: empty' : `randomised: rank correlation ${format(value, 2)}`,
         ),
       };
     }),

@@ -29,11 +29,12 @@ ${ticks.map(
     tick,
   ) => html`<line x1="${plot.left}" x2="${plot.right}" y1="${y(tick).toFixed(1)}" y2="${y(tick).toFixed(1)}"/><text x="${plot.left - 8}" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${tickText(tick)}</text>
 `,
-)}${[0, 0.25, 0.5, 0.75, 1].map((part) => {
-  const value = from + part * (to - from);
-  return html`<text x="${x(value).toFixed(1)}" y="${plot.bottom + 18}" text-anchor="middle">${tickText(value)}</text>
-`;
-})}<text class="label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom + 36}" text-anchor="middle">${chart.xLabel}</text>
+)}${ticksWithin(from, to).map(
+  (
+    tick,
+  ) => html`<text x="${x(tick).toFixed(1)}" y="${plot.bottom + 18}" text-anchor="middle">${tickText(tick)}</text>
+`,
+)}<text class="label" x="${(plot.left + plot.right) / 2}" y="${plot.bottom + 36}" text-anchor="middle">${chart.xLabel}</text>
 </g>
 ${chart.lines.map((line, i) => line && drawLine(line, seriesClass(series, i), point))}</svg>
 <ul class="legend">
@@ -76,12 +77,24 @@ ${x.map(
 function ticksOver(values: readonly number[]): number[] {
   const high = Math.max(0, ...values);
   const low = Math.min(0, ...values);
-  const rough = (high > low ? high - low : 1) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
+  const step = stepFor(high > low ? high - low : 1, 6);
   const first = Math.floor(low / step + 1e-6);
   const last = Math.max(first + 1, Math.ceil(high / step - 1e-6));
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** The same steps, those that lie between two values. */
+function ticksWithin(from: number, to: number): number[] {
+  const step = stepFor(to - from, 5);
+  const first = Math.ceil(from / step - 1e-6);
+  const last = Math.floor(to / step + 1e-6);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+function stepFor(length: number, parts: number): number {
+  const rough = length / parts;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * ([1, 2, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
 }
 
 function tickText(value: number): string {

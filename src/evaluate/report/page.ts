@@ -10,7 +10,7 @@ export async function reportPage(report: Report): Promise<string> {
   const sections: [string, string][] = [['summary', 'Summary']];
   if (charts?.length) sections.push(['curves', 'Curves']);
   if (gallery) sections.push(['gallery', 'Pictures']);
-  sections.push(['computed', 'How it was computed']);
+  sections.push(['computed', 'Method']);
   const body = html`<a class="skip" href="#summary">Skip to the numbers</a>
 <header class="top">
 <p class="mark">gradcampp</p>

@@ -6,7 +6,7 @@ import type { Breakdown, Duel, Metric, Series, Summary } from './report.js';
 /** One row a metric: the value of every series with its interval below, the best one marked, and a strip that draws them. */
 export function summaryTable(summary: Summary, series: readonly Series[]): Html {
   return html`<div class="scroll" role="region" aria-label="${summary.title}" tabindex="0">
-<table class="summary ${series.length <= 4 ? 'few' : 'many'}" style="--series: ${Math.min(series.length, 4)}">
+<table class="summary ${fitsPhone(series) ? 'few' : 'many'}" style="--series: ${Math.min(series.length, 4)}">
 <caption>${summary.caption}</caption>
 <thead><tr><th scope="col">Metric</th>${series.map(
     ({ name }, i) => html`<th scope="col"><span class="key ${seriesClass(series, i)}">${name}</span></th>`,
@@ -16,6 +16,12 @@ ${summary.metrics.map((metric) => metricRow(metric, series))}</tbody>
 </table>
 </div>
 `;
+}
+
+/** Whether the names stand side by side on a phone; otherwise each number says whose it is. */
+function fitsPhone(series: readonly Series[]): boolean {
+  const longest = Math.max(...series.map(({ name }) => name.length));
+  return series.length <= 4 && series.length * longest <= 48;
 }
 
 /** The class that colours a series: s0, s1, … in order, `control` for baselines. */
@@ -47,12 +53,13 @@ function cell(
   return html`<td data-series="${name}">${best ? html`<strong>${text}</strong>` : text}${interval}</td>`;
 }
 
-/** The one that is better than all others; none where they tie. */
-function bestOf({ better, values }: Metric): number {
+/** The one that is better than all others; none where two of them read the same. */
+function bestOf({ better, values, scale, digits }: Metric): number {
   if (!better) return -1;
   const means = values.map((value) => (value ? value.mean : NaN)).filter((value) => !Number.isNaN(value));
   const best = better === 'lower' ? Math.min(...means) : Math.max(...means);
-  const holders = values.flatMap((value, i) => (value?.mean === best ? [i] : []));
+  const text = (mean: number): string => format(mean * scale, digits);
+  const holders = values.flatMap((value, i) => (value && text(value.mean) === text(best) ? [i] : []));
   return holders.length === 1 && means.length > 1 ? holders[0] : -1;
 }
 
@@ -97,7 +104,7 @@ ${duels.map(
     wins,
     difference,
     p,
-  }) => html`<tr><th scope="row"><span class="key ${classOf(a)}">${a}</span> <span class="against">against</span> <span class="key ${classOf(b)}">${b}</span></th><td>${share(wins.a)}</td><td>${share(wins.ties)}</td><td>${share(wins.b)}</td><td class="bar"><svg viewBox="0 0 100 10" width="140" height="14" preserveAspectRatio="none" aria-hidden="true"><rect class="${classOf(a)}" x="0" width="${(wins.a * 100).toFixed(2)}" height="10"/><rect class="${classOf(b)}" x="${(100 - wins.b * 100).toFixed(2)}" width="${(wins.b * 100).toFixed(2)}" height="10"/></svg></td><td>${format(difference * 100, 1)}</td><td>${formatP(p)}</td></tr>
+  }) => html`<tr><th scope="row"><span class="key ${classOf(a)}">${a}</span> <span class="against">against</span> <span class="key ${classOf(b)}">${b}</span></th><td data-series="First wins">${share(wins.a)}</td><td data-series="Ties">${share(wins.ties)}</td><td data-series="Second wins">${share(wins.b)}</td><td class="bar"><svg viewBox="0 0 100 10" width="140" height="14" preserveAspectRatio="none" aria-hidden="true"><rect class="${classOf(a)}" x="0" width="${(wins.a * 100).toFixed(2)}" height="10"/><rect class="${classOf(b)}" x="${(100 - wins.b * 100).toFixed(2)}" width="${(wins.b * 100).toFixed(2)}" height="10"/></svg></td><td data-series="Difference">${format(difference * 100, 1)}</td><td data-series="p">${formatP(p)}</td></tr>
 `,
 )}</tbody>
 </table>

@@ -1,4 +1,5 @@
 import { byImage, numberColumn, seriesOf } from '../report/estimates.js';
+import { format } from '../report/number.js';
 import type { Chart, Line, Metric, Report } from '../report/report.js';
 import type { Column, Table } from '../report/table.js';
 import { type Estimate, estimateMean } from '../statistics.js';
@@ -52,7 +53,7 @@ export function summarizeSanity(
           y: [1, ...points.map((point) => point.mean)],
           low: [1, ...points.map((point) => finite(point.low, point.mean))],
           high: [1, ...points.map((point) => finite(point.high, point.mean))],
-          note: `${points.at(-1)?.mean.toFixed(3) ?? '–'} at the end`,
+          note: `${format(points.at(-1)?.mean, 3)} at the end`,
         };
       };
       return {
@@ -74,7 +75,7 @@ export function summarizeSanity(
     lead:
       records.length === 0
         ? 'No picture could be measured.'
-        : `Similarity (rank correlation) that is left when every weight is random: ${variants.map(({ name }, v) => `${name} ${estimate((record) => record.stages[last][v], 'rank')[v].mean.toFixed(3)}`).join(', ')}. An explanation of the network should lose all of it.`,
+        : `Similarity (rank correlation) that is left when every weight is random: ${variants.map(({ name }, v) => `${name} ${format(estimate((record) => record.stages[last][v], 'rank')[v].mean, 3)}`).join(', ')}. An explanation of the network should lose all of it.`,
     series: seriesOf(variants),
     summaries: [
       {
