@@ -85,7 +85,9 @@ function ablation() {
       const { evaluateFaithfulness } = await import('../evaluate/faithfulness/evaluate.js');
       const { ablationVariants } = await import('../evaluate/variants.js');
       const variants = ablationVariants(flags.variants ?? [], flags.layers ?? []);
-      await report(flags, (common) => evaluateFaithfulness({ ...common, variants, ...masks(flags) }));
+      await report(flags, (common) =>
+        evaluateFaithfulness({ ...common, variants, ...masks(flags), title: 'Ablation' }),
+      );
     });
 }
 

@@ -26,6 +26,7 @@ function build() {
     .option('--seed <n>', 'for everything that is drawn (default: 1)', number)
     .option('--layer <name>', 'the layer to explain; repeat it to average several (default: auto)', collect)
     .option('--preprocess <file>', 'JSON sidecar (default: <model>.json, else ImageNet preprocessing)')
+    .option('--output <name>', 'the output that holds the scores (default: found)')
     .option('--out <dir>', 'where the study goes', 'gradcampp-study')
     .option('--quiet', 'print nothing but errors')
     .addHelpText(
@@ -35,8 +36,8 @@ function build() {
     .action(async (flags) => {
       const { writeStudy } = await import('../evaluate/study/evaluate.js');
       const { variantsOfMethods } = await import('../evaluate/variants.js');
-      const { model, data, labels, methods, classes, perClass, title, seed, layer, preprocess, out, quiet } =
-        flags;
+      const { model, data, labels, methods, classes, perClass, title, seed, out, quiet } = flags;
+      const { layer, preprocess, output } = flags;
       const { Progress } = await import('./progress.js');
       const progress = new Progress(quiet ? { write: () => true } : process.stderr);
       const { key, files } = await writeStudy({
@@ -44,7 +45,7 @@ function build() {
         images: data,
         variants: variantsOfMethods(methods ?? ['grad-cam++', 'grad-cam']),
         out,
-        open: given({ layer, preprocess }),
+        open: given({ layer, preprocess, output }),
         ...given({ labels, classes, perClass, title, seed }),
         onProgress: (done, total) => {
           if (done === 0) progress.start({ images: total, note: 'pictures classified, then explained' });

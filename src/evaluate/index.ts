@@ -1,5 +1,5 @@
 /** `gradcampp/evaluate`: the evaluations of `gradcampp evaluate` and the trust study, for programs. */
-export { evaluateFaithfulness } from './faithfulness/evaluate.js';
+export { evaluateFaithfulness, type FaithfulnessOptions } from './faithfulness/evaluate.js';
 export type { FaithfulnessSettings } from './faithfulness/measure.js';
 export { evaluateGeneralization, type GeneralizationOptions } from './generalization/evaluate.js';
 export { evaluateGrid } from './grid/evaluate.js';

@@ -15,7 +15,7 @@ export interface PictureLayout {
  * `black`: a black pixel before preprocessing, so the mask multiplies pixels (at the network's input size, after
  *   resizing and cropping, before range, mean and std).
  * `mean`: the picture's own mean colour.
- * `blur`: the picture under a Gaussian of σ = 5 cut to 11 taps (the kernel of the insertion metric's authors), edges clamped.
+ * `blur`: the picture under a Gaussian of σ = 5 cut to 11 taps, as wide as that of the insertion metric's authors; edges clamped.
  */
 export const baselines = ['zero', 'black', 'mean', 'blur'] as const;
 export type Baseline = (typeof baselines)[number];

@@ -25,6 +25,21 @@ const forms: Readonly<Record<string, Omit<Variant, 'name' | 'layer'>>> = {
 };
 export const variantNames = Object.keys(forms);
 
+/** What the forms change, for the notes of a report; nothing where no variant is one. */
+export function variantsNote(variants: readonly Variant[]): string | undefined {
+  const meanings: readonly [string, (variant: Variant) => boolean][] = [
+    ['exp is Eq. 19 of the paper as it stands', ({ form }) => form === 'exp'],
+    ['softmax differentiates softmax instead of exp', ({ form }) => form === 'softmax'],
+    ['no-gradient-relu leaves out the ReLU on the gradient', ({ gradientRelu }) => gradientRelu === false],
+    [
+      'alpha-normalization divides α by its sum in each channel, as the authors’ code does',
+      ({ alphaNormalization }) => alphaNormalization === true,
+    ],
+  ];
+  const said = meanings.filter(([, is]) => variants.some(is)).map(([text]) => text);
+  return said.length > 0 ? `Grad-CAM++ in several forms: ${said.join('; ')}.` : undefined;
+}
+
 /**
  * The ablation: every named variant at every layer. A name is one of `variantNames` or a method; without layers
  * all are computed at the evaluation's own.

@@ -132,6 +132,9 @@ describe('gradcampp evaluate', () => {
       'softmax @ relu2',
       'grad-cam @ relu2',
     ]);
+    const { notes } = await results('ablation');
+    expect(notes.join()).toContain('exp is Eq. 19 of the paper as it stands; softmax differentiates softmax');
+    expect(await readFile(join(folder, 'ablation/report.html'), 'utf8')).toContain('<h1>Ablation</h1>');
   });
 
   it('measures localisation on a data set folder', async () => {

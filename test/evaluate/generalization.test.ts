@@ -59,6 +59,13 @@ describe('generalisation', () => {
     expect(left.filter((name) => name.endsWith('.journal'))).toEqual([]);
   });
 
+  it('refuses a network twice', async () => {
+    const options = { train: of('train'), test: of('test'), variants, out: folder };
+    await expect(evaluateGeneralization({ ...options, models: ['a.onnx', 'a.onnx'] })).rejects.toThrow(
+      '"models" must not name a network twice',
+    );
+  });
+
   it('names no trend over two networks', async () => {
     const { report } = await evaluateGeneralization({
       models: [measureHere(named('a')), measureHere(named('b'))],

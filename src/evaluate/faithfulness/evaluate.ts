@@ -15,10 +15,15 @@ import { runJobs } from '../run.js';
 import { type FaithfulnessSettings, faithfulnessDefaults } from './measure.js';
 import { faithfulnessTable, summarizeFaithfulness } from './summarize.js';
 
-/** Average drop, increase, wins, and the curves; `docs/evaluation.md` defines them. */
-export async function evaluateFaithfulness(
-  options: EvaluateOptions & Partial<FaithfulnessSettings>,
-): Promise<Evaluated> {
+export interface FaithfulnessOptions
+  extends EvaluateOptions,
+    Partial<Omit<FaithfulnessSettings, 'variants' | 'seed'>> {
+  /** Of the report; default "Faithfulness". */
+  readonly title?: string;
+}
+
+/** Average drop, increase, wins, and the curves; `docs/evaluating.md` defines them. */
+export async function evaluateFaithfulness(options: FaithfulnessOptions): Promise<Evaluated> {
   const settings: FaithfulnessSettings = {
     ...commonOf(options),
     masking: oneOf('masking', options.masking ?? faithfulnessDefaults.masking, baselines),
@@ -49,7 +54,7 @@ export async function evaluateFaithfulness(
     const { subject } = measurer;
     return finish(options, 'faithfulness', settings, run, measurer, {
       images: records.length,
-      report: summarizeFaithfulness(records, subject.classes, settings),
+      report: summarizeFaithfulness(records, subject.classes, settings, options.title),
       gallery: faithfulnessGallery(run.measured, {
         subject,
         variants: settings.variants,

@@ -15,6 +15,7 @@ import {
 import type { Chart, Line, Metric, Report } from '../report/report.js';
 import type { Column, Table } from '../report/table.js';
 import { type Estimate, estimateMeans, mean } from '../statistics.js';
+import { variantsNote } from '../variants.js';
 import type { FaithfulnessRecord, FaithfulnessSettings } from './measure.js';
 
 type FaithfulnessReport = Pick<
@@ -27,6 +28,7 @@ export function summarizeFaithfulness(
   unordered: readonly FaithfulnessRecord[],
   classes: readonly string[],
   settings: FaithfulnessSettings,
+  title = 'Faithfulness',
 ): FaithfulnessReport {
   const records = byImage(unordered);
   const { variants, seed } = settings;
@@ -61,12 +63,12 @@ export function summarizeFaithfulness(
     },
   ];
   return {
-    title: 'Faithfulness',
+    title,
     lead: leadOf(averageDrop, variants, records.length),
     series: seriesOf(variants),
     summaries: [
       {
-        title: 'Faithfulness',
+        title,
         caption: `${records.length} pictures, the top class of each. Below each number its 95 % bootstrap interval.`,
         metrics,
       },
@@ -206,6 +208,7 @@ function leadOf(
 }
 
 function notesOf({
+  variants,
   masking,
   deletionBaseline,
   insertionBaseline,
@@ -213,13 +216,15 @@ function notesOf({
   seed,
 }: FaithfulnessSettings): string[] {
   const notes = [
-    'Y is the softmax probability of the top class on the picture, O its probability on the explanation map. Drop: max(0, Y − O) / Y. Increase: O > Y. First and second win where their drop is smaller; equal drops are ties. Definitions: Chattopadhyay et al., arXiv 1710.11063.',
+    'Y is the probability (softmax, or sigmoid where the network ends in one) of the top class on the picture, O its probability on the explanation map. Drop: max(0, Y − O) / Y. Increase: O > Y. First and second win where their drop is smaller; equal drops are ties. Definitions: Chattopadhyay et al., arXiv 1710.11063.',
     `Explanation map: E = L ⊙ I + (1 − L) ⊙ B with L the normalised map (0 … 1) at the input's size and B ${nothing[masking]}${masking === 'zero' ? ', so E = L ⊙ I on the preprocessed tensor, as in the paper' : ''}${masking === 'black' ? ', so the map multiplies pixels at the network’s input size, before range, mean and std' : ''}.`,
   ];
   if (steps > 0)
     notes.push(
       `Curves: ${steps} steps, areas by the trapezoid rule. Confidence against area keeps exactly the fraction q of pixels over ${nothing[deletionBaseline]} and divides by Y. Deletion (to ${nothing[deletionBaseline]}) and insertion (from ${nothing[insertionBaseline]}): Petsiuk et al., arXiv 1806.07421. Tied pixels are ordered by the random control map, so an empty map scores as chance does.`,
     );
+  const forms = variantsNote(variants);
+  if (forms) notes.push(forms);
   notes.push(controlNote, statisticsNote(seed));
   return notes;
 }

@@ -1,4 +1,6 @@
+import { basename } from 'node:path';
 import { wholeNumber } from '../../check.js';
+import { GradcamppError, show } from '../../errors.js';
 import { labelsOf } from '../annotations/labels.js';
 import {
   commonOf,
@@ -30,6 +32,12 @@ export async function evaluateGeneralization(options: GeneralizationOptions): Pr
     ...commonOf(options),
     batch: wholeNumber('batch', options.batch ?? generalizationDefaults.batch, 1, 1024),
   };
+  const twice = options.models.find((model, i) => options.models.indexOf(model) < i);
+  if (twice !== undefined)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `"models" must not name a network twice; received ${show(twice)} again.`,
+    );
   const sets = { train: await expand(options.train), test: await expand(options.test) };
   const models: ModelRecords[] = [];
   const failures: Failure[] = [];
@@ -44,7 +52,7 @@ export async function evaluateGeneralization(options: GeneralizationOptions): Pr
         const labels = await labelsOf(sets[set], subject.classes, options.labels ?? 'folder');
         jobs.push(...sets[set].map((image, i) => ({ image, label: labels[i], set })));
       }
-      const name = subject.description[0]?.[1] ?? `model ${models.length + 1}`;
+      const name = nameOf(options.models, models.length, subject.description[0]?.[1]);
       const run = await runJobs(
         measurer,
         'generalization',
@@ -73,4 +81,12 @@ export async function evaluateGeneralization(options: GeneralizationOptions): Pr
   const files = await writeOutcome(outcome, options.out, options.table);
   for (const done of finishes) await done();
   return { report: outcome.report, images: outcome.images, failures, files };
+}
+
+/** The file's name, or as much of its path as it takes where several are called alike. */
+function nameOf(models: GeneralizationOptions['models'], index: number, short: string | undefined): string {
+  const model = models[index];
+  if (typeof model !== 'string') return short ?? `model ${index + 1}`;
+  const alike = models.filter((other) => typeof other === 'string' && basename(other) === basename(model));
+  return alike.length > 1 ? model : basename(model);
 }
