@@ -76,6 +76,17 @@ void by_hand() {
     CHECK(a.finite && a.empty == 0);
     for (int i = 0; i < 16; i++) CHECK(a.raw[i] == (i % 2 ? 5 * 0.25f : 0));
 
+    // And in the planes that are weighed together, and in the one that is left over.
+    Case five = pairs;
+    five.channels = 5;
+    for (int k = 1; k < 5; k++) {
+      five.activations.insert(five.activations.end(), pairs.activations.begin(), pairs.activations.end());
+      five.gradients.insert(five.gradients.end(), pairs.gradients.begin(), pairs.gradients.end());
+    }
+    a = answer(five, set);
+    CHECK(a.finite && a.empty == 0);
+    for (int i = 0; i < 16; i++) CHECK(a.raw[i] == (i % 2 ? 25 * 0.25f : 0));
+
     // A constant map is 1, an empty one 0.
     a = answer({eq19, 1, {2, {1, 1}}, {2, {2, 3}}, {2}, {1}, {}, {}, {}, {}}, set);
     CHECK(a.raw[0] == 0.5f);
