@@ -125,6 +125,23 @@ describe.skipIf(missing)('the addon (skipped where it does not load)', () => {
       ).toBeUndefined();
   });
 
+  it('has one thread a processor, and one inside a worker thread', async () => {
+    const threadsAsked = `
+      const { availableParallelism } = require('node:os');
+      const { parentPort } = require('node:worker_threads');
+      let asked;
+      class Pool { constructor(threads) { asked = threads; } }
+      import(${JSON.stringify(new URL('../../dist/map/native.js', import.meta.url).href)})
+        .then(({ openNative }) => openNative({}, { Pool }))
+        .then(() => parentPort ? parentPort.postMessage(asked) : console.log(asked, availableParallelism()));`;
+    const worker = new Worker(threadsAsked, { eval: true });
+    expect(await new Promise((resolve) => worker.once('message', resolve))).toBe(1);
+    const [asked, processors] = execFileSync(execPath, ['--eval', threadsAsked], { encoding: 'utf8' })
+      .trim()
+      .split(' ');
+    expect(asked).toBe(processors);
+  });
+
   it('ends with its worker, and with the process, in the middle of its work', async () => {
     const program = `
       const { parentPort, workerData } = require('node:worker_threads');
