@@ -16,7 +16,7 @@ export interface DecodeOptions {
   readonly maxPixels?: number;
   /** What bytes or pixels are called in messages. Default: the path, or "The picture". */
   readonly name?: string;
-  /** How sharp is loaded; for embedders that bundle it, and for tests. Default `import('sharp')`. */
+  /** How sharp is loaded; for embedders that bundle it, and for tests. Default: where it is installed. */
   readonly loadSharp?: () => Promise<unknown>;
 }
 
@@ -81,7 +81,7 @@ async function decodeWithSharp(
       .raw()
       .toBuffer({ resolveWithObject: true });
     // sharp's own flatten takes white for 255 of 65,535 in 16-bit pictures.
-    return toRgb({ data, width: info.width, height: info.height, channels: info.channels as 1 | 2 | 3 | 4 });
+    return toRgb({ data, width: info.width, height: info.height, channels: info.channels });
   } catch (cause) {
     const reason = messageOf(cause);
     if (!/exceeds pixel limit/i.test(reason)) throw unreadable(name, reason, cause);
