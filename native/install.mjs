@@ -64,11 +64,13 @@ function isBuilt() {
 function reasonOf({ error, stderr, signal }) {
   if (error) return error.code === 'ENOENT' ? 'node-gyp was not found' : error.message;
   if (signal) return `the build was stopped by ${signal}`;
-  const lines = (stderr ?? '').split('\n').map((line) => line.trim());
+  const lines = (stderr ?? '').split('\n').map((line) => line.trim().replace(/^gyp ERR! (stack )?/, ''));
+  if (lines.some((line) => /related to network connectivity/.test(line)))
+    return "Node.js's headers could not be downloaded";
   const telling =
-    lines.find((line) => /: (fatal )?error: |not found: make|find Python .*not|Could not find any/.test(line)) ??
-    lines.find((line) => /ERR! (stack )?Error: /.test(line));
-  return telling?.replace(/^gyp ERR! (stack )?/, '').slice(0, 200) ?? 'the build failed';
+    lines.find((line) => /: (fatal )?error: |^make: .*No such file|not found: make|Could not find any/.test(line)) ??
+    lines.find((line) => line.startsWith('Error: '));
+  return telling?.replace(/^Error: /, '').slice(0, 200) ?? 'the build failed';
 }
 
 function missing(reason, log) {

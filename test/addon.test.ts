@@ -100,17 +100,32 @@ describe.skipIf(!existsSync(dist))('an installed package (needs dist/: npm run b
     expect(lines).toContain('UNSUPPORTED_BACKEND');
   });
 
-  it('is installed without a compiler, with one line', () => {
+  it.each([
+    [
+      'gyp ERR! find Python \ngyp ERR! stack Error: Could not find any Python installation to use',
+      'Could not find any Python installation to use',
+    ],
+    ['gyp ERR! stack Error: not found: make', 'not found: make'],
+    [
+      'make: g++: No such file or directory\ngyp ERR! stack Error: `make` failed with exit code: 2',
+      'make: g++: No such file or directory',
+    ],
+    [
+      'gyp ERR! stack Error: This is most likely not a problem with node-gyp or the package itself and\ngyp ERR! stack is related to network connectivity.',
+      "Node.js's headers could not be downloaded",
+    ],
+    ['', 'the build failed'],
+  ])('is installed without what building needs, with one line: %j', (stderr, reason) => {
     writeFileSync(
       join(folder, 'failing-gyp.cjs'),
-      'console.error("gyp ERR! stack Error: not found: make"); process.exit(1);',
+      `console.error(${JSON.stringify(stderr)}); process.exit(1);`,
     );
     const output = run([join(home, 'native/install.mjs')], {
       GRADCAMPP_BUILD: '',
       npm_config_node_gyp: join(folder, 'failing-gyp.cjs'),
     });
     expect(output).toBe(
-      'gradcampp: no native addon (Error: not found: make); the TypeScript backend is used. ' +
+      `gradcampp: no native addon (${reason}); the TypeScript backend is used. ` +
         '"npm rebuild gradcampp" tries again.\n',
     );
   });
