@@ -3,11 +3,12 @@ export type { ExplainAllOptions, PictureInput, PictureResult } from './batch/exp
 export type { Prediction } from './explain/explainer.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from './explain/explanation.js';
 export type { ImageInput } from './explain/input.js';
-export { type Inspection, inspect } from './explain/inspect.js';
+export type { Inspection } from './explain/inspect.js';
 export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/options.js';
 export type { Target } from './explain/targets.js';
-export { type ExportOptions, exportExplained } from './export/self-explaining.js';
-export { explainFolder, type Listener, type RunOptions, type Summary } from './batch/run.js';
+export type { ExportOptions } from './export/self-explaining.js';
+export type { Listener, RunOptions, Summary } from './batch/run.js';
+export { explainFolder, exportExplained, inspect } from './later.js';
 export type { FailedLine, ResultLine } from './batch/results.js';
 export { decodeImage, type ImageSource } from './image/decode.js';
 export { encodePng } from './image/encode.js';

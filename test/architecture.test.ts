@@ -30,7 +30,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['onnx', 'graph', 'map', 'image', 'explain', 'batch'],
     packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml'],
   },
-  index: { parts: ['graph', 'differentiate', 'explain', 'export', 'batch', 'image', 'map', 'evaluate'] },
+  later: { parts: ['explain', 'export', 'batch'] },
+  index: {
+    parts: ['later', 'graph', 'differentiate', 'explain', 'export', 'batch', 'image', 'map', 'evaluate'],
+  },
   cli: {
     parts: ['differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
     packages: ['commander', '@commander-js/extra-typings'],
@@ -84,4 +87,21 @@ test('the parts form no circle', () => {
 test('what is optional is not needed to compile', () => {
   const uses = files.flatMap((file) => readFileSync(join(root, file), 'utf8').match(/'sharp'[^);]*/g) ?? []);
   expect(uses).toEqual(["'sharp' as string"]);
+});
+
+test('importing the package loads no other package: what is heavy waits for its first call', () => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(file, 'utf8');
+    for (const [, name] of text.matchAll(/^(?:import|export) (?:[^'\n]* from )?'([^']+)';$/gm))
+      if (name.startsWith('.')) visit(join(file, '..', name));
+      else if (!name.startsWith('node:')) packages.add(name);
+  };
+  visit(fileURLToPath(new URL('../dist/index.js', import.meta.url)));
+  expect([...packages]).toEqual([]);
+  expect(seen.size).toBeGreaterThan(20);
+  expect(seen.size).toBeLessThan(60);
 });

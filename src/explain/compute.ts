@@ -1,6 +1,5 @@
 import { GradcamppError } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
-import { findScores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { type Region, regions } from '../image/regions.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -68,7 +67,7 @@ interface Job {
 async function explainOutput(context: Context, job: Job, output: string | undefined): Promise<Explanation[]> {
   const { network, backend } = context;
   const { batch, settings } = job;
-  const scores = output === undefined ? context.scores : findScores(network.graph, output);
+  const scores = output === undefined ? context.scores : network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
   const differentiator = await network.differentiator(context.layers, scores);
   const forward = await differentiator.forward(job.images);

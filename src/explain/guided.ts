@@ -1,10 +1,10 @@
-import { guidedRelu } from '../autodiff/rules/activation.js';
 import type { Scores } from '../graph/scores.js';
 import type { Tensor } from '../tensor.js';
 import type { Network } from './network.js';
 
 /** One guided backward pass with respect to the input, for any seed. */
 export async function guidedPass(network: Network, scores: Scores, images: Tensor<'float32'>) {
+  const { guidedRelu } = await import('../autodiff/rules/activation.js'); // with ONNX's types: not loaded by `import`
   const differentiator = await network.differentiator([network.image.name], scores, { Relu: guidedRelu });
   const forward = await differentiator.forward(images);
   return async (seed: Float32Array) => (await differentiator.backward(forward, seed))[0];

@@ -11,7 +11,6 @@ import {
   valueInfo,
 } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
-import { findScores } from '../graph/scores.js';
 import { readModel } from '../onnx/read.js';
 import { typeName } from '../onnx/types.js';
 import { Network } from './network.js';
@@ -64,7 +63,7 @@ export async function inspect(
   const file = await readModel(model);
   const network = await Network.open(file, { threads: 1 });
   const { graph } = network;
-  const scores = findScores(graph, output);
+  const scores = network.scores(output);
   const chosen = network.layer(layer, scores);
   await network.close();
   return {

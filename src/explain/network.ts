@@ -4,12 +4,13 @@ import { GradcamppError } from '../errors.js';
 import { isFloatValue } from '../graph/from-model.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { automaticLayer, candidateLayers, type Layer, namedLayer } from '../graph/layers.js';
-import type { Scores } from '../graph/scores.js';
+import { findScores, type Scores } from '../graph/scores.js';
 import { type Model, readModel } from '../onnx/read.js';
 import { DataType } from '../onnx/types.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { inferredInfo, openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
+import { scoreCount } from './targets.js';
 
 /** What is kept of a forward pass: everything that the backward pass of any target needs. */
 export interface Forward {
@@ -80,6 +81,11 @@ export class Network {
   get fixedBatch(): number | undefined {
     const batch = this.image.dims?.[0];
     return typeof batch === 'number' ? batch : undefined;
+  }
+
+  /** The score tensor behind an output; default: the first float output. */
+  scores(output?: string): Scores {
+    return findScores(this.graph, output);
   }
 
   layer(name: string, scores: Scores): Layer {
@@ -271,18 +277,6 @@ function onlyClass(seed: Float32Array, start: number, count: number): number | u
     found = i;
   }
   return found;
-}
-
-/** M: scores beyond the batch axis, which must be known. */
-export function scoreCount(scores: Scores): number {
-  const dims = scores.info.dims ?? [];
-  const rest = dims.slice(1);
-  if (dims.length > 0 && rest.every((dim): dim is number => typeof dim === 'number'))
-    return rest.reduce((product, dim) => product * dim, 1);
-  throw new GradcamppError(
-    'UNSUPPORTED_MODEL',
-    `The score tensor "${scores.info.name}" has dims [${dims.map((dim) => dim || '?').join(', ')}]; [N, classes] is wanted. Name another with "output".`,
-  );
 }
 
 function imageInput(graph: Graph, name?: string): ValueInfo {

@@ -1,7 +1,6 @@
 import { invalid, oneOf, onlyKeys, text, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { type BackendName, type Form, forms, mapMethods } from '../map/backend.js';
-import { backendChoices } from '../map/open.js';
+import { backendChoices, type BackendName, type Form, forms, mapMethods } from '../map/backend.js';
 import type { SessionOptions } from '../runtime/session.js';
 import type { Target } from './targets.js';
 

@@ -1,5 +1,6 @@
 import { didYouMean, invalid, onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
+import type { Scores } from '../graph/scores.js';
 import type { ClassName } from '../image/sidecar.js';
 
 /**
@@ -167,4 +168,16 @@ function selected(select: number | readonly number[] | undefined, count: number)
   if (list.length === 0 || list.some((index) => typeof index !== 'number'))
     throw invalid('targets.select', 'a number or a list of numbers', select, '', 'INVALID_TARGET');
   return list.map((index) => classIndex(index, count));
+}
+
+/** M: scores beyond the batch axis, which must be known. */
+export function scoreCount(scores: Scores): number {
+  const dims = scores.info.dims ?? [];
+  const rest = dims.slice(1);
+  if (dims.length > 0 && rest.every((dim): dim is number => typeof dim === 'number'))
+    return rest.reduce((product, dim) => product * dim, 1);
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `The score tensor "${scores.info.name}" has dims [${dims.map((dim) => dim || '?').join(', ')}]; [N, classes] is wanted. Name another with "output".`,
+  );
 }

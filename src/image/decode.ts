@@ -3,7 +3,6 @@ import { onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, messageOf, show } from '../errors.js';
 import { readBytes } from './file.js';
 import { sniff } from './formats.js';
-import { decodePng } from './png.js';
 import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
 import { requireSharp } from './sharp.js';
 import { quoted, tooLarge, unnamed, unreadable } from './unreadable.js';
@@ -56,7 +55,7 @@ async function decodeBytes(
 ): Promise<Pixels> {
   if (bytes.length === 0) throw unreadable(name, 'it is empty');
   const { format, other } = sniff(bytes);
-  if (format === 'PNG') return decodePng(bytes, name, maxPixels);
+  if (format === 'PNG') return (await import('./png.js')).decodePng(bytes, name, maxPixels);
   if (format) return decodeWithSharp(bytes, name, maxPixels, format, loadSharp);
   const found = other ? `it is ${other}` : 'it does not begin like a picture file';
   throw unreadable(name, `${found}; PNG, JPEG, WebP, GIF, TIFF and AVIF are supported`);

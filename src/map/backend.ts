@@ -63,6 +63,8 @@ export interface MapResult {
 
 export const backendNames = ['reference', 'native', 'webgpu'] as const;
 export type BackendName = (typeof backendNames)[number];
+/** 'auto' takes the fastest. */
+export const backendChoices = ['auto', ...backendNames] as const;
 
 /** One implementation of the map stage. All are held against the same vectors (test/map). */
 export interface MapBackend {

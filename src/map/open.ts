@@ -2,12 +2,10 @@ import { isMainThread } from 'node:worker_threads';
 import { oneOf, onlyKeys } from '../check.js';
 import { messageOf } from '../errors.js';
 import { type Contender, chooseBackend } from './auto.js';
-import { type BackendName, backendNames, type MapBackend, type MapRequest } from './backend.js';
+import { backendChoices, type BackendName, type MapBackend, type MapRequest } from './backend.js';
 import type { BackendChoice } from './compute.js';
 import { openNative } from './native.js';
 import { openReference } from './reference.js';
-
-export const backendChoices = ['auto', ...backendNames] as const;
 
 export interface BackendOptions {
   /** Threads of the native backend: by default one a processor, and 1 inside a worker thread. */
