@@ -2,7 +2,7 @@ import { GradcamppError } from '../errors.js';
 import type { MapMethod, Moments } from '../map/backend.js';
 import { type ComputedMaps, computeMaps, type MapInput } from '../map/compute.js';
 import type { OpenedBackend } from '../map/open.js';
-import { pooledWeights, spread } from '../map/pooled.js';
+import { hasPooledWeights, pooledWeights, spread } from '../map/pooled.js';
 import { sizeOf } from '../tensor.js';
 import type { Differentiator, Forward } from './network.js';
 import type { Variant } from './options.js';
@@ -58,28 +58,31 @@ function requestOf(
   const [images, channels, ...layer] = forward.dims[index];
   const method = (variant.method === 'guided-grad-cam++' ? 'grad-cam++' : variant.method) as MapMethod;
   const activations = forward.activations[index];
-  const own = gradients.map((layers) => layers[index]);
-  const request = {
-    ...variant,
-    method,
+  const { form, alphaNormalization, gradientRelu } = variant;
+  let weights: Float32Array[] | undefined;
+  let own = gradients.map((layers) => layers[index]);
+  if (method === 'cam' && !(differentiator.isPooled[index] && differentiator.isConstant)) throw notPooled();
+  if (differentiator.isPooled[index]) {
+    const positions = sizeOf(layer);
+    const settings = { method, form, alphaNormalization, gradientRelu };
+    const pooled = own.map((gradient) => ({ activations, gradient, positions }));
+    if (hasPooledWeights(settings)) weights = pooled.map((item) => pooledWeights(method, item));
+    else own = pooled.map(spread);
+  }
+  return {
+    method: weights ? 'cam' : method,
+    form,
+    alphaNormalization,
+    gradientRelu,
     images,
     channels,
     layer,
     size: size.slice(size.length - layer.length),
     activations,
     gradients: own,
-    moments: variant.form === 'softmax' ? moments?.[index] : undefined,
+    weights,
+    moments: form === 'softmax' ? moments?.[index] : undefined,
   };
-  if (!differentiator.isPooled[index]) {
-    if (method === 'cam') throw notPooled();
-    return request;
-  }
-  if (method === 'cam' && !differentiator.isConstant) throw notPooled();
-  const pooled = own.map((gradient) => ({ activations, gradient, positions: sizeOf(layer) }));
-  const weights = pooled.map((item) => pooledWeights(request, item));
-  if (weights.every((list) => list !== undefined))
-    return { ...request, method: 'cam', form: 'exp', gradients: [], weights };
-  return { ...request, gradients: pooled.map(spread) };
 }
 
 function notPooled(): GradcamppError {

@@ -51,11 +51,8 @@ export async function computeMaps(
     const bad = notFinite(request);
     if (bad) throw bad;
   }
-  return {
-    ...(await chosen.backend.compute(request)),
-    backend: chosen.backend.name,
-    reason: chosen.reason,
-  };
+  const { raw, maps, empty } = await chosen.backend.compute(request);
+  return { raw, maps, empty, backend: chosen.backend.name, reason: chosen.reason };
 }
 
 const requestKeys = [
@@ -76,7 +73,7 @@ const requestKeys = [
 /** The request with its defaults, if every length fits the dims. */
 export function checkRequest(input: MapInput): MapRequest {
   onlyKeys('the map stage', input, requestKeys);
-  const request: MapRequest = { ...defaultSettings, ...withoutUndefined(input) };
+  const request = completed(input);
   oneOf('method', request.method, mapMethods);
   oneOf('form', request.form, forms);
   for (const name of ['alphaNormalization', 'gradientRelu'] as const)
@@ -97,7 +94,7 @@ export function checkRequest(input: MapInput): MapRequest {
     request.weights.forEach((array, target) =>
       checkArray(`weights[${target}]`, array, request.images * request.channels),
     );
-    return { ...request, gradients: [] };
+    return request;
   }
   if (!Array.isArray(request.gradients) || request.gradients.length === 0)
     throw invalid('gradients', 'one array a target', request.gradients);
@@ -110,9 +107,26 @@ export function checkRequest(input: MapInput): MapRequest {
   return request;
 }
 
-/** An option that is undefined is one that was not given. */
-function withoutUndefined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+/** The request with its defaults. Written out: copying objects would cost more than the sums of a small map. */
+function completed(input: MapInput): MapRequest {
+  const { method = defaultSettings.method, form = defaultSettings.form } = input;
+  const { alphaNormalization = defaultSettings.alphaNormalization } = input;
+  const { gradientRelu = defaultSettings.gradientRelu } = input;
+  const { images, channels, layer, size, activations, gradients, moments, weights } = input;
+  return {
+    images,
+    channels,
+    layer,
+    size,
+    activations,
+    gradients: method === 'cam' ? [] : gradients,
+    moments,
+    weights,
+    method,
+    form,
+    alphaNormalization,
+    gradientRelu,
+  };
 }
 
 function checkDims(name: string, dims: readonly number[]): void {

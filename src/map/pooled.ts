@@ -1,5 +1,6 @@
 import { GradcamppError } from '../errors.js';
 import type { MapMethod, MapSettings } from './backend.js';
+import { planeSum } from './plane.js';
 
 /** Activations [N, K, ...layer] with P positions a channel, and gradients that are the same at all of them, [N, K]. */
 export interface Pooled {
@@ -10,24 +11,29 @@ export interface Pooled {
 
 /**
  * Behind global average pooling a gradient is one number a channel. Then every method is a weighted sum of channels,
- * the weights follow without a pass over the gradients, and the map is that of `cam` with these weights.
- * undefined where that does not hold: the softmax form, normalised α, gradients of both signs.
+ * the weights follow without a pass over the gradients, and the map is that of `cam` with these weights. That does not
+ * hold for the softmax form, normalised α, and gradients of both signs.
  */
-export function pooledWeights(
-  { method, form, alphaNormalization, gradientRelu }: MapSettings,
-  pooled: Pooled,
-): Float32Array | undefined {
-  if (method === 'grad-cam++' && (form !== 'exp' || alphaNormalization || !gradientRelu)) return undefined;
+export function hasPooledWeights({ method, form, alphaNormalization, gradientRelu }: MapSettings): boolean {
+  return method !== 'grad-cam++' || (form === 'exp' && !alphaNormalization && gradientRelu);
+}
+
+/** The weights of `cam`, [N, K], that give the method's map. */
+export function pooledWeights(method: MapMethod, pooled: Pooled): Float32Array {
+  const { gradient } = pooled;
   const weigh = weights[method];
-  return pooled.gradient.map((g, row) => {
-    if (g === 0) return 0;
+  const found = new Float32Array(gradient.length);
+  for (let row = 0; row < gradient.length; row++) {
+    const g = gradient[row];
+    if (g === 0) continue;
     if (!Number.isFinite(g))
       throw new GradcamppError(
         'RUNTIME',
-        `The gradient must hold finite numbers; received ${g} at index ${row} of ${pooled.gradient.length}.`,
+        `The gradient must hold finite numbers; received ${g} at index ${row} of ${gradient.length}.`,
       );
-    return weigh(g, row, pooled);
-  });
+    found[row] = weigh(g, row, pooled);
+  }
+  return found;
 }
 
 const weights: Readonly<Record<MapMethod, (g: number, row: number, pooled: Pooled) => number>> = {
@@ -44,9 +50,7 @@ const weights: Readonly<Record<MapMethod, (g: number, row: number, pooled: Poole
 };
 
 function sumOf(row: number, { activations, positions }: Pooled): number {
-  let sum = 0;
-  for (let i = row * positions; i < (row + 1) * positions; i++) sum += activations[i];
-  return sum;
+  return planeSum(activations, row * positions, positions);
 }
 
 /** The gradient at every position, [N, K, ...layer]. */

@@ -1,29 +1,31 @@
 import { sizeOf } from '../tensor.js';
 import type { MapBackend, MapRequest, MapResult, Moments } from './backend.js';
 import { methods } from './methods.js';
-import { linearUpsampler } from './upsample.js';
+import { planeSum } from './plane.js';
+import { linearUpsampler, rememberedUpsampler } from './upsample.js';
 
 /**
  * The map stage as the paper orders it: α, weights, weighted sum, ReLU, upsampling, normalisation. Every
  * intermediate is float64, only results are rounded to float32. The other backends are held against this one.
  */
 export function openReference(): MapBackend {
+  const upsampler = rememberedUpsampler();
   return {
     name: 'reference',
     checksFinite: false,
-    compute: async (request) => computeReference(request),
+    compute: async (request) => computeReference(request, upsampler),
     close: async () => {},
   };
 }
 
 /** The reference backend's work without the promise. */
-export function computeReference(request: MapRequest): MapResult {
+export function computeReference(request: MapRequest, upsampler = linearUpsampler): MapResult {
   const { images, channels, layer, size, activations } = request;
   const positions = sizeOf(layer);
   const pixels = sizeOf(size);
   const targets =
     methods[request.method].needs === 'weights' ? request.weights!.length : request.gradients.length;
-  const upsample = linearUpsampler(layer, size);
+  const upsample = upsampler(layer, size);
   const sum = new Float64Array(positions);
 
   const raw: Float32Array[] = [];
@@ -176,24 +178,6 @@ function relu(x: number): number {
 /** A denominator of exactly zero gives α = 0. */
 function ratio(numerator: number, denominator: number): number {
   return denominator === 0 ? 0 : numerator / denominator;
-}
-
-/** Four running sums, because one would wait for every addition. */
-function planeSum(values: Float32Array, at: number, count: number): number {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  const end = at + count;
-  let p = at;
-  for (; p + 3 < end; p += 4) {
-    s0 += values[p];
-    s1 += values[p + 1];
-    s2 += values[p + 2];
-    s3 += values[p + 3];
-  }
-  for (; p < end; p++) s0 += values[p];
-  return s0 + s1 + (s2 + s3);
 }
 
 const largestFloat = 3.4028234663852886e38;

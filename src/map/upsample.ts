@@ -1,3 +1,5 @@
+import { sizeOf } from '../tensor.js';
+
 /** Where one output coordinate lies between two input coordinates: a + t (b − a). */
 interface Taps {
   readonly low: Int32Array;
@@ -40,6 +42,21 @@ export function linearUpsampler(
       source = output;
     }
     return source;
+  };
+}
+
+/** Above this many values a result is not kept for the next map. */
+const mostRemembered = 1 << 18;
+
+/** `linearUpsampler` that keeps the last one it made: the maps of a run mostly have the same dims. */
+export function rememberedUpsampler(): typeof linearUpsampler {
+  let last: { key: string; upsample: ReturnType<typeof linearUpsampler> } | undefined;
+  return (from, to) => {
+    const key = `${from} ${to}`;
+    if (last?.key === key) return last.upsample;
+    const upsample = linearUpsampler(from, to);
+    last = sizeOf(to) <= mostRemembered ? { key, upsample } : undefined;
+    return upsample;
   };
 }
 
