@@ -291,9 +291,12 @@ function imageInput(graph: Graph, name?: string): ValueInfo {
   }
   const pictures = inputs.filter((input) => isFloatValue(input) && (input.dims?.length ?? 4) >= 3);
   if (pictures.length === 1 && inputs.length === 1) return pictures[0];
+  const list = inputs
+    .map((input) => `${JSON.stringify(input.name)} [${input.dims?.join(', ') ?? '?'}]`)
+    .join(', ');
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    `The model must have one float input that takes pictures; it has ${inputs.length || 'none'}${inputs.length ? `: ${inputs.map((input) => `"${input.name}" [${input.dims?.join(', ') ?? '?'}]`).join(', ')}` : ''}.`,
+    `The model must have one float input that takes pictures; it has ${inputs.length || 'none'}${list && `: ${list}`}.${inputs.length > 1 ? ` Name the picture's as "input.name" in the JSON sidecar.` : ''}`,
   );
 }
 

@@ -127,6 +127,9 @@ describe('mistakes', () => {
       outputs: ['matches'],
       nodes: [...plain.nodes, ['Mul', ['logits', 'prompt'], ['matches']]],
     });
+    await expect(Explainer.open(prompted)).rejects.toThrow(
+      /^The model must have one float input that takes pictures; it has 2: "image" \[N, 3, 8, 8\], "prompt" \[N, 5\]\. Name the picture's as "input\.name" in the JSON sidecar\.$/,
+    );
     const preprocess = { input: { name: 'image', size: [8, 8] } };
     await expect(Explainer.open(prompted, { preprocess })).rejects.toThrow(
       'The scores need more than the picture "image": the inputs "prompt".',
