@@ -83,6 +83,7 @@ async function decodeWithSharp(
     return toRgb({ data, width: info.width, height: info.height, channels: info.channels });
   } catch (cause) {
     const reason = messageOf(cause);
+    if (/^unknown error$/i.test(reason)) throw unreadable(name, 'it is damaged or cut off', cause); // libvips' words
     if (!/exceeds pixel limit/i.test(reason)) throw unreadable(name, reason, cause);
     const { width = 0, height = 0 } = await sharp(bytes, { limitInputPixels: false }).metadata();
     throw tooLarge(name, width, height, maxPixels);

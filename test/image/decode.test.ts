@@ -178,6 +178,14 @@ describe.skipIf(!sharp)(`through sharp${reason}`, () => {
     }
   });
 
+  test('a file of which libvips says nothing, as where another thread took its words', async () => {
+    const silent = { toBuffer: () => Promise.reject(new Error('Unknown error')) };
+    const chain: object = new Proxy(silent, { get: (own, key) => Reflect.get(own, key) ?? (() => chain) });
+    expect(
+      await messageOf(jpeg, { name: 'cut.jpg', loadSharp: async () => ({ default: () => chain }) }),
+    ).toBe('"cut.jpg" cannot be read as a picture: it is damaged or cut off.');
+  });
+
   test('a picture of more pixels than allowed names its size', async () => {
     expect(await messageOf(jpeg, { maxPixels: 383, name: 'big.jpg' })).toBe(
       '"big.jpg" cannot be read as a picture: it has 24 × 16 pixels, and the limit maxPixels is 383.',
