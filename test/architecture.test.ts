@@ -6,13 +6,14 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'tensor'];
+const base = ['errors', 'check', 'tensor', 'memory'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
   errors: {},
   check: {},
   tensor: {},
+  memory: {},
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },
   graph: { parts: ['onnx'], packages: ['@bufbuild/protobuf'] },

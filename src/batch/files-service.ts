@@ -5,6 +5,7 @@ import type { Explainer } from '../explain/explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
 import { crc32 } from '../image/encode.js';
+import { discard } from '../memory.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import { folderWriter, isFatal } from './folder.js';
 import { Names, targetSuffix } from './names.js';
@@ -169,7 +170,10 @@ class FilesWorker {
       }
     }
     const files = written.map(({ file, bytes }) => [file, bytes.length, crc32(bytes)] as const);
-    return { index, lines, files, ...(this.#write ? {} : { bytes: written.map(({ bytes }) => bytes) }) };
+    discard(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
+    if (!this.#write) return { index, lines, files, bytes: written.map(({ bytes }) => bytes) };
+    discard(written.map(({ bytes }) => bytes));
+    return { index, lines, files };
   }
 
   #encode(
@@ -185,6 +189,11 @@ class FilesWorker {
       bytes: encodeOutput(kind, drawing),
     }));
   }
+}
+
+/** The large ones of an explanation that is done with. */
+function arraysOf({ targets }: Explanation): unknown[] {
+  return targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]);
 }
 
 interface Encoded {

@@ -1,10 +1,12 @@
 import { invalid, numberIn, oneOf, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
+import { discard } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type Colormap, colormaps } from '../image/colormap.js';
 import { encodePng } from '../image/encode.js';
 import { encodeNpy } from '../image/npy.js';
 import { drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
+import type { AnyPixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 
 /** What can be written of one explanation. */
@@ -49,12 +51,18 @@ export interface Drawing {
 
 /** File name ending and content of every kind. */
 const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawing: Drawing) => Buffer]>> = {
-  overlay: ['.overlay.png', (drawing) => encodePng(overlay(drawing))],
-  map: ['.map.png', ({ target }) => encodePng(drawMap(target.map))],
+  overlay: ['.overlay.png', (drawing) => pngOf(overlay(drawing))],
+  map: ['.map.png', ({ target }) => pngOf(drawMap(target.map))],
   npy: ['.npy', ({ target }) => encodeNpy({ type: 'float32', ...dataAndDims(target.map) })],
   raw: ['.raw.npy', (drawing) => encodeNpy({ type: 'float32', ...dataAndDims(rawOf(drawing)) })],
-  cutout: ['.cutout.png', (drawing) => encodePng(cutout(drawing))],
+  cutout: ['.cutout.png', (drawing) => pngOf(cutout(drawing))],
 };
+
+function pngOf(drawn: AnyPixels): Buffer {
+  const file = encodePng(drawn);
+  discard([drawn.data]);
+  return file;
+}
 
 export function endingOf(kind: SaveKind): string {
   return kinds[kind][0];

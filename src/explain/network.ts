@@ -10,6 +10,7 @@ import { DataType } from '../onnx/types.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { inferredInfo, openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
+import { discard } from '../memory.js';
 import { scoreCount } from './targets.js';
 
 /** What is kept of a forward pass: everything that the backward pass of any target needs. */
@@ -43,7 +44,7 @@ export interface Differentiator {
   backward(forward: Forward, seed: Float32Array): Promise<Float32Array[]>;
   /** Whether a layer's gradient is the same at every position (global average pooling follows): then only [N, K]. */
   readonly isPooled: readonly boolean[];
-  /** Gives the memory of a forward pass back for the next; its arrays must not be used afterwards. */
+  /** Frees the memory of a forward pass; its arrays must not be used afterwards. */
   release(forward: Forward): void;
 }
 
@@ -134,11 +135,6 @@ export class Network {
     const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
     const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
     const { session: backward, isPooled } = await this.#openBackward({ ...split.backward, inputs }, wrt);
-    const free: Forward['results'][] = [];
-    const isReusable = forward.outputs.every(
-      ({ dims: [batch, ...rest] }) =>
-        typeof batch === 'string' && rest.every((dim) => typeof dim === 'number'),
-    );
     const run = async ({ saved, images }: Pick<Forward, 'saved' | 'images'>, data: Float32Array) => {
       const seedDims = [images, ...(dims.slice(1) as number[])];
       const results = await backward.run({ ...saved, [seedName]: { type: 'float32', dims: seedDims, data } });
@@ -153,9 +149,7 @@ export class Network {
       isConstant: split.saved.length === 0,
       isPooled,
       forward: async (images) => {
-        const reused = free.pop();
-        const fits = reused?.[output].dims[0] === images.dims[0];
-        const results = await forward.run({ [this.image.name]: images }, fits ? reused : undefined);
+        const results = await forward.run({ [this.image.name]: images });
         const valueOf = (name: string) => (name === this.image.name ? images : results[name]);
         return {
           scores: results[output].data as Float32Array,
@@ -167,9 +161,7 @@ export class Network {
         };
       },
       backward: split.saved.length === 0 ? remembered(run, count, this.fixedBatch ?? 1) : run,
-      release: ({ results }) => {
-        if (isReusable) free.push(results);
-      },
+      release: ({ results }) => discard(Object.values(results).map(({ data }) => data)),
     };
   }
 

@@ -1,5 +1,6 @@
 import zlib from 'node:zlib';
 import { wholeNumber } from '../check.js';
+import { discard } from '../memory.js';
 import { type AnyPixels, checkPixels, type Pixels } from './pixels.js';
 import { requireSharp } from './sharp.js';
 
@@ -23,12 +24,14 @@ export function encodePng(pixels: AnyPixels): Buffer {
   header.writeUInt32BE(height, 4);
   header.set([8, colourTypes[channels] as number, 0, 0, 0], 8);
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
-  return Buffer.concat([
+  const file = Buffer.concat([
     signature,
     ...chunk('IHDR', header),
     ...chunk('IDAT', body),
     ...chunk('IEND', Buffer.alloc(0)),
   ]);
+  discard([filtered, chunkSize > Buffer.poolSize && new Uint8Array(body.buffer)]);
+  return file;
 }
 
 /** A JPEG file, through sharp. @param quality 1…100 */

@@ -59,13 +59,10 @@ export function inferredInfo({ name, type, dims }: OutputInfo): ValueInfo {
 export interface Session {
   readonly outputs: readonly OutputInfo[];
   /**
-   * Feeds are read in place; every output of the graph is fetched, into `fetches` where given: tensors of an earlier
-   * run with the same dims, which are overwritten.
+   * Feeds are read in place; every output of the graph is fetched, into new arrays. (ONNX Runtime takes arrays to write
+   * into as well, but its binding for Node.js then makes new ones all the same.)
    */
-  run(
-    feeds: Readonly<Record<string, Tensor>>,
-    fetches?: Readonly<Record<string, Tensor>>,
-  ): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   close(): Promise<void>;
 }
 
@@ -120,7 +117,7 @@ export async function openSession(
   }
   return {
     outputs: outputsOf(session),
-    run: (feeds, fetches) => run(runtime, session, feeds, fetches),
+    run: (feeds) => run(runtime, session, feeds),
     close: () => session.release(),
   };
 }
@@ -169,19 +166,15 @@ async function run(
   runtime: typeof ort,
   session: ort.InferenceSession,
   feeds: Readonly<Record<string, Tensor>>,
-  fetches?: Readonly<Record<string, Tensor>>,
 ): Promise<Record<string, Tensor>> {
   let results: ort.InferenceSession.OnnxValueMapType;
   try {
-    results = await (fetches
-      ? session.run(ortTensors(runtime, feeds), ortTensors(runtime, fetches))
-      : session.run(ortTensors(runtime, feeds)));
+    results = await session.run(ortTensors(runtime, feeds));
   } catch (error) {
     throw new GradcamppError('RUNTIME', `ONNX Runtime failed: ${shorten(messageOf(error))}`, {
       cause: error,
     });
   }
-  if (fetches) return { ...fetches };
   const outputs: Record<string, Tensor> = {};
   for (const [name, value] of Object.entries(results))
     outputs[name] = { type: value.type as TensorType, dims: value.dims, data: value.data as never };
