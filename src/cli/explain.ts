@@ -47,7 +47,7 @@ export function explainCommand() {
     .option('--quiet', 'print nothing but errors')
     .addHelpText(
       'after',
-      '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start.',
+      '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
     )
     .action(async (images, flags) => {
       const { explainFolder } = await import('../batch/run.js');

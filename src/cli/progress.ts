@@ -3,6 +3,7 @@ import type { Summary } from '../batch/run.js';
 /** Where progress is shown; a terminal, a pipe, or a test. */
 export interface Terminal {
   readonly isTTY?: boolean;
+  /** 0 where the terminal does not say. */
   readonly columns?: number;
   write(text: string): unknown;
 }
@@ -59,7 +60,7 @@ export class Progress {
     this.#shownAt = time;
     const line = this.line();
     if (!this.#terminal.isTTY) this.#terminal.write(`${line}\n`);
-    else this.#terminal.write(`\r\x1b[K${line.slice(0, (this.#terminal.columns ?? 80) - 1)}`);
+    else this.#terminal.write(`\r\x1b[K${line.slice(0, (this.#terminal.columns || 80) - 1)}`);
     this.#isShown = this.#terminal.isTTY === true;
   }
 
