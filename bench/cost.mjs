@@ -1,43 +1,37 @@
-// What an explanation costs over the plain forward pass: medians of alternating runs in one process, one thread.
-// Usage: npm run build && node bench/cost.mjs [--rounds 40] [--models DIR] [--json FILE]
+// What an explanation costs over the plain forward pass, at several layers and batch sizes: medians of alternating runs
+// in one process, one thread.
+// Usage: npm run build && node bench/cost.mjs [--rounds 40] [--models DIR] [--only squeezenet,resnet20] [--out FILE]
 // Reference backend, so that nothing but TypeScript is behind the map. Results are verified while they are timed.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { settingsOf } from '../dist/explain/options.js';
 import { Explainer } from '../dist/index.js';
+import { flags, median, processorTime, Report, round, shared } from './measure.mjs';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '40' },
-    models: { type: 'string', default: fileURLToPath(new URL('../../shared/models', import.meta.url)) },
-    json: { type: 'string' },
-  },
-});
-const rounds = Number(values.rounds);
-if (!existsSync(values.models)) {
-  console.log(`No models in ${values.models}; name a folder with --models.`);
-  process.exit(0);
-}
+const options = flags({ rounds: '40', models: undefined });
+const rounds = Number(options.rounds);
+const folder = shared('models', options.models);
 
-const cases = [
-  { model: 'squeezenet1_0', batch: 1, targets: { top: 1 }, bound: 1.2 },
-  { model: 'squeezenet1_0', batch: 8, targets: { top: 1 }, bound: 1.1 },
-  { model: 'squeezenet1_0', batch: 1, targets: { top: 5 }, bound: 1.3 },
-  { model: 'resnet20_cifar10', batch: 1, targets: { top: 1 }, bound: 1.2 },
-  { model: 'resnet20_cifar10', batch: 8, targets: { top: 1 }, bound: 1.1 },
-  { model: 'resnet56_cifar10', batch: 1, targets: { top: 1 }, bound: 1.2 },
-  { model: 'resnet56_cifar10', batch: 8, targets: { top: 1 }, bound: 1.1 },
-];
+/** Networks, their layers from late to early, and [pictures in a pass, classes of each]. */
+const cases = {
+  squeezenet1_0: { layers: ['auto', 'fire9/concat', 'fire5/concat'], passes: [[1, 1], [8, 1], [1, 5]] },
+  resnet20_cifar10: { layers: ['auto', 'layer2.2/relu2'], passes: [[1, 1], [8, 1], [32, 1]] },
+  resnet56_cifar10: { layers: ['auto'], passes: [[1, 1], [8, 1]] },
+};
 
-const results = [];
-for (const { model, batch, targets, bound } of cases) {
-  const path = join(values.models, `${model}.onnx`);
-  const explainer = await Explainer.open(path, { layer: 'auto', backend: 'reference', threads: 1 });
+const report = new Report('cost', 'explaining over the plain forward pass, one thread, reference backend', options);
+for (const [model, { layers, passes }] of Object.entries(cases))
+  await report.section(model, async () => {
+    const rows = [];
+    for (const layer of layers)
+      for (const [batch, top] of passes) rows.push(await compare(model, layer, batch, { top }));
+    return { rows };
+  });
+
+async function compare(model, layer, batch, targets) {
+  const path = join(folder, `${model}.onnx`);
+  const explainer = await Explainer.open(path, { layer, backend: 'reference', threads: 1 });
   const plain = await ort.InferenceSession.create(path, {
     intraOpNumThreads: 1,
     extra: { session: { intra_op: { allow_spinning: '0' } } },
@@ -63,32 +57,32 @@ for (const { model, batch, targets, bound } of cases) {
     },
   };
   const times = { forward: [], explain: [] };
+  const used = { forward: 0, explain: 0 };
   let expected;
   const warm = performance.now() + 2000; // compilers need some hundred calls
-  for (let round = performance.now() < warm ? -1 : 0; round < rounds; round = performance.now() < warm ? -1 : round + 1)
+  for (let turn = performance.now() < warm ? -1 : 0; turn < rounds; turn = performance.now() < warm ? -1 : turn + 1)
     for (const [name, run] of Object.entries(contenders)) {
       const start = performance.now();
+      const before = processorTime();
       const scores = await run();
-      if (round >= 0) times[name].push(performance.now() - start);
+      if (turn >= 0) {
+        times[name].push(performance.now() - start);
+        used[name] += processorTime() - before;
+      }
       expected ??= scores;
       const largest = Math.max(...expected.map(Math.abs));
       assert(scores.every((score, i) => Math.abs(score - expected[i]) <= 1e-5 * largest), `${name}: other scores`);
     }
-  const ratio = median(times.explain) / median(times.forward);
-  const best = Math.min(...times.explain) / Math.min(...times.forward);
-  results.push({ model, layer: explainer.layers[0], batch, top: targets.top, ratio, ratioOfMinima: best, bound, times });
-  console.log(
-    `${model.padEnd(18)} ${explainer.layers[0].padEnd(18)} batch ${batch}, top ${targets.top}: explain / forward = ${ratio.toFixed(3)} (minima ${best.toFixed(3)}; bound ${bound})  forward ${median(times.forward).toFixed(2)} ms`,
-  );
   await explainer.close();
   await plain.release();
-}
-if (values.json) {
-  const machine = { cpu: cpus()[0].model, cores: cpus().length, node: process.version };
-  writeFileSync(values.json, `${JSON.stringify({ machine, rounds, results }, null, 1)}\n`);
-}
-
-function median(list) {
-  const sorted = [...list].sort((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
+  return {
+    layer: explainer.layers[0],
+    'pictures in a pass': batch,
+    'classes of each': targets.top,
+    'forward ms': round(median(times.forward)),
+    'explain ms': round(median(times.explain)),
+    'explain / forward': round(median(times.explain) / median(times.forward), 3),
+    'by processor time': round(used.explain / used.forward, 3),
+    'of the least': round(Math.min(...times.explain) / Math.min(...times.forward), 3),
+  };
 }

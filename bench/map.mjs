@@ -5,11 +5,10 @@
 // copying takes for the bytes that have to move: activations and gradients once, maps once, into the same arrays every
 // time. Backends return new arrays, whose memory the system has to find and clear; `same arrays` is without that.
 // tfjs takes part where it is installed: npm install --prefix bench/tfjs
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import Benchmark from 'benchmark';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -21,15 +20,9 @@ import { openNative } from '../dist/map/native.js';
 import { computeReference } from '../dist/map/reference.js';
 import * as onnx from '../dist/onnx/onnx_pb.js';
 import { encode } from '../dist/graph/to-model.js';
+import { flags, machine, round, statistics, versions } from './measure.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '0.5' },
-    only: { type: 'string' },
-    out: { type: 'string' },
-  },
-});
+const options = flags({ rounds: '5', seconds: '0.5' });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const largestError = 1e-4; // of a map in 0 … 1; tfjs and ONNX Runtime work in float32
@@ -59,14 +52,6 @@ async function measure(contenders) {
       samples.get(name).push(...(await sample(run)).map((s) => s * 1000));
   return Object.fromEntries([...samples].map(([name, values]) => [name, statistics(values)]));
 }
-
-function statistics(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (q) => round(sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]);
-  return { median: at(0.5), least: at(0), quartiles: [at(0.25), at(0.75)], samples: sorted.length };
-}
-
-const round = (x) => Number(x.toPrecision(4));
 
 // --- requests and contenders ---------------------------------------------------------------------------------------
 
@@ -354,25 +339,11 @@ async function pictures() {
 
 // --- the report ----------------------------------------------------------------------------------------------------
 
-const version = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
 const report = {
   what: 'the map stage on the processor; medians in milliseconds a call',
   date: new Date().toISOString(),
-  machine: {
-    processor: cpus()[0].model,
-    processors: availableParallelism(),
-    memoryGiB: round(totalmem() / 2 ** 30),
-    system: `${platform()} ${release()}`,
-    loadBefore: round(loadavg()[0]),
-  },
-  versions: {
-    node: process.version,
-    gradcampp: version('../package.json'),
-    'onnxruntime-node': version('../node_modules/onnxruntime-node/package.json'),
-    tfjs: JSON.parse(readFileSync(new URL('tfjs/package.json', import.meta.url), 'utf8')).dependencies[
-      '@tensorflow/tfjs-core'
-    ],
-  },
+  machine: { ...machine(), loadBefore: round(loadavg()[0]) },
+  versions: versions(),
   settings: { rounds, seconds },
   results: {},
 };

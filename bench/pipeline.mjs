@@ -1,0 +1,211 @@
+// Large batches, end to end: what `explain` makes of a folder of JPEG files against as many bare ONNX Runtime sessions
+// on tensors that are ready; what the gradient adds within the pipeline; growth with workers, pictures and classes;
+// memory; and how long an embedding program's event loop waits.
+//
+//   npm run build && node bench/pipeline.mjs [--only end-to-end,workers] [--pictures 2000] [--rounds 3] [--most 10000]
+//     [--images DIR] [--models DIR] [--model squeezenet1_0] [--out FILE]
+//
+// Every contender is a process of its own, in interleaved rounds; ratios are of neighbours, and the median of the
+// rounds. Every result is compared, while it is timed, with what a plain session says of the same picture. Beside the
+// wall clock stands processor time (all threads), which says the same on a machine that others use too.
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { flags, median, pairedRatio, Report, round, shared, statistics } from './measure.mjs';
+
+const options = flags({
+  pictures: '2000',
+  most: '10000',
+  rounds: '3',
+  images: undefined,
+  models: undefined,
+  model: 'squeezenet1_0',
+});
+const [pictures, most, rounds] = [options.pictures, options.most, options.rounds].map(Number);
+const model = join(shared('models', options.models), `${options.model}.onnx`);
+const originals = shared('images/imagenet100', options.images);
+const cores = availableParallelism();
+const root = mkdtempSync(join(tmpdir(), 'gradcampp-bench-'));
+
+/** A folder of `count` pictures: the originals, over and over. */
+const folderOf = remember((count) => {
+  const folder = join(root, `pictures-${count}`);
+  mkdirSync(folder);
+  const names = readdirSync(originals).filter((name) => /\.jpe?g$/i.test(name));
+  for (let i = 0; i < count; i++)
+    symlinkSync(join(originals, names[i % names.length]), join(folder, `${String(i).padStart(6, '0')}-${names[i % names.length]}`));
+  return folder;
+});
+
+/** One contender in a process of its own: what bench/pipeline-part.mjs says of it. */
+async function part(kind, job) {
+  const script = fileURLToPath(new URL('pipeline-part.mjs', import.meta.url));
+  const file = join(root, 'job.json');
+  writeFileSync(file, JSON.stringify({ kind, model, expected: await expected(), ...job }));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, file], { maxBuffer: 1 << 28 });
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1));
+}
+
+/** Class and score of every original, by a plain session; the file that holds them. */
+const expected = remember(async () => {
+  const file = join(root, 'expected.json');
+  writeFileSync(join(root, 'expect.json'), JSON.stringify({ kind: 'expect', model, folder: originals }));
+  const script = fileURLToPath(new URL('pipeline-part.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, join(root, 'expect.json')]);
+  writeFileSync(file, stdout);
+  return file;
+});
+
+async function explain(count, save, workers = cores) {
+  const out = join(root, 'out');
+  const result = await part('explain', { folder: folderOf(count), out, save, workers });
+  rmSync(out, { recursive: true });
+  return result;
+}
+
+const bare = (count, workers = cores) => part('bare', { folder: originals, count, workers });
+
+function remember(make) {
+  const known = new Map();
+  return (key) => {
+    if (!known.has(key)) known.set(key, make(key));
+    return known.get(key);
+  };
+}
+
+/** Results of contenders in interleaved rounds: one list each. */
+async function interleaved(contenders, times = rounds) {
+  const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  for (let i = 0; i < times; i++)
+    for (const [name, run] of Object.entries(contenders)) {
+      const result = await run();
+      results[name].push(result);
+      console.log(`  ${name}: ${(result.pictures / result.seconds).toFixed(1)}/s, ${(result.cpu / result.pictures).toFixed(2)} ms of processor time a picture`);
+    }
+  return results;
+}
+
+const rate = (result) => result.pictures / result.seconds;
+const cpuOf = (result) => result.cpu / result.pictures;
+
+async function endToEnd() {
+  const results = await interleaved({
+    'bare sessions': () => bare(pictures),
+    'explain, overlay PNGs': () => explain(pictures, ['overlay']),
+    'explain, --save npy': () => explain(pictures, ['npy']),
+  });
+  const base = results['bare sessions'];
+  const rows = Object.entries(results).map(([name, list]) => ({
+    contender: name,
+    'pictures/s': round(median(list.map(rate)), 3),
+    'of bare': pairedRatio(list.map(rate), base.map(rate)),
+    'processor ms a picture': round(median(list.map(cpuOf)), 3),
+    'of bare by processor time': pairedRatio(base.map(cpuOf), list.map(cpuOf)),
+  }));
+  const stages = Object.fromEntries(
+    Object.entries(results).slice(1).map(([name, list]) => [name, mean(list.map(({ stages: own }) => own))]),
+  );
+  return { pictures, workers: cores, rows, millisecondsOfAPictureAlone: stages, results };
+}
+
+function mean(list) {
+  return Object.fromEntries(
+    Object.keys(list[0]).map((key) => [key, round(list.reduce((sum, item) => sum + item[key], 0) / list.length, 3)]),
+  );
+}
+
+/** Forward and explain of the same picture by turns, in as many workers as the pipeline has, decoding between them. */
+async function gradient() {
+  const layers = ['auto', 'fire9/concat', 'fire5/concat'];
+  const rows = [];
+  const results = {};
+  for (const layer of layers) {
+    const { forward, explained } = await part('gradient', { folder: originals, layer, workers: cores, count: Math.max(60, pictures / 10) });
+    results[layer] = { forward: statistics(forward), explain: statistics(explained) };
+    rows.push({
+      layer,
+      'forward ms': results[layer].forward.median,
+      'explain ms': results[layer].explain.median,
+      'explain / forward': round(median(explained) / median(forward), 3),
+      'of the least': round(Math.min(...explained) / Math.min(...forward), 3),
+      'of the sums': round(sum(explained) / sum(forward), 3),
+    });
+  }
+  return { rows, results };
+}
+
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+
+async function workers() {
+  const counts = [...new Set([1, 2, cores])].filter((count) => count <= cores);
+  const results = await interleaved(Object.fromEntries(counts.map((count) => [count, () => explain(pictures, ['overlay'], count)])));
+  const rows = counts.map((count) => ({
+    workers: count,
+    'pictures/s': round(median(results[count].map(rate)), 3),
+    'of one worker': pairedRatio(results[count].map(rate), results[1].map(rate)),
+    'processor ms a picture': round(median(results[count].map(cpuOf)), 3),
+    'cores used': round(median(results[count].map((result) => result.cpu / 1000 / result.seconds)), 3),
+  }));
+  return { pictures, rows, results };
+}
+
+/** Time and memory by the number of pictures. Small runs are repeated around the large one. */
+async function growth() {
+  const counts = [200, 1000, most].filter((count, i, all) => all.indexOf(count) === i && count <= most);
+  const results = Object.fromEntries(counts.map((count) => [count, []]));
+  for (const order of [counts, counts.slice(0, -1)])
+    for (const count of order) {
+      const result = await explain(count, ['npy']);
+      results[count].push(result);
+      console.log(`  ${count}: ${(1000 / rate(result)).toFixed(2)} ms, ${cpuOf(result).toFixed(2)} ms of processor time, ${(result.peak / 1e6).toFixed(0)} MB`);
+    }
+  const least = (count, value) => Math.min(...results[count].map(value));
+  const rows = counts.map((count) => ({
+    pictures: count,
+    'ms a picture': round(least(count, (result) => (1000 * result.steady) / count), 4),
+    'processor ms a picture': round(least(count, (result) => result.steadyCpu / count), 4),
+    'of 200 pictures': round(least(count, (result) => result.steadyCpu / count) / least(counts[0], (result) => result.steadyCpu / counts[0]), 3),
+    'peak MB': round(median(results[count].map(({ peak }) => peak)) / 1e6, 4),
+  }));
+  return { rows, results };
+}
+
+async function classes() {
+  const rows = [];
+  for (const layer of ['auto', 'fire9/concat']) {
+    const times = await part('classes', { folder: originals, layer, tops: [1, 2, 5, 10, 20], count: 25 });
+    for (const [top, list] of Object.entries(times))
+      rows.push({ layer, classes: Number(top), 'ms a picture': statistics(list).median, 'of one class': round(median(list) / median(times[1]), 3) });
+  }
+  return { rows };
+}
+
+async function eventLoop() {
+  const number = Math.max(1, cores - 1);
+  const list = [];
+  for (let i = 0; i < rounds; i++) list.push(await part('loop', { folder: folderOf(pictures), workers: number }));
+  const rows = list.map(({ delay, seconds }) => ({
+    workers: number,
+    'pictures/s': round(pictures / seconds, 3),
+    'delay ms: median': delay.p50,
+    '99 %': delay.p99,
+    '99.9 %': delay.p999,
+    most: delay.most,
+  }));
+  return { pictures, rows };
+}
+
+const report = new Report('pipeline', 'large batches from JPEG files to results, SqueezeNet', options);
+try {
+  await report.section('end-to-end: explain against bare sessions on ready tensors', endToEnd);
+  await report.section('gradient: explain against forward, within the pipeline', gradient);
+  await report.section('workers: one against several', workers);
+  await report.section('growth: time and memory by the number of pictures', growth);
+  await report.section('classes: time by the number of classes of a picture', classes);
+  await report.section('event-loop: delay of an embedding program at full speed', eventLoop);
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
