@@ -44,6 +44,11 @@ export async function prepareImages(
       `${path ? `"${path}"` : 'A picture'} cannot be fed to the model, whose input has dims [${image.dims?.join(', ') ?? 'unknown'}]; pass preprocessed tensors or .npy files, or describe the input in a sidecar file.`,
     );
   const picture = await decodeImage(input as ImageSource, { name: path });
+  if (picture.width * picture.height === 1)
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `${path ? `"${path}"` : 'The picture'} has 1 × 1 pixels, and a map needs at least two places to compare; leave it out.`,
+    );
   const { tensor, dims, geometry } = preprocess(picture, preprocessing);
   return [{ path, tensor, dims, picture, geometry }];
 }

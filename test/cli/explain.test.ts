@@ -310,7 +310,7 @@ describe('bad input: one line, exit code 1, no stack', () => {
     expect(code).toBe(1);
   });
 
-  test('the other pictures are explained, exit code 3; a picture of one pixel is one of them', async () => {
+  test('the other pictures are explained, exit code 3; a picture of one pixel is none of them', async () => {
     writeFileSync(join(folder, 'one.png'), encodePng(noise(9, 1, 1)));
     const { code, stderr } = await explain(
       'broken.png',
@@ -321,13 +321,15 @@ describe('bad input: one line, exit code 1, no stack', () => {
       '--quiet',
     );
     expect(code).toBe(3);
-    expect(stderr.trim().split('\n')).toHaveLength(1);
+    const said = stderr.trim().split('\n');
+    expect(said).toHaveLength(2);
+    expect(said[1]).toMatch(/"one.png" has 1 × 1 pixels, and a map needs at least two places to compare/);
     expect(lines(readFileSync(join(out, 'results.jsonl'), 'utf8')).map((line) => 'error' in line)).toEqual([
       true,
       false,
-      false,
+      true,
     ]);
-    expect(existsSync(join(out, 'one.overlay.png'))).toBe(true);
+    expect(existsSync(join(out, 'cat.overlay.png'))).toBe(true);
   });
 
   test('missing external data', async () => {
