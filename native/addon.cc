@@ -297,7 +297,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   std::shared_ptr<cam::Pool> pool_;
 };
 
-// --- pictures: the functions of src/image/resize.ts, normalize.ts and blend.ts, with their arguments ----------------
+// --- pictures: the functions of src/image/resize.ts, normalize.ts, blend.ts and deflate.ts, with their arguments ----
 
 struct Picture {
   Napi::Uint8Array data;
@@ -431,6 +431,38 @@ void blend(const Napi::CallbackInfo& info) {
   cam::blend(pixels.Data(), width, height, box, map.Data(), table.Data(), opacity, outside, out.Data());
 }
 
+/** 256 numbers. */
+Napi::Uint32Array table_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array ||
+      value.As<Napi::TypedArray>().ElementLength() != 256)
+    refuse(value.Env(), name, "a Uint32Array of 256 numbers");
+  return value.As<Napi::Uint32Array>();
+}
+
+Napi::Value filter_average(const Napi::CallbackInfo& info) {
+  const std::size_t row = whole(info[1], "row", 1);
+  const std::size_t rows = whole(info[2], "rows", 1);
+  const std::size_t channels = whole(info[3], "channels", 1);
+  const Napi::Uint8Array data = bytes(info[0], "data", product(info.Env(), row, rows));
+  Napi::Uint8Array out = bytes(info[4], "out", product(info.Env(), row + 1, rows));
+  Napi::Uint32Array counts = table_of(info[5], "counts");
+  return Napi::Number::New(info.Env(), cam::filter_average(data.Data(), row, rows, channels, out.Data(), counts.Data()));
+}
+
+Napi::Value pack_codes(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) refuse(info.Env(), "bytes", "a Uint8Array");
+  if (!info[2].IsTypedArray()) refuse(info.Env(), "out", "a Uint8Array");
+  const std::size_t count = info[0].As<Napi::TypedArray>().ElementLength();
+  const std::size_t size = info[2].As<Napi::TypedArray>().ElementLength();
+  const Napi::Uint8Array source = bytes(info[0], "bytes", count);
+  const Napi::Uint32Array codes = table_of(info[1], "codes");
+  Napi::Uint8Array out = bytes(info[2], "out", size);
+  const std::size_t end =
+      cam::pack_codes(source.Data(), count, codes.Data(), out.Data(), size, whole(info[3], "at", 0));
+  if (end == 0) throw Napi::RangeError::New(info.Env(), "out is too short");
+  return Napi::Number::New(info.Env(), static_cast<double>(end));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaceVersion", interface_version);
   const Napi::Array sets = Napi::Array::New(env);
@@ -444,6 +476,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("normalizeToHWC", Napi::Function::New<normalize_to_hwc>(env));
   exports.Set("stretchMap", Napi::Function::New<stretch_map>(env));
   exports.Set("blend", Napi::Function::New<blend>(env));
+  exports.Set("filterAverage", Napi::Function::New<filter_average>(env));
+  exports.Set("packCodes", Napi::Function::New<pack_codes>(env));
   return exports;
 }
 

@@ -109,4 +109,66 @@ void normalize_channel(const float* source, std::size_t positions, std::size_t c
   }
 }
 
+std::uint32_t filter_average(const std::uint8_t* data, std::size_t row, std::size_t rows, std::size_t channels,
+                             std::uint8_t* out, std::uint32_t* counts) {
+  std::vector<std::uint32_t> several(4 * 256, 0);  // one after another, equal bytes need not wait for each other
+  std::uint32_t low = 1;
+  std::uint32_t high = 0;
+  const std::size_t first = std::min(row, channels);
+  for (std::size_t y = 0; y < rows; y++) {
+    const std::uint8_t* from = data + y * row;
+    std::uint8_t* to = out + y * (row + 1);
+    *to = 3;
+    if (y == 0) {
+      for (std::size_t i = 0; i < first; i++) to[1 + i] = from[i];
+      for (std::size_t i = first; i < row; i++) to[1 + i] = static_cast<std::uint8_t>(from[i] - (from[i - channels] >> 1));
+    } else {
+      const std::uint8_t* above = from - row;
+      for (std::size_t i = 0; i < first; i++) to[1 + i] = static_cast<std::uint8_t>(from[i] - (above[i] >> 1));
+      for (std::size_t i = first; i < row; i++)
+        to[1 + i] = static_cast<std::uint8_t>(from[i] - ((from[i - channels] + above[i]) >> 1));
+    }
+    for (std::size_t i = 0; i < row + 1;) {
+      const std::size_t stop = std::min<std::size_t>(i + 5552, row + 1);
+      for (; i < stop; i++) {
+        several[(i & 3) * 256 + to[i]]++;
+        low += to[i];
+        high += low;
+      }
+      low %= 65521;
+      high %= 65521;
+    }
+  }
+  for (std::size_t value = 0; value < 256; value++)
+    counts[value] = several[value] + several[256 + value] + several[512 + value] + several[768 + value];
+  return high * 65536 + low;
+}
+
+std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::uint32_t* codes, std::uint8_t* out,
+                       std::size_t size, std::size_t at) {
+  std::size_t o = at >> 3;
+  unsigned held = at & 7;
+  if (o >= size) return 0;
+  std::uint64_t bits = out[o] & ((1u << held) - 1);
+  for (std::size_t i = 0; i < count; i++) {
+    const std::uint32_t code = codes[bytes[i]];
+    bits |= static_cast<std::uint64_t>(code & 0xffff) << held;
+    held += code >> 16 & 15;
+    if (held < 32) continue;
+    if (o + 4 > size) return 0;
+    for (int k = 0; k < 4; k++) out[o++] = static_cast<std::uint8_t>(bits >> (8 * k));
+    bits >>= 32;
+    held -= 32;
+  }
+  for (; held >= 8; held -= 8, bits >>= 8) {
+    if (o >= size) return 0;
+    out[o++] = static_cast<std::uint8_t>(bits);
+  }
+  if (held > 0) {
+    if (o >= size) return 0;
+    out[o] = static_cast<std::uint8_t>(bits);
+  }
+  return 8 * o + held;
+}
+
 }  // namespace cam

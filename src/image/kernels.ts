@@ -1,5 +1,6 @@
 import { loadAddon } from '../addon.js';
 import { blend, stretchMap } from './blend.js';
+import { filterAverage, packCodes } from './deflate.js';
 import { normalizeToCHW, normalizeToHWC } from './normalize.js';
 import { resizePillow, resizeTorchBilinear } from './resize.js';
 
@@ -11,6 +12,8 @@ export const typescriptKernels = {
   normalizeToHWC,
   stretchMap,
   blend,
+  filterAverage,
+  packCodes,
 };
 
 /** The addon exports functions of these names, with these arguments, that give the same bits. */
