@@ -102,13 +102,16 @@ async function endToEnd() {
     contender: name,
     'pictures/s': round(median(list.map(rate)), 3),
     'of bare': pairedRatio(list.map(rate), base.map(rate)),
+    'after the start': list[0].steady && pairedRatio(list.map(({ pictures: n, steady }) => n / steady), base.map(rate)),
     'processor ms a picture': round(median(list.map(cpuOf)), 3),
-    'of bare by processor time': pairedRatio(base.map(cpuOf), list.map(cpuOf)),
+    // A picture alone in its worker: where the time goes.
+    ...(list[0].stages && inWords(mean(list.map(({ stages }) => stages)))),
   }));
-  const stages = Object.fromEntries(
-    Object.entries(results).slice(1).map(([name, list]) => [name, mean(list.map(({ stages: own }) => own))]),
-  );
-  return { pictures, workers: cores, rows, millisecondsOfAPictureAlone: stages, results };
+  return { pictures, workers: cores, rows, results };
+}
+
+function inWords(stages) {
+  return Object.fromEntries(Object.entries(stages).map(([stage, time]) => [`${stage} ms`, time]));
 }
 
 function mean(list) {
@@ -163,11 +166,15 @@ async function growth() {
       console.log(`  ${count}: ${(1000 / rate(result)).toFixed(2)} ms, ${cpuOf(result).toFixed(2)} ms of processor time, ${(result.peak / 1e6).toFixed(0)} MB`);
     }
   const least = (count, value) => Math.min(...results[count].map(value));
-  const rows = counts.map((count) => ({
+  // What every further picture takes: workers that start, and compilers that warm up, are paid once.
+  const further = (i, value) =>
+    i === 0 ? undefined : round((least(counts[i], value) - least(counts[i - 1], value)) / (counts[i] - counts[i - 1]), 4);
+  const rows = counts.map((count, i) => ({
     pictures: count,
-    'ms a picture': round(least(count, (result) => (1000 * result.steady) / count), 4),
-    'processor ms a picture': round(least(count, (result) => result.steadyCpu / count), 4),
-    'of 200 pictures': round(least(count, (result) => result.steadyCpu / count) / least(counts[0], (result) => result.steadyCpu / counts[0]), 3),
+    'ms a picture': round((1000 * least(count, ({ steady }) => steady)) / count, 4),
+    'ms each further': further(i, ({ steady }) => 1000 * steady),
+    'processor ms a picture': round(least(count, ({ steadyCpu }) => steadyCpu) / count, 4),
+    'processor ms each further': further(i, ({ steadyCpu }) => steadyCpu),
     'peak MB': round(median(results[count].map(({ peak }) => peak)) / 1e6, 4),
   }));
   return { rows, results };
