@@ -70,7 +70,7 @@ function positionSum(gradients: Float32Array, positiveOnly: boolean, positions: 
     for (let plane = first; plane < last; plane++) {
       const at = plane * positions;
       if (positiveOnly)
-        for (let p = 0; p < positions; p++) sum[p] += relu(gradients[at + p]) * activations[at + p];
+        for (let p = 0; p < positions; p++) sum[p] += Math.max(gradients[at + p], 0) * activations[at + p];
       else for (let p = 0; p < positions; p++) sum[p] += gradients[at + p] * activations[at + p];
     }
   };
@@ -112,32 +112,19 @@ function exponentialWeight(
   gradientRelu: boolean,
   alphaNormalization: boolean,
 ): ChannelWeight {
-  const exact: ChannelWeight = (activations, plane) => {
+  return (activations, plane) => {
     const at = plane * positions;
     const sumA = planeSum(activations, at, positions);
     let weight = 0;
     let alphaSum = 0;
     for (let p = at; p < at + positions; p++) {
       const g = gradients[p];
-      if (g > 0 || (g < 0 && !gradientRelu)) {
-        const alpha = ratio(1, 2 + g * sumA);
-        weight += alpha * g;
-        if (g > 0) alphaSum += alpha;
-      }
+      if (g <= 0 && gradientRelu) continue;
+      const alpha = ratio(1, 2 + g * sumA);
+      weight += alpha * g;
+      if (g > 0) alphaSum += alpha;
     }
     return alphaNormalization ? ratio(weight, alphaSum) : weight;
-  };
-  if (alphaNormalization || !gradientRelu) return exact;
-  // The paper's own settings once more, without branches: twice as fast. A denominator of zero shows as an infinite weight and is left to the loop above.
-  return (activations, plane) => {
-    const at = plane * positions;
-    const sumA = planeSum(activations, at, positions);
-    let weight = 0;
-    for (let p = at; p < at + positions; p++) {
-      const g = relu(gradients[p]);
-      weight += g / (2 + g * sumA);
-    }
-    return Number.isFinite(weight) ? weight : exact(activations, plane);
   };
 }
 
@@ -168,11 +155,6 @@ function softmaxWeight(
     }
     return alphaNormalization ? ratio(weight, alphaSum) : weight;
   };
-}
-
-/** max(x, 0) of a float32 in float64, exactly, and without the branch on a sign that no processor predicts. */
-function relu(x: number): number {
-  return 0.5 * (x + Math.abs(x));
 }
 
 /** A denominator of exactly zero gives α = 0. */
