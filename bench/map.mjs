@@ -4,11 +4,9 @@
 // reference backend. A contender's time is the median of all its samples, `least` the best of them. `memcpy` is what
 // copying takes for the bytes that have to move: activations and gradients once, maps once, into the same arrays every
 // time. Backends return new arrays, whose memory the system has to find and clear; `same arrays` is without that.
+// With --only the other results of the file stay as they are.
 // tfjs takes part where it is installed: npm install --prefix bench/tfjs
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { loadavg } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { create } from '@bufbuild/protobuf';
 import Benchmark from 'benchmark';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -20,7 +18,7 @@ import { openNative } from '../dist/map/native.js';
 import { computeReference } from '../dist/map/reference.js';
 import * as onnx from '../dist/onnx/onnx_pb.js';
 import { encode } from '../dist/graph/to-model.js';
-import { flags, machine, round, statistics, versions } from './measure.mjs';
+import { flags, processorTime, Report, round, statistics } from './measure.mjs';
 
 const options = flags({ rounds: '5', seconds: '0.5' });
 const rounds = Number(options.rounds);
@@ -44,13 +42,27 @@ function sample(run) {
   });
 }
 
-/** Milliseconds of every contender, in interleaved rounds. */
+/**
+ * Milliseconds of every contender, in interleaved rounds. `processor` is the processor time of a call, all threads
+ * together, in the best round: what is left to compare by on a machine that others use too.
+ */
 async function measure(contenders) {
   const samples = new Map(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++)
-    for (const { name, run } of contenders)
-      samples.get(name).push(...(await sample(run)).map((s) => s * 1000));
-  return Object.fromEntries([...samples].map(([name, values]) => [name, statistics(values)]));
+  const processor = new Map(contenders.map(({ name }) => [name, Number.POSITIVE_INFINITY]));
+  for (let i = 0; i < rounds; i++)
+    for (const { name, run } of contenders) {
+      let calls = 0;
+      const counted = () => {
+        calls++;
+        return run();
+      };
+      const before = processorTime();
+      samples.get(name).push(...(await sample(counted)).map((s) => s * 1000));
+      processor.set(name, Math.min(processor.get(name), (processorTime() - before) / calls));
+    }
+  return Object.fromEntries(
+    [...samples].map(([name, values]) => [name, { ...statistics(values), processor: round(processor.get(name)) }]),
+  );
 }
 
 // --- requests and contenders ---------------------------------------------------------------------------------------
@@ -249,9 +261,12 @@ const everyone = [
   'memcpy',
 ];
 const ours = everyone.filter((name) => !/ONNX|tfjs/.test(name));
+const withoutTfjs = everyone.filter((name) => !/tfjs/.test(name));
 
 const sections = {
-  'resnet50, 64 × (2048, 7, 7) → 224²': () => compare(requestOf(64, 2048, [7, 7], [224, 224]), everyone),
+  'resnet50, 64 × (2048, 7, 7) → 224²': () => compare(requestOf(64, 2048, [7, 7], [224, 224]), withoutTfjs),
+  // Half a second a call.
+  'with tfjs, 4 × (2048, 7, 7) → 224²': () => compare(requestOf(4, 2048, [7, 7], [224, 224]), everyone),
   'squeezenet, 64 × (512, 13, 13) → 227²': () => compare(requestOf(64, 512, [13, 13], [227, 227]), ours),
   'early layer, 16 × (64, 112, 112) → 224²': () => compare(requestOf(16, 64, [112, 112], [224, 224]), ours),
   'grad-cam, 64 × (2048, 7, 7) → 224²': () =>
@@ -262,33 +277,39 @@ const sections = {
 
 async function compare(request, names) {
   const times = await measure(await contendersFor(request, names));
-  const native = 'native, 1 thread';
-  return {
-    milliseconds: times,
-    microsecondsPerImage: perImage(times, request.images),
-    ratios: ratiosOf(times, native, 'median'),
-    ratiosOfLeast: ratiosOf(times, native, 'least'), // on a machine that others use too
-  };
+  return { rows: rowsOf(times, () => request.images), ratios: ratiosOf(times, 'native, 1 thread') };
 }
 
-function ratiosOf(times, native, of) {
-  const ratio = (a, b) => (times[a] && times[b] ? round(times[a][of] / times[b][of]) : undefined);
-  return {
-    ...Object.fromEntries(
-      Object.keys(times)
-        .filter((name) => /reference|ONNX|tfjs/.test(name))
-        .map((name) => [`${name} / ${native}`, ratio(name, native)]),
-    ),
-    [`reference / ${native}, same arrays`]: ratio('reference', `${native}, same arrays`),
-    [`${native} / memcpy`]: ratio(native, 'memcpy'),
-    [`${native}, same arrays / memcpy`]: ratio(`${native}, same arrays`, 'memcpy'),
-    [`${native} / 2 threads`]: ratio(native, 'native, 2 threads'),
-    [`${native} / 2 threads, same arrays`]: ratio(`${native}, same arrays`, 'native, 2 threads, same arrays'),
-  };
+/** A row a contender. */
+function rowsOf(times, imagesOf) {
+  return Object.entries(times).map(([contender, { median, least, processor, samples }]) => ({
+    contender,
+    'median ms': median,
+    'least ms': least,
+    'processor ms': processor,
+    'µs an image': round((median / imagesOf(contender)) * 1000),
+    samples,
+  }));
 }
 
-function perImage(times, images) {
-  return Object.fromEntries(Object.entries(times).map(([name, t]) => [name, round((t.median / images) * 1000)]));
+/** The ratios that matter, of medians, of the least and of processor times. */
+function ratiosOf(times, native) {
+  const pairs = [
+    ...Object.keys(times)
+      .filter((name) => /reference|ONNX|tfjs/.test(name))
+      .map((name) => [name, native]),
+    ['reference', `${native}, same arrays`],
+    [native, 'memcpy'],
+    [`${native}, same arrays`, 'memcpy'],
+    [native, 'native, 2 threads'],
+    [`${native}, same arrays`, 'native, 2 threads, same arrays'],
+  ];
+  return pairs.flatMap(([a, b]) => (times[a] && times[b] ? [ratioRow(times, a, b)] : []));
+}
+
+function ratioRow(times, a, b) {
+  const of = (key) => round(times[a][key] / times[b][key]);
+  return { ratio: `${a} / ${b}`, median: of('median'), least: of('least'), processor: of('processor') };
 }
 
 async function linear() {
@@ -299,10 +320,7 @@ async function linear() {
     contenders.push({ ...contender, name: String(images) });
   }
   const times = await measure(contenders);
-  return {
-    milliseconds: times,
-    microsecondsPerImage: Object.fromEntries(sizes.map((n) => [n, round((times[n].median / n) * 1000)])),
-  };
+  return { rows: rowsOf(times, Number) };
 }
 
 /** The kernels of pictures, in C++ against TypeScript: the same bits, so only the times differ. */
@@ -330,40 +348,10 @@ async function pictures() {
     { name: `${name}, C++`, run: async () => call(addon) },
   ]);
   const times = await measure(contenders);
-  const ratios = Object.keys(calls).map((name) => [
-    `${name}: TypeScript / C++`,
-    round(times[`${name}, TypeScript`].median / times[`${name}, C++`].median),
-  ]);
-  return { milliseconds: times, ratios: Object.fromEntries(ratios) };
+  const ratios = Object.keys(calls).map((name) => ratioRow(times, `${name}, TypeScript`, `${name}, C++`));
+  return { rows: rowsOf(times, () => 1), ratios };
 }
 
-// --- the report ----------------------------------------------------------------------------------------------------
-
-const report = {
-  what: 'the map stage on the processor; medians in milliseconds a call',
-  date: new Date().toISOString(),
-  machine: { ...machine(), loadBefore: round(loadavg()[0]) },
-  versions: versions(),
-  settings: { rounds, seconds },
-  results: {},
-};
-
-for (const [name, section] of Object.entries(sections)) {
-  if (options.only && !options.only.split(',').some((part) => name.includes(part))) continue;
-  console.log(`\n${name}`);
-  const result = await section();
-  report.results[name] = result;
-  for (const [contender, t] of Object.entries(result.milliseconds))
-    console.log(`  ${contender.padEnd(38)} ${t.median.toFixed(3).padStart(10)} ms   least ${t.least.toFixed(3)}`);
-  for (const [ratio, value] of Object.entries(result.ratios ?? result.microsecondsPerImage)) {
-    const least = result.ratiosOfLeast ? `   of the least ${result.ratiosOfLeast[ratio]}` : '';
-    console.log(`    ${ratio.padEnd(60)} ${String(value).padStart(6)}${least}`);
-  }
-}
-report.machine.loadAfter = round(loadavg()[0]);
-
-const file = options.out ?? fileURLToPath(new URL('results/map.json', import.meta.url));
-mkdirSync(new URL('results/', import.meta.url), { recursive: true });
-writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-console.log(`\n${file}`);
+const report = new Report('map', 'the map stage on the processor', options, { settings: { rounds, seconds } });
+for (const [name, section] of Object.entries(sections)) await report.section(name, section);
 process.exit(0); // tfjs keeps threads

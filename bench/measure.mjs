@@ -91,7 +91,7 @@ export class Report {
     if (!result) return;
     const load1 = { before, after: load() };
     this.#content.sections[title] = { date: new Date().toISOString(), load: load1, command: command(), ...result };
-    console.table(result.rows);
+    for (const rows of [result.rows, result.ratios]) if (rows) console.table(rows);
     mkdirSync(new URL('results/', import.meta.url), { recursive: true });
     writeFileSync(this.#file, `${JSON.stringify(this.#content, null, 1)}\n`);
   }

@@ -15,17 +15,16 @@ const reports = readdirSync(results)
 const text = [intro.trimEnd(), ...reports.flatMap(describe)].join('\n\n');
 writeFileSync(new URL('../docs/benchmarks.md', import.meta.url), `${text}\n`);
 
-function describe({ name, what, machine, versions, sections, results: plain, date }) {
+function describe({ name, what, machine, versions, sections }) {
   const on = `${machine.processor}, ${machine.processors} processors, ${machine.memoryGiB} GiB, ${machine.system}`;
   const of = Object.entries(versions).map(([key, version]) => `${key} ${version}`).join(', ');
-  const parts = sections
-    ? Object.entries(sections).flatMap(([title, section]) => [`### ${title}`, table(section.rows), provenance(section)])
-    : Object.entries(plain).flatMap(([title, { milliseconds }]) => [`### ${title}`, table(rowsOf(milliseconds))]);
-  return [`## ${name}: ${what}`, `${on}; ${of}.${date ? ` ${date.slice(0, 10)}.` : ''}`, ...parts];
-}
-
-function rowsOf(milliseconds) {
-  return Object.entries(milliseconds).map(([contender, { median, least }]) => ({ contender, 'median ms': median, 'least ms': least }));
+  const parts = Object.entries(sections).flatMap(([title, section]) => [
+    `### ${title}`,
+    table(section.rows),
+    ...(section.ratios ? [table(section.ratios)] : []),
+    provenance(section),
+  ]);
+  return [`## ${name}: ${what}`, `${on}; ${of}.`, ...parts];
 }
 
 function provenance({ date, load, command, pictures }) {
