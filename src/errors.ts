@@ -39,7 +39,8 @@ export function systemReason(error: unknown): string {
 export function show(value: unknown): string {
   if (typeof value === 'string')
     return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
   if (Array.isArray(value)) {
     const items = value.slice(0, 6).map(show).join(', ');
     return value.length > 6 ? `[${items}, ... ${value.length} in all]` : `[${items}]`;

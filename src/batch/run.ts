@@ -224,6 +224,11 @@ function checkTypes(options: RunOptions): void {
       throw invalid(name, 'a list of paths', paths);
   for (const [name, value] of Object.entries({ resume, overwrite }))
     if (value !== undefined && typeof value !== 'boolean') throw invalid(name, 'true or false', value);
+  if (resume && overwrite)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      '"resume" goes on with a run and "overwrite" replaces it: give one of the two.',
+    );
   for (const [name, value] of Object.entries({ explain, signal, stdin }))
     if (value !== undefined && (value === null || typeof value !== 'object'))
       throw invalid(name, 'an object', value);

@@ -18,5 +18,6 @@ export function unreadable(name: string, reason: string, cause?: unknown): Gradc
 
 /** The sentence for a picture of more pixels than the limit. */
 export function tooLarge(name: string, width: number, height: number, maxPixels: number): GradcamppError {
-  return unreadable(name, `it has ${width} × ${height} pixels, and the limit maxPixels is ${maxPixels}`);
+  const found = `it has ${width} × ${height} pixels, and the limit maxPixels is ${maxPixels}`;
+  return unreadable(name, `${found}; make it smaller first`);
 }

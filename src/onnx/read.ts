@@ -63,7 +63,7 @@ function decode(bytes: Uint8Array, name: string): ModelProto {
   } catch (error) {
     throw new GradcamppError(
       'INVALID_MODEL',
-      `"${name}" is not an ONNX model, or only part of one: ${messageOf(error)} (${bytes.byteLength} bytes read).`,
+      `"${name}" is not an ONNX model, or only part of one (${bytes.byteLength} bytes); export or copy it again.`,
       { cause: error },
     );
   }

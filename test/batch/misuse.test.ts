@@ -39,6 +39,13 @@ test('an empty output folder name is not the working folder', async () => {
   );
 });
 
+test('a run is continued or replaced, not both', async () => {
+  const both = { model: 'none.onnx', images: ['none.png'], resume: true, overwrite: true };
+  expect(await refusal(() => explainFolder(both))).toMatch(
+    /^"resume" .* "overwrite" .*: give one of the two\.$/,
+  );
+});
+
 test('explainAll: a stream, not one picture; options are known', async () => {
   const explainer = await Explainer.open(bytesFrom(classifier()), { backend: 'reference' });
   const all = (images: unknown, options?: unknown) => async () => {

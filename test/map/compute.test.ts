@@ -45,7 +45,7 @@ describe('checkRequest', () => {
     [
       'float64 gradients',
       { gradients: [Float64Array.of(1, 2)] },
-      '"gradients[0]" must be a Float32Array of 2 elements; received Float64Array(16 bytes).',
+      '"gradients[0]" must be a Float32Array of 2 elements; received Float64Array(2).',
     ],
     ['no target', { gradients: [] }, '"gradients" must be one array a target; received [].'],
     [

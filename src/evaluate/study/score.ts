@@ -198,7 +198,7 @@ function reportOf(
   const [a, b] = key.methods;
   return {
     title: key.title,
-    lead: `${score.subjects.length} subjects, ${score.answers} answers on ${score.pictures} pictures: ${a} ${score.overall.scores[a].toFixed(2)}, ${b} ${score.overall.scores[b].toFixed(2)}, the same ${score.overall.scores.same.toFixed(2)}.`,
+    lead: `${score.subjects.length} ${score.subjects.length === 1 ? 'subject' : 'subjects'}, ${score.answers} answers on ${score.pictures} pictures: ${a} ${score.overall.scores[a].toFixed(2)}, ${b} ${score.overall.scores[b].toFixed(2)}, the same ${score.overall.scores.same.toFixed(2)}.`,
     series: options.map((name) => ({ name, control: name === 'same' })),
     summaries: [
       {
