@@ -98,14 +98,20 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
   const positive = nonNegativeValues(graph);
   const pictures = pictureValues(graph, image);
   const { gated, parts } = findGates(graph);
+  const bent = new Set<string>(); // activations, also after they were laid out otherwise
   const layers: Layer[] = [];
   for (const node of graph.nodes) {
     const [name] = node.outputs;
+    const isActivation =
+      activations.has(node.opType) ||
+      positive.has(name) ||
+      gated.has(name) ||
+      (node.opType === 'Transpose' && bent.has(node.inputs[0]));
+    if (isActivation) bent.add(name);
     if (!onPath.has(name) || name === scores) continue;
     const { type, dims } = valueInfo(graph, name);
     if (!dims || dims.length !== imageRank || (type !== undefined && !isFloat(type))) continue;
     if (!isSpatial(dims)) continue;
-    const isActivation = activations.has(node.opType) || positive.has(name) || gated.has(name);
     layers.push({ name, dims, opType: node.opType, isActivation, isCut: cuts.has(name) });
   }
   const last = layers.length - 1;

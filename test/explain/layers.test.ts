@@ -153,6 +153,16 @@ describe('the automatic layer', () => {
     expect(await chosen(mish)).toEqual({ layers: ['relu2'], notes: [] });
   });
 
+  test('an activation of channels-last values, laid out as a picture again', async () => {
+    const last: ShortNode[] = [
+      ['Transpose', ['conv2'], ['last'], { perm: [0, 2, 3, 1] }],
+      ['MatMul', ['last', 'mix'], ['mixed']],
+      ['Elu', ['mixed'], ['bent']],
+      ['Transpose', ['bent'], ['relu2'], { perm: [0, 3, 1, 2] }],
+    ];
+    expect(await chosen(last, { mix: weights(12, [6, 6]) })).toEqual({ layers: ['relu2'], notes: [] });
+  });
+
   test('a square is no gate', async () => {
     const square: ShortNode[] = [
       ['Mul', ['conv2', 'some'], ['scaled']],
