@@ -10,8 +10,8 @@ const nowhere = closedPort();
 
 /**
  * Frees the memory of arrays that nobody will read again, at once: they become empty. Otherwise it waits for the garbage
- * collector, which large arrays call far more often than their few objects need: that cost a tenth of a run's
- * processor time. Arrays that are a part of a larger buffer, or cannot be given away, are left alone.
+ * collector, which large arrays call far more often than their few objects need. Arrays that are a part of a larger
+ * buffer, or cannot be given away, are left alone.
  */
 export function discard(arrays: Iterable<unknown>): void {
   const buffers = new Set<ArrayBuffer>();
