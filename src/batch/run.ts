@@ -165,6 +165,8 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     });
     const batch = options.explain?.batchSize ?? opened.fixedBatch ?? settings.batchSize;
     const tally = new Tally();
+    const failed = () => progressed.failed + tally.failed;
+    const isComplete = () => progressed.done + tally.pictures === inputs.length;
     const tasks = tasksOf(inputs, batch, progressed, options.signal);
     const concurrency = { limit: team.depth, window: 16 * team.depth, order: 'input' } as const;
     let error: GradcamppError | undefined;
@@ -182,24 +184,21 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
           listener.picture?.(done.lines);
         }
       }
-      if (progressed.done + tally.pictures === inputs.length) {
-        const failed = progressed.failed + tally.failed;
-        await folder.finish(inputs.length - failed, failed);
+      if (isComplete()) {
+        await folder.finish(inputs.length - failed(), failed());
         if (options.table !== undefined) await writeTable(options.table, out);
       }
     } catch (cause) {
       if (!(cause instanceof GradcamppError)) throw cause;
       error = cause;
     }
-    const failed = progressed.failed + tally.failed;
-    const isComplete = progressed.done + tally.pictures === inputs.length;
     return {
       out,
       images: inputs.length,
-      explained: progressed.done + tally.pictures - failed,
-      failed,
+      explained: progressed.done + tally.pictures - failed(),
+      failed: failed(),
       before: progressed.done,
-      stopped: !isComplete,
+      stopped: !isComplete(),
       error,
       seconds: (performance.now() - since) / 1000,
       workers: team.size,
