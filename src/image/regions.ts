@@ -34,19 +34,17 @@ export function regions(map: Float32Array, dims: readonly number[], options: Reg
   const [height, width] = dims as readonly number[];
   let maximum = 0;
   for (let i = 0; i < map.length; i++) if (map[i] > maximum) maximum = map[i];
-  const least = share * maximum;
+  const least = Math.max(share * maximum, Number.MIN_VALUE);
   const all: Part[] = [];
   let above: Run[] = [];
   for (let y = 0; y < height; y++) {
     const row: Run[] = [];
+    const offset = y * width;
     for (let x = 0, at = 0; x < width; x++) {
+      if (!(map[offset + x] >= least)) continue; // NaN too
       const start = x;
       let mass = 0;
-      for (let value = map[y * width + x]; value > 0 && value >= least && x < width; ) {
-        mass += value;
-        value = map[y * width + ++x];
-      }
-      if (x === start) continue;
+      for (; x < width && map[offset + x] >= least; x++) mass += map[offset + x];
       let part: Part | undefined;
       while (at < above.length && above[at].end < start) at++; // ends two columns before, or earlier
       for (let i = at; i < above.length && above[i].start <= x; i++)
