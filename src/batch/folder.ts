@@ -1,5 +1,7 @@
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { GradcamppError, messageOf } from '../errors.js';
 
 /** What the system's codes mean to someone who named an output folder. */
@@ -30,6 +32,10 @@ export function isFatal({ cause }: GradcamppError): boolean {
 
 /** Puts a file into a folder. */
 export type Write = (name: string, bytes: Uint8Array) => Promise<void>;
+
+// Not those of node:fs/promises, whose FileHandle costs more than writing a small file.
+const writeFile = promisify(fs.writeFile);
+const rename = promisify(fs.rename);
 
 /** Where files are before they have their names. */
 export const partialFolder = '.partial';

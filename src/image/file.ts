@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
 import { GradcamppError, messageOf } from '../errors.js';
 
 /** What the system's codes mean to someone who typed a file name. */
@@ -15,21 +15,27 @@ const problems: Readonly<Record<string, string>> = {
   ERR_INVALID_ARG_VALUE: 'the name holds a null character',
 };
 
+// By number: a FileHandle costs more than all the rest of reading a small file.
+const open = promisify(fs.open);
+const stat = promisify(fs.fstat);
+const readAll = promisify(fs.readFile);
+const close = promisify(fs.close);
+
 /** A file's bytes. Pipes are read to their end; folders and devices are refused. `fail` makes the error. */
 export async function readBytes(
   path: string,
   fail: (reason: string, cause?: unknown) => GradcamppError,
 ): Promise<Buffer> {
-  let file: FileHandle | undefined;
+  let file: number | undefined;
   try {
-    file = await open(path, constants.O_RDONLY);
-    const stat = await file.stat();
-    if (stat.isFile() || stat.isFIFO()) return await file.readFile();
-    throw fail(stat.isDirectory() ? problems.EISDIR : 'it is not a file');
+    file = await open(path, 'r');
+    const about = await stat(file);
+    if (about.isFile() || about.isFIFO()) return await readAll(file);
+    throw fail(about.isDirectory() ? problems.EISDIR : 'it is not a file');
   } catch (cause) {
     if (cause instanceof GradcamppError) throw cause;
     throw fail(problems[(cause as NodeJS.ErrnoException).code ?? ''] ?? messageOf(cause), cause);
   } finally {
-    await file?.close();
+    if (file !== undefined) await close(file);
   }
 }
