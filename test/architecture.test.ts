@@ -21,7 +21,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   runtime: { parts: ['onnx', 'graph', 'telemetry'], packages: ['onnxruntime-node'] },
   addon: {},
   map: { parts: ['addon'], packages: ['webgpu'] },
-  image: { parts: ['addon'], packages: ['pngjs', 'sharp', 'valibot'] },
+  image: {
+    parts: ['addon'],
+    packages: ['@cornerstonejs/codec-libjpeg-turbo-8bit', 'pngjs', 'sharp', 'valibot'],
+  },
   differentiate: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
   explain: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
   export: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },

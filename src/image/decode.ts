@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, messageOf, show } from '../errors.js';
+import { discard } from '../memory.js';
 import { readBytes } from './file.js';
 import { sniff } from './formats.js';
 import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
@@ -22,11 +23,11 @@ export interface DecodeOptions {
 export const defaultMaxPixels = 100_000_000;
 
 /**
- * Any supported picture as upright RGB on white. PNG is read here (pngjs); JPEG, WebP, GIF, TIFF and AVIF
- * through sharp when it is installed. Of several pages or frames the first is taken. EXIF orientation is
- * applied. Embedded RGB profiles are not: Pillow and torchvision ignore them too, so networks were trained
- * without; CMYK is converted with libvips' profile. 16 bits become 8. Whatever the file's problem, the error
- * is one `INVALID_IMAGE` sentence that names it.
+ * Any supported picture as upright RGB on white. PNG and JPEG are read here (pngjs, libjpeg-turbo); WebP, GIF, TIFF,
+ * AVIF and rare kinds of JPEG (CMYK, 12 bits) through sharp when it is installed. Of several pages or frames the
+ * first is taken. EXIF orientation is applied. Embedded RGB profiles are not: Pillow and torchvision ignore them too,
+ * so networks were trained without; CMYK is converted with libvips' profile. 16 bits become 8. Whatever the file's
+ * problem, the error is one `INVALID_IMAGE` sentence that names it.
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<Pixels> {
   onlyKeys('decodeImage', options, ['maxPixels', 'name', 'loadSharp']);
@@ -35,7 +36,9 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     const path = pathOf(source);
     const name = options.name ?? path;
     const bytes = await readBytes(path, (reason, cause) => unreadable(name, reason, cause));
-    return decodeBytes(bytes, name, maxPixels, options.loadSharp);
+    const pixels = await decodeBytes(bytes, name, maxPixels, options.loadSharp);
+    discard([bytes]);
+    return pixels;
   }
   if (source instanceof Uint8Array)
     return decodeBytes(source, options.name ?? unnamed, maxPixels, options.loadSharp);
@@ -56,7 +59,13 @@ async function decodeBytes(
   if (bytes.length === 0) throw unreadable(name, 'it is empty');
   const { format, other } = sniff(bytes);
   if (format === 'PNG') return (await import('./png.js')).decodePng(bytes, name, maxPixels);
-  if (format) return decodeWithSharp(bytes, name, maxPixels, format, loadSharp);
+  if (format === 'JPEG') {
+    const pixels = await (await import('./jpeg.js')).decodeJpeg(bytes, name, maxPixels);
+    const need = 'is a JPEG picture that is damaged or of a rare kind; what can be read of those is read';
+    return pixels ?? decodeWithSharp(bytes, name, maxPixels, need, loadSharp);
+  }
+  if (format)
+    return decodeWithSharp(bytes, name, maxPixels, `is a ${format} picture; those are read`, loadSharp);
   const found = other ? `it is ${other}` : 'it does not begin like a picture file';
   throw unreadable(name, `${found}; PNG, JPEG, WebP, GIF, TIFF and AVIF are supported`);
 }
@@ -65,10 +74,10 @@ async function decodeWithSharp(
   bytes: Uint8Array,
   name: string,
   maxPixels: number,
-  format: string,
+  need: string,
   loadSharp?: () => Promise<unknown>,
 ): Promise<Pixels> {
-  const sharp = await requireSharp(loadSharp, `${quoted(name)} is a ${format} picture; those are read`);
+  const sharp = await requireSharp(loadSharp, `${quoted(name)} ${need}`);
   try {
     const { data, info } = await sharp(bytes, {
       failOn: 'error', // truncated and broken files fail; harmless warnings do not, as in Pillow

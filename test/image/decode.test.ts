@@ -49,6 +49,30 @@ const cmyk = Buffer.from(
   'base64',
 );
 
+describe('JPEG, by libjpeg-turbo', () => {
+  test('the pixels are those of Pillow, upright', async () => {
+    const picture = await decodeImage(jpeg);
+    expect([picture.width, picture.height, digest(picture.data)]).toEqual([24, 16, '39c99d9e59b767e9']);
+    expect(picture.data.constructor).toBe(Uint8Array);
+    const upright = await decodeImage(turned);
+    expect([upright.width, upright.height, digest(upright.data)]).toEqual([16, 24, '5f69e3f8f9b5298e']);
+  });
+
+  test('a picture of more pixels than allowed names its size', async () => {
+    expect(await messageOf(jpeg, { maxPixels: 383, name: 'big.jpg' })).toBe(
+      '"big.jpg" cannot be read as a picture: it has 24 × 16 pixels, and the limit maxPixels is 383; make it smaller first.',
+    );
+    expect((await decodeImage(jpeg, { maxPixels: 384 })).width).toBe(24);
+  });
+
+  test('several at once', async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, (_, i) => decodeImage(i % 2 ? jpeg : turned)));
+    expect(all.map(({ data }) => digest(data))).toEqual(
+      all.map((_, i) => (i % 2 ? '39c99d9e59b767e9' : '5f69e3f8f9b5298e')),
+    );
+  });
+});
+
 describe.skipIf(!sharp)(`through sharp${reason}`, () => {
   const make = (picture: AnyPixels) =>
     sharp!(picture.data as Uint8Array, {
@@ -56,11 +80,18 @@ describe.skipIf(!sharp)(`through sharp${reason}`, () => {
     });
   const colours = pattern(31, 22);
 
-  test('JPEG pixels are those of Pillow, upright', async () => {
-    const picture = await decodeImage(jpeg);
-    expect([picture.width, picture.height, digest(picture.data)]).toEqual([24, 16, '39c99d9e59b767e9']);
-    const upright = await decodeImage(turned);
-    expect([upright.width, upright.height, digest(upright.data)]).toEqual([16, 24, '5f69e3f8f9b5298e']);
+  test('grey, progressive and large JPEGs have the pixels that sharp gives', async () => {
+    const flat = { width: 5000, height: 6000, channels: 3, background: '#4080c0' } as const;
+    for (const file of [
+      make(colours).grayscale().jpeg(),
+      make(colours).jpeg({ progressive: true, chromaSubsampling: '4:4:4' }),
+      sharp!({ create: flat }).jpeg(), // takes more memory than is kept
+      make(colours).jpeg(),
+    ]) {
+      const bytes = await file.toBuffer();
+      const { data } = await decodeImage(bytes);
+      expect(Buffer.from(data).equals(await sharp!(bytes).toColourspace('srgb').raw().toBuffer())).toBe(true);
+    }
   });
 
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
@@ -182,15 +213,11 @@ describe.skipIf(!sharp)(`through sharp${reason}`, () => {
     const silent = { toBuffer: () => Promise.reject(new Error('Unknown error')) };
     const chain: object = new Proxy(silent, { get: (own, key) => Reflect.get(own, key) ?? (() => chain) });
     expect(
-      await messageOf(jpeg, { name: 'cut.jpg', loadSharp: async () => ({ default: () => chain }) }),
+      await messageOf(jpeg.subarray(0, -20), {
+        name: 'cut.jpg',
+        loadSharp: async () => ({ default: () => chain }),
+      }),
     ).toBe('"cut.jpg" cannot be read as a picture: it is damaged or cut off.');
-  });
-
-  test('a picture of more pixels than allowed names its size', async () => {
-    expect(await messageOf(jpeg, { maxPixels: 383, name: 'big.jpg' })).toBe(
-      '"big.jpg" cannot be read as a picture: it has 24 × 16 pixels, and the limit maxPixels is 383; make it smaller first.',
-    );
-    expect((await decodeImage(jpeg, { maxPixels: 384 })).width).toBe(24);
   });
 
   test('encodeJpeg writes what decodeImage reads', async () => {
@@ -229,19 +256,29 @@ describe.skipIf(!sharp)(`through sharp${reason}`, () => {
 describe('without sharp', () => {
   const missing = () => import('a-package-that-nobody-has-installed' as string);
 
-  test('PNG is read, and a JPEG says what to install', async () => {
+  const webp = Buffer.from('RIFF\x1a\0\0\0WEBPVP8L', 'latin1');
+
+  test('PNG and JPEG are read, and others say what to install', async () => {
     const picture = pattern(6, 5);
     expect(await decodeImage(encodePng(picture), { loadSharp: missing })).toEqual(picture);
-    expect(await messageOf(jpeg, { loadSharp: missing, name: 'photos/cat.jpg' })).toBe(
-      '"photos/cat.jpg" is a JPEG picture; those are read with the optional package sharp, which is not installed: npm install sharp',
+    expect((await decodeImage(jpeg, { loadSharp: missing })).width).toBe(24);
+    expect(await messageOf(webp, { loadSharp: missing, name: 'photos/cat.webp' })).toBe(
+      '"photos/cat.webp" is a WebP picture; those are read with the optional package sharp, which is not installed: npm install sharp',
     );
+  });
+
+  test('a JPEG that is damaged or of a rare kind says so', async () => {
+    for (const bytes of [jpeg.subarray(0, -20), cmyk])
+      expect(await messageOf(bytes, { loadSharp: missing, name: 'cat.jpg' })).toBe(
+        '"cat.jpg" is a JPEG picture that is damaged or of a rare kind; what can be read of those is read with the optional package sharp, which is not installed: npm install sharp',
+      );
   });
 
   test('a sharp that does not load says why', async () => {
     const broken = () =>
       Promise.reject(new Error('Could not load the "sharp" module\nPossible solutions: ...'));
-    expect(await messageOf(jpeg, { loadSharp: broken })).toBe(
-      'The picture is a JPEG picture; those are read with the optional package sharp, which does not load (Could not load the "sharp" module): npm install sharp',
+    expect(await messageOf(webp, { loadSharp: broken })).toBe(
+      'The picture is a WebP picture; those are read with the optional package sharp, which does not load (Could not load the "sharp" module): npm install sharp',
     );
   });
 });
