@@ -20,6 +20,13 @@ export interface ChannelEvents {
 /** What a worker thread is told to end with, in place of a task. */
 export const endMessage = 'end';
 
+/**
+ * MB of V8's young generation. What a picture needs is large in few objects, and memory that sharp holds is freed only
+ * when they are collected: a small one is collected often, for next to nothing. With V8's own 48 MB, memory called the
+ * collector of all objects instead, every 20 pictures: 7 % of the time.
+ */
+const youngGeneration = 3;
+
 /** Milliseconds that a thread gets to end by itself. */
 const grace = 20_000;
 
@@ -36,7 +43,11 @@ export function openThread(
 ): Channel {
   disableTelemetry(); // a thread cannot
   const flight = makeFlight();
-  const worker = new Worker(script, { workerData: { init, flight }, resourceLimits, execArgv: [] }); // flags as --input-type are the program's own
+  const worker = new Worker(script, {
+    workerData: { init, flight },
+    resourceLimits: { maxYoungGenerationSizeMb: youngGeneration, ...resourceLimits },
+    execArgv: [], // flags as --input-type are the program's own
+  });
   let reason: string | undefined;
   const gone = new Promise<void>((resolve) => {
     worker.on('exit', (code) => {
@@ -66,7 +77,7 @@ export function openProcess(script: URL, init: unknown, events: ChannelEvents): 
   const child = fork(fileURLToPath(script), {
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc'],
-    execArgv: [],
+    execArgv: [`--max-semi-space-size=${youngGeneration / 3}`],
   });
   const gone = new Promise<void>((resolve) => {
     child.on('exit', (code, signal) => {

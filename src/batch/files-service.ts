@@ -192,8 +192,11 @@ class FilesWorker {
 }
 
 /** The large ones of an explanation that is done with. */
-function arraysOf({ targets }: Explanation): unknown[] {
-  return targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]);
+function arraysOf({ targets, picture }: Explanation): unknown[] {
+  return [
+    picture?.data,
+    ...targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]),
+  ];
 }
 
 interface Encoded {

@@ -1,3 +1,4 @@
+import { discard } from '../memory.js';
 import { sizeOf } from '../tensor.js';
 import { kernels } from './kernels.js';
 import { type Pixels, type Rectangle, toGrey } from './pixels.js';
@@ -53,6 +54,7 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
   const steps = { range: p.range, mean: p.mean, std: p.std, order };
   if (p.layout === 'NCHW') kernels().normalizeToCHW(values, steps, tensor);
   else kernels().normalizeToHWC(values, steps, tensor);
+  discard([values]);
   return { tensor, dims, geometry: geometryOf(pixels, plan, p) };
 }
 
