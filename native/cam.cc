@@ -78,7 +78,7 @@ std::size_t Plan::scratch() const {
     inner *= size.dims[axis];
     total += blocks * inner;
   }
-  return total;
+  return total + inner;
 }
 
 bool has(InstructionSet set) {
