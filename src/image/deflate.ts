@@ -102,37 +102,41 @@ export function deflateLiterals(
 
 /** Huffman's code lengths, of at most 15 bits; 0 where a symbol does not occur. At least two must. */
 export function codeLengths(counts: readonly number[]): Uint8Array {
-  const symbols = [...counts.keys()].filter((symbol) => counts[symbol] > 0);
-  symbols.sort((a, b) => counts[a] - counts[b] || a - b);
-  const leaves = symbols.length;
-  const weights = symbols.map((symbol) => counts[symbol]);
-  const parents: number[] = [];
+  // Lightest first, then by number: one number sorts by both, without a function to call.
+  const sorted = Float64Array.from(counts, (count, symbol) =>
+    count > 0 ? count * counts.length + symbol : 0,
+  );
+  sorted.sort();
+  const order = sorted.subarray(sorted.findIndex((key) => key > 0));
+  const leaves = order.length;
+  const nodes = 2 * leaves - 1;
+  const weights = new Float64Array(nodes);
+  for (let i = 0; i < leaves; i++) weights[i] = Math.floor(order[i] / counts.length);
+  const parents = new Uint16Array(nodes);
   let [leaf, node] = [0, leaves]; // both in order of weight
-  const lightest = () =>
-    leaf < leaves && (node >= weights.length || weights[leaf] <= weights[node]) ? leaf++ : node++;
-  while (weights.length < 2 * leaves - 1) {
-    const [a, b] = [lightest(), lightest()];
-    parents[a] = parents[b] = weights.length;
-    weights.push(weights[a] + weights[b]);
-  }
-  const depths: number[] = [];
-  depths[weights.length - 1] = 0;
-  for (let i = weights.length - 2; i >= 0; i--) depths[i] = depths[parents[i]] + 1;
+  for (let made = leaves; made < nodes; made++)
+    for (let child = 0; child < 2; child++) {
+      const lightest = leaf < leaves && (node >= made || weights[leaf] <= weights[node]) ? leaf++ : node++;
+      weights[made] += weights[lightest];
+      parents[lightest] = made;
+    }
+  const depths = new Uint16Array(nodes);
+  for (let i = nodes - 2; i >= 0; i--) depths[i] = depths[parents[i]] + 1;
   if (depths[0] > longest) return codeLengths(counts.map((count) => (count > 0 ? (count >>> 1) | 1 : 0))); // nearer to each other
   const lengths = new Uint8Array(counts.length);
-  symbols.forEach((symbol, i) => {
-    lengths[symbol] = depths[i];
-  });
+  for (let i = 0; i < leaves; i++) lengths[order[i] % counts.length] = depths[i];
   return lengths;
 }
 
 /** RFC 1951, 3.2.2: codes of a length follow each other, in the order of the symbols. */
 function canonicalCodes(lengths: Uint8Array): Uint32Array {
+  const next = new Uint32Array(longest + 2); // the next code of each length
+  for (const length of lengths) if (length > 0) next[length + 1]++;
+  for (let length = 2; length <= longest; length++) next[length] = (next[length - 1] + next[length]) << 1;
   const codes = new Uint32Array(lengths.length);
-  for (let length = 1, code = 0; length <= longest; length++, code <<= 1)
-    lengths.forEach((own, symbol) => {
-      if (own === length) codes[symbol] = reversed(code++, length) | (length << 16);
-    });
+  lengths.forEach((length, symbol) => {
+    if (length > 0) codes[symbol] = reversed(next[length]++, length) | (length << 16);
+  });
   return codes;
 }
 
