@@ -24,7 +24,7 @@
  */
 namespace {
 
-constexpr int interface_version = 1;
+constexpr int interface_version = 2;
 
 struct NamedSet {
   cam::InstructionSet set;
@@ -135,6 +135,12 @@ class MapsWorker : public Napi::AsyncWorker {
   }
 
   Napi::Promise promise() const { return deferred_.Promise(); }
+
+  /** In the calling thread, instead of queueing. */
+  bool run() {
+    Execute();
+    return finite_;
+  }
 
  protected:
   void Execute() override {
@@ -248,6 +254,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
                            InstanceAccessor<&PoolObject::threads>("threads"),
                            InstanceAccessor<&PoolObject::instruction_set>("instructionSet"),
                            InstanceMethod<&PoolObject::maps>("maps"),
+                           InstanceMethod<&PoolObject::maps_now>("mapsNow"),
                            InstanceMethod<&PoolObject::close>("close"),
                        });
   }
@@ -288,6 +295,12 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
     const Napi::Promise promise = worker->promise();
     worker.release()->Queue();  // deletes itself
     return promise;
+  }
+
+  Napi::Value maps_now(const Napi::CallbackInfo& info) {
+    if (!pool_) throw Napi::Error::New(info.Env(), "the pool is closed");
+    MapsWorker worker(info.Env(), object(info[0], "request"), object(info[1], "outputs"), pool_, set_.set);
+    return Napi::Boolean::New(info.Env(), worker.run());
   }
 
   void close(const Napi::CallbackInfo&) { pool_.reset(); }

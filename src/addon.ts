@@ -3,7 +3,7 @@ import { arch, platform } from 'node:process';
 import { messageOf } from './errors.js';
 
 /** The shape of the compiled addon (native/addon.cc). Raised whenever a function there changes what it takes. */
-const interfaceVersion = 1;
+const interfaceVersion = 2;
 
 /**
  * What native/addon.cc exports beside the kernels of pictures (src/image/kernels.ts); every function checks its lengths
@@ -22,6 +22,8 @@ export interface AddonPool {
   readonly instructionSet: string;
   /** Fills the outputs; false where an input is not finite, and the outputs then mean nothing. */
   maps(request: AddonRequest, outputs: AddonOutputs): Promise<boolean>;
+  /** The same, in the calling thread and the pool's. */
+  mapsNow(request: AddonRequest, outputs: AddonOutputs): boolean;
   close(): void;
 }
 

@@ -27,23 +27,22 @@ export async function openNative(options: NativeOptions = {}, addon = loadAddon(
     );
   const threads = wholeNumber('threads', options.threads ?? defaultThreads(), 1, 256);
   const pool = new addon.Pool(threads, options.instructionSet);
+  const isAlone = threads === 1 && !isMainThread; // nobody would do anything else meanwhile
   return {
     name: 'native',
     checksFinite: true,
     compute: async (request) => {
       const result = outputsFor(request);
       const { method, form, activations, moments, ...rest } = request;
-      const finite = await pool.maps(
-        {
-          ...rest,
-          method: mapMethods.indexOf(method),
-          softmax: form === 'softmax',
-          activations,
-          weights: request.weights ?? [],
-          moments: moments ? [moments.mean, moments.variance, moments.third] : [],
-        },
-        result,
-      );
+      const asked = {
+        ...rest,
+        method: mapMethods.indexOf(method),
+        softmax: form === 'softmax',
+        activations,
+        weights: request.weights ?? [],
+        moments: moments ? [moments.mean, moments.variance, moments.third] : [],
+      };
+      const finite = isAlone ? pool.mapsNow(asked, result) : await pool.maps(asked, result);
       if (!finite)
         throw notFinite(request) ?? new Error('the addon found a number that is not finite and is not there');
       return result;

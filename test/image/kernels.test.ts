@@ -110,6 +110,6 @@ test.skipIf(!native && !required)(
 
 test('an addon without them is passed over', () => {
   expect(nativeKernels({ problems: ['none'] })).toBeUndefined();
-  expect(nativeKernels({ interfaceVersion: 1, Pool: Object })).toBeUndefined();
+  expect(nativeKernels({ interfaceVersion: 2, Pool: Object })).toBeUndefined();
   expect(nativeKernels({ ...typescriptKernels })).toEqual(typescriptKernels);
 });
