@@ -3,6 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GradcamppError, messageOf } from '../errors.js';
+import { Patience } from '../patience.js';
 
 /** What the system's codes mean to someone who named an output folder. */
 const problems: Readonly<Record<string, string>> = {
@@ -62,6 +63,7 @@ export async function makeFolder(path: string): Promise<void> {
  */
 export function folderWriter(out: string, writer: string | number): Write {
   const made = new Set<string>();
+  const patience = new Patience();
   let count = 0;
   return async (name, bytes) => {
     const path = join(out, name);
@@ -70,8 +72,15 @@ export function folderWriter(out: string, writer: string | number): Write {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);
       made.add(folder);
-      await writeFile(partial, bytes);
-      await rename(partial, path);
+      if (patience.lasts) {
+        patience.watch(() => {
+          fs.writeFileSync(partial, bytes);
+          fs.renameSync(partial, path);
+        });
+      } else {
+        await writeFile(partial, bytes);
+        await rename(partial, path);
+      }
     } catch (cause) {
       await rm(partial, { force: true }).catch(() => undefined);
       throw unwritable(path, cause);

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import { GradcamppError, messageOf } from '../errors.js';
+import { Patience } from '../patience.js';
 
 /** What the system's codes mean to someone who typed a file name. */
 const problems: Readonly<Record<string, string>> = {
@@ -21,21 +22,29 @@ const stat = promisify(fs.fstat);
 const readAll = promisify(fs.readFile);
 const close = promisify(fs.close);
 
+const patience = new Patience();
+
 /** A file's bytes. Pipes are read to their end; folders and devices are refused. `fail` makes the error. */
 export async function readBytes(
   path: string,
   fail: (reason: string, cause?: unknown) => GradcamppError,
 ): Promise<Buffer> {
-  let file: number | undefined;
   try {
-    file = await open(path, 'r');
-    const about = await stat(file);
-    if (about.isFile() || about.isFIFO()) return await readAll(file);
-    throw fail(about.isDirectory() ? problems.EISDIR : 'it is not a file');
+    if (patience.lasts && fs.statSync(path).isFile()) return patience.watch(() => fs.readFileSync(path));
+    return await readLater(path, fail);
   } catch (cause) {
     if (cause instanceof GradcamppError) throw cause;
     throw fail(problems[(cause as NodeJS.ErrnoException).code ?? ''] ?? messageOf(cause), cause);
+  }
+}
+
+async function readLater(path: string, fail: (reason: string) => GradcamppError): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const about = await stat(file);
+    if (about.isFile() || about.isFIFO()) return await readAll(file);
+    throw fail(about.isDirectory() ? problems.EISDIR : 'it is not a file');
   } finally {
-    if (file !== undefined) await close(file);
+    await close(file);
   }
 }
