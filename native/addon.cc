@@ -138,7 +138,11 @@ class MapsWorker : public Napi::AsyncWorker {
 
   /** In the calling thread, instead of queueing. */
   bool run() {
-    Execute();
+    try {
+      Execute();
+    } catch (const std::exception& error) {  // as the queue does
+      throw Napi::Error::New(Env(), error.what());
+    }
     return finite_;
   }
 

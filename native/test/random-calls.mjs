@@ -53,9 +53,17 @@ function randomRequest() {
   };
 }
 
+/** As in a worker thread: in the calling thread. */
+class AtOnce extends addon.Pool {
+  async maps(request, outputs) {
+    return this.mapsNow(request, outputs);
+  }
+}
+
 const backends = [];
 for (const instructionSet of addon.instructionSets)
-  for (const threads of [1, 3]) backends.push(await openNative({ threads, instructionSet }, addon));
+  for (const own of [addon, { ...addon, Pool: AtOnce }])
+    for (const threads of [1, 3]) backends.push(await openNative({ threads, instructionSet }, own));
 
 let [shown, compared] = [0, 0];
 for (let call = 0; call < calls; call++) {
