@@ -39,6 +39,12 @@ try {
   assert.equal(lines.length, pictures.length);
   for (const line of lines) assert(!line.error && line.target.probability > 0, JSON.stringify(line));
 
+  const jpeg = // 24 × 16
+    '/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0oMCUoKSj/2wBDAQcHBwoIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCj/wAARCAAQABgDASIAAhEBAxEB/8QAGAAAAgMAAAAAAAAAAAAAAAAAAAcEBgj/xAAZEAABBQAAAAAAAAAAAAAAAAAABAYiMaH/xAAWAQEBAQAAAAAAAAAAAAAAAAAFAwf/xAApEQAAAgQPAQAAAAAAAAAAAAAAEQQFBhMBAxIWISIjMTNBYYKRotHi/9oADAMBAAIRAxEAPwBLoG3UML8gbdQwZCBt1DCQgbdQwolL2bWbx5tKTyZnpcBlE0r4qSILdA26hgGhkDbqGABRiurY/X6GroTW2UHo/9k=';
+  writeFileSync(join(home, 'small.jpg'), jpeg, 'base64');
+  gradcampp('explain', 'small.jpg', '--model', 'shapes.onnx', '--out', 'of-jpeg', '--quiet');
+  assert(existsSync(join(home, 'of-jpeg/small.overlay.png')), 'JPEG is read without sharp');
+
   writeFileSync(join(home, 'program.mjs'), `
     import { Explainer, GradcamppError } from 'gradcampp';
     import { differentiate } from 'gradcampp/autodiff';
