@@ -1,13 +1,16 @@
 // The map stage on the processor: npm run bench:map -- [--rounds 5] [--seconds 0.5] [--out FILE] [--only NAME,...]
 //
-// Contenders answer the same requests in one process, in interleaved rounds; every answer is first verified against the
-// reference backend. A contender's time is the median of all its samples, `least` the best of them. `memcpy` is what
+// Contenders answer the same requests in interleaved rounds, each time in a process of its own, so that none works in
+// the memory that another left; every answer is first verified against the reference backend. A contender's time is the median of all its samples, `least` the best of them. `memcpy` is what
 // copying takes for the bytes that have to move: activations and gradients once, maps once, into the same arrays every
 // time. Backends return new arrays; what they return is freed at once, as runs over many pictures do. `left to the
 // collector` is without that: the system then finds and clears new memory for every result.
 // With --only the other results of the file stay as they are.
 // tfjs takes part where it is installed: npm install --prefix bench/tfjs
+import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import Benchmark from 'benchmark';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -21,7 +24,7 @@ import * as onnx from '../dist/onnx/onnx_pb.js';
 import { encode } from '../dist/graph/to-model.js';
 import { flags, processorTime, Report, round, statistics } from './measure.mjs';
 
-const options = flags({ rounds: '5', seconds: '0.5' });
+const options = flags({ rounds: '5', seconds: '0.5', contender: undefined });
 const rounds = Number(options.rounds);
 const seconds = Number(options.seconds);
 const largestError = 1e-4; // of a map in 0 … 1; tfjs and ONNX Runtime work in float32
@@ -43,27 +46,55 @@ function sample(run) {
   });
 }
 
+/** One round of a contender: the milliseconds of its calls, and a call's processor time, all threads together. */
+async function roundOf(run) {
+  let calls = 0;
+  const before = processorTime();
+  const times = await sample(() => {
+    calls++;
+    return run();
+  });
+  return { times: times.map((s) => s * 1000), processor: (processorTime() - before) / calls };
+}
+
 /**
- * Milliseconds of every contender, in interleaved rounds. `processor` is the processor time of a call, all threads
- * together, in the best round: what is left to compare by on a machine that others use too.
+ * Milliseconds of every contender, in interleaved rounds. Processor time is that of the best round: what is left to
+ * compare by on a machine that others use too.
+ * @param contenders name → a function that gives one round; undefined where it is not installed
  */
 async function measure(contenders) {
-  const samples = new Map(contenders.map(({ name }) => [name, []]));
-  const processor = new Map(contenders.map(({ name }) => [name, Number.POSITIVE_INFINITY]));
+  const all = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (let i = 0; i < rounds; i++)
-    for (const { name, run } of contenders) {
-      let calls = 0;
-      const counted = () => {
-        calls++;
-        return run();
-      };
-      const before = processorTime();
-      samples.get(name).push(...(await sample(counted)).map((s) => s * 1000));
-      processor.set(name, Math.min(processor.get(name), (processorTime() - before) / calls));
+    for (const [name, ofOne] of Object.entries(contenders)) {
+      const result = await ofOne();
+      if (result) all[name].push(result);
+      else if (i === 0) console.log(`${name}: not installed, left out`);
     }
   return Object.fromEntries(
-    [...samples].map(([name, values]) => [name, { ...statistics(values), processor: round(processor.get(name)) }]),
+    Object.entries(all)
+      .filter(([, list]) => list.length > 0)
+      .map(([name, list]) => [
+        name,
+        {
+          ...statistics(list.flatMap(({ times }) => times)),
+          processor: round(Math.min(...list.map(({ processor }) => processor))),
+        },
+      ]),
   );
+}
+
+/** A round in a process of its own: what `contend` says there. */
+async function apart(name, request) {
+  const script = fileURLToPath(import.meta.url);
+  const args = [script, '--seconds', options.seconds, '--contender', JSON.stringify({ name, request })];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)).round;
+}
+
+/** One round of one contender, once its answer is verified. */
+async function contend({ name, request }) {
+  const run = await contender(name, requestOf(...request));
+  console.log(`\n${JSON.stringify({ round: run && (await roundOf(run)) })}`);
 }
 
 // --- requests and contenders ---------------------------------------------------------------------------------------
@@ -216,8 +247,8 @@ function kept(compute) {
   };
 }
 
-/** Calls that give the maps of the first target, each verified against the reference. */
-async function contendersFor(request, names) {
+/** A call that gives the maps of the first target, verified against the reference; undefined where not installed. */
+async function contender(name, request) {
   const native = async (threads) => {
     const backend = await openNative({ threads });
     return () => backend.compute(request);
@@ -232,22 +263,15 @@ async function contendersFor(request, names) {
     'tfjs wasm': () => tfjs('wasm', request),
     memcpy: async () => memcpy(request),
   };
+  const run = await all[name]();
+  if (!run || name === 'memcpy') return run;
   const exact = computeReference(request).maps[0];
-  const contenders = [];
-  for (const name of names) {
-    const run = await all[name]();
-    if (!run) {
-      console.log(`${name}: not installed, left out`);
-      continue;
-    }
-    let error = name === 'memcpy' ? 0 : Number.NaN;
-    await run((maps) => {
-      error = maps.reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i])), 0);
-    });
-    if (!(error <= largestError)) throw new Error(`${name} is wrong by ${error}`);
-    contenders.push({ name, run });
-  }
-  return contenders;
+  let error = Number.NaN;
+  await run((maps) => {
+    error = maps.reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i])), 0);
+  });
+  if (!(error <= largestError)) throw new Error(`${name} is wrong by ${error}`);
+  return run;
 }
 
 // --- what is measured ----------------------------------------------------------------------------------------------
@@ -266,20 +290,20 @@ const ours = everyone.filter((name) => !/ONNX|tfjs/.test(name));
 const withoutTfjs = everyone.filter((name) => !/tfjs/.test(name));
 
 const sections = {
-  'resnet50, 64 × (2048, 7, 7) → 224²': () => compare(requestOf(64, 2048, [7, 7], [224, 224]), withoutTfjs),
+  'resnet50, 64 × (2048, 7, 7) → 224²': () => compare([64, 2048, [7, 7], [224, 224]], withoutTfjs),
   // Half a second a call.
-  'with tfjs, 4 × (2048, 7, 7) → 224²': () => compare(requestOf(4, 2048, [7, 7], [224, 224]), everyone),
-  'squeezenet, 64 × (512, 13, 13) → 227²': () => compare(requestOf(64, 512, [13, 13], [227, 227]), ours),
-  'early layer, 16 × (64, 112, 112) → 224²': () => compare(requestOf(16, 64, [112, 112], [224, 224]), ours),
-  'grad-cam, 64 × (2048, 7, 7) → 224²': () =>
-    compare(requestOf(64, 2048, [7, 7], [224, 224], { method: 'grad-cam' }), ours),
+  'with tfjs, 4 × (2048, 7, 7) → 224²': () => compare([4, 2048, [7, 7], [224, 224]], everyone),
+  'squeezenet, 64 × (512, 13, 13) → 227²': () => compare([64, 512, [13, 13], [227, 227]], ours),
+  'early layer, 16 × (64, 112, 112) → 224²': () => compare([16, 64, [112, 112], [224, 224]], ours),
+  'grad-cam, 64 × (2048, 7, 7) → 224²': () => compare([64, 2048, [7, 7], [224, 224], { method: 'grad-cam' }], ours),
   'linear in N, (2048, 7, 7) → 224², native, 1 thread': linear,
   'pictures, 500 × 375 → 224²': pictures,
 };
 
+/** @param request the arguments of `requestOf` */
 async function compare(request, names) {
-  const times = await measure(await contendersFor(request, names));
-  return { rows: rowsOf(times, () => request.images), ratios: ratiosOf(times, 'native, 1 thread') };
+  const times = await measure(Object.fromEntries(names.map((name) => [name, () => apart(name, request)])));
+  return { rows: rowsOf(times, () => request[0]), ratios: ratiosOf(times, 'native, 1 thread') };
 }
 
 /** A row a contender. */
@@ -314,12 +338,8 @@ function ratioRow(times, a, b) {
 
 async function linear() {
   const sizes = [1, 2, 4, 8, 16, 32, 64, 128];
-  const contenders = [];
-  for (const images of sizes) {
-    const [contender] = await contendersFor(requestOf(images, 2048, [7, 7], [224, 224]), ['native, 1 thread']);
-    contenders.push({ ...contender, name: String(images) });
-  }
-  const times = await measure(contenders);
+  const ofSize = (images) => apart('native, 1 thread', [images, 2048, [7, 7], [224, 224]]);
+  const times = await measure(Object.fromEntries(sizes.map((images) => [images, () => ofSize(images)])));
   return { rows: rowsOf(times, Number) };
 }
 
@@ -344,14 +364,17 @@ async function pictures() {
     'blend the overlay': (k) => k.blend(source, width, box, values, table, 0.5, 0.6, out),
   };
   const contenders = Object.entries(calls).flatMap(([name, call]) => [
-    { name: `${name}, TypeScript`, run: async () => call(typescriptKernels) },
-    { name: `${name}, C++`, run: async () => call(addon) },
+    [`${name}, TypeScript`, () => roundOf(async () => call(typescriptKernels))],
+    [`${name}, C++`, () => roundOf(async () => call(addon))],
   ]);
-  const times = await measure(contenders);
+  const times = await measure(Object.fromEntries(contenders));
   const ratios = Object.keys(calls).map((name) => ratioRow(times, `${name}, TypeScript`, `${name}, C++`));
   return { rows: rowsOf(times, () => 1), ratios };
 }
 
-const report = new Report('map', 'the map stage on the processor', options, { settings: { rounds, seconds } });
-for (const [name, section] of Object.entries(sections)) await report.section(name, section);
+if (options.contender) await contend(JSON.parse(options.contender));
+else {
+  const report = new Report('map', 'the map stage on the processor', options, { settings: { rounds, seconds } });
+  for (const [name, section] of Object.entries(sections)) await report.section(name, section);
+}
 process.exit(0); // tfjs keeps threads
