@@ -42,7 +42,16 @@ export async function decodeJpeg(
   } catch {
     return undefined;
   } finally {
-    if (decoder.getEncodedBuffer(0).buffer.byteLength > mostMemory) opened = undefined;
+    if (isSpent(decoder)) opened = undefined;
+  }
+}
+
+/** Whether it holds too much memory, or does not answer any more, as once WebAssembly had none left to give. */
+function isSpent(decoder: Decoder): boolean {
+  try {
+    return decoder.getEncodedBuffer(0).buffer.byteLength > mostMemory;
+  } catch {
+    return true;
   }
 }
 
