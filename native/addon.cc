@@ -314,7 +314,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   std::shared_ptr<cam::Pool> pool_;
 };
 
-// --- pictures: the functions of src/image/resize.ts, normalize.ts, blend.ts and deflate.ts, with their arguments ----
+// --- pictures: the functions of src/image/resize.ts, normalize.ts, blend.ts, deflate.ts and runs.ts -------------
 
 struct Picture {
   Napi::Uint8Array data;
@@ -480,6 +480,23 @@ Napi::Value pack_codes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(end));
 }
 
+Napi::Value salient_runs(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) refuse(info.Env(), "map", "a Float32Array");
+  const std::size_t length = info[0].As<Napi::TypedArray>().ElementLength();
+  const Napi::Float32Array map = floats(info[0], "map", length);
+  const std::size_t width = whole(info[1], "width", 1);
+  if (length % width != 0) throw Napi::RangeError::New(info.Env(), "map must be whole rows");
+  const std::vector<cam::Run> runs = cam::salient_runs(map.Data(), length / width, width, number(info[2], "share"));
+  Napi::Float64Array out = Napi::Float64Array::New(info.Env(), runs.size() * 3);
+  double* to = out.Data();
+  for (const cam::Run& run : runs) {
+    *to++ = run.start;
+    *to++ = run.end;
+    *to++ = run.mass;
+  }
+  return out;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaceVersion", interface_version);
   const Napi::Array sets = Napi::Array::New(env);
@@ -495,6 +512,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("blend", Napi::Function::New<blend>(env));
   exports.Set("filterAverage", Napi::Function::New<filter_average>(env));
   exports.Set("packCodes", Napi::Function::New<pack_codes>(env));
+  exports.Set("salientRuns", Napi::Function::New<salient_runs>(env));
   return exports;
 }
 

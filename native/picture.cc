@@ -3,27 +3,121 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
+
+#include "clones.h"
+#include "four.h"
 
 namespace cam {
 
 namespace {
 
 /** 0…1 → 0…255, rounded; NaN → 0. */
-std::uint8_t byte_of(float value) {
-  if (!(value > 0)) return 0;
-  return value < 1 ? static_cast<std::uint8_t>(static_cast<double>(value) * 255 + 0.5) : 255;
+CAM_CLONES void bytes_of(const float* values, std::size_t count, std::uint8_t* out) {
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) store_four(bytes_of_four(values + i), out + i);
+  float rest[4] = {};
+  std::uint8_t bytes[4];
+  std::copy(values + i, values + count, rest);
+  store_four(bytes_of_four(rest), bytes);
+  std::copy_n(bytes, count - i, out + i);
 }
 
 /** Fixed-point share of 2¹⁶, rounded. */
-std::uint32_t share_of(double x) { return static_cast<std::uint32_t>(std::round(x * 65536)); }
+std::int32_t share_of(double x) { return static_cast<std::int32_t>(std::round(x * 65536)); }
 
-void scale(const std::uint8_t* pixels, std::size_t count, std::uint32_t factor, std::uint8_t* out) {
+CAM_CLONES void scale(const std::uint8_t* pixels, std::size_t count, std::uint32_t factor, std::uint8_t* out) {
   if (factor == 65536) {
     if (out != pixels) std::memmove(out, pixels, count);
     return;
   }
   for (std::size_t i = 0; i < count; i++) out[i] = static_cast<std::uint8_t>((pixels[i] * factor + 32768) >> 16);
+}
+
+/** pixel · keep + colour of the pixel's index, in RGB; reads and writes one byte more than that. */
+CAM_CLONES void blend_row(const std::uint8_t* pixels, const std::uint8_t* indices, std::size_t count,
+                          const Four* colours, std::int32_t keep, std::uint8_t* out) {
+  for (std::size_t i = 0; i < count; i++)
+    store_four((load_four(pixels + 3 * i) * keep + colours[indices[i]]) >> 16, out + 3 * i);
+}
+
+/** Bytes less the mean of those `channels` before and those above, rounded down. */
+CAM_CLONES void subtract_average(const std::uint8_t* CAM_RESTRICT from, const std::uint8_t* CAM_RESTRICT above,
+                                 std::size_t row, std::size_t channels, std::uint8_t* CAM_RESTRICT to) {
+  const std::size_t first = std::min(row, channels);
+  for (std::size_t i = 0; i < first; i++) to[i] = static_cast<std::uint8_t>(from[i] - (above[i] >> 1));
+  for (std::size_t i = first; i < row; i++)
+    to[i] = static_cast<std::uint8_t>(from[i] - ((from[i - channels] + above[i]) >> 1));
+}
+
+/** Both sums of Adler-32, of bytes in columns: those of a column are added up together. */
+struct Adler {
+  std::uint32_t low = 1;
+  std::uint32_t high = 0;
+
+  std::uint32_t sum() const { return high * 65536 + low; }
+};
+
+CAM_CLONES Adler adler(Adler sums, const std::uint8_t* bytes, std::size_t count) {
+  constexpr std::size_t columns = 32;
+  constexpr std::size_t most = 128;  // rows after which the sums are reduced, long before they overflow
+  constexpr std::uint32_t prime = 65521;
+  while (count >= columns) {
+    const std::size_t rows = std::min(count / columns, most);
+    std::uint32_t now[columns] = {};
+    std::uint32_t before[columns] = {};  // the sum of what `now` was before each row
+    for (std::size_t y = 0; y < rows; y++, bytes += columns)
+      for (std::size_t x = 0; x < columns; x++) {
+        before[x] += now[x];
+        now[x] += bytes[x];
+      }
+    std::uint64_t high = sums.high + static_cast<std::uint64_t>(rows * columns) * sums.low;
+    for (std::size_t x = 0; x < columns; x++) {
+      high += static_cast<std::uint64_t>(columns) * before[x] + (columns - x) * now[x];
+      sums.low += now[x];
+    }
+    sums.low %= prime;
+    sums.high = static_cast<std::uint32_t>(high % prime);
+    count -= rows * columns;
+  }
+  for (std::size_t i = 0; i < count; i++) {
+    sums.low += bytes[i];
+    sums.high += sums.low;
+  }
+  sums.low %= prime;
+  sums.high %= prime;
+  return sums;
+}
+
+/** Into four counts by turns: equal bytes one after another need not wait for each other. */
+void count_bytes(const std::uint8_t* bytes, std::size_t count, std::uint32_t counts[4][256]) {
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, bytes + i, sizeof eight);
+    for (int k = 0; k < 8; k++) counts[k & 3][eight >> (8 * k) & 255]++;
+  }
+  for (; i < count; i++) counts[0][bytes[i]]++;
+}
+
+/** Eight bytes, the lowest first. */
+inline void store_eight(std::uint64_t bits, std::uint8_t* out) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  std::memcpy(out, &bits, sizeof bits);
+#else
+  for (int k = 0; k < 8; k++) out[k] = static_cast<std::uint8_t>(bits >> (8 * k));
+#endif
+}
+
+/** The largest value, or 0; NaN is none. */
+CAM_CLONES float largest(const float* values, std::size_t count) {
+  float most[16] = {};  // side by side, they need not wait for each other
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (std::size_t k = 0; k < 16; k++) most[k] = values[i + k] > most[k] ? values[i + k] : most[k];
+  for (; i < count; i++) most[0] = std::max(most[0], values[i]);
+  return *std::max_element(most, most + 16);
 }
 
 double between(double x, double most) { return std::min(std::max(x, 0.0), most); }
@@ -67,25 +161,32 @@ void stretch_map(const float* map, std::size_t h, std::size_t w, const Rectangle
 
 void blend(const std::uint8_t* pixels, std::size_t width, std::size_t height, const PixelBox& box, const float* map,
            const std::uint8_t* table, double opacity, double outside, std::uint8_t* out) {
-  const std::uint32_t share = share_of(opacity);
-  const std::uint32_t keep = 65536 - share;
+  const std::int32_t share = share_of(opacity);
+  const std::int32_t keep = 65536 - share;
   const std::uint32_t dim = share_of(outside);
-  std::uint32_t colours[768];
-  for (std::size_t i = 0; i < 768; i++) colours[i] = table[i] * share + 32768;
+  std::vector<Four> colours;
+  for (std::size_t i = 0; i < 768; i += 3) {
+    const std::uint8_t colour[] = {table[i], table[i + 1], table[i + 2], 0};
+    colours.push_back(load_four(colour) * share + four_of(32768));
+  }
 
   const std::size_t row = width * 3;
   const std::size_t first = box.left * 3;
-  const std::size_t last = (box.left + box.width) * 3;
+  const std::size_t length = box.width * 3;
+  const std::size_t last = first + length;
   const std::size_t bottom = box.top + box.height;
+  std::vector<std::uint8_t> indices(box.width);
+  std::vector<std::uint8_t> before(length + 1);
+  std::vector<std::uint8_t> after(length + 1);
   scale(pixels, box.top * row, dim, out);
-  for (std::size_t y = box.top; y < bottom; y++) {
+  for (std::size_t y = box.top; y < bottom; y++, map += box.width) {
     const std::uint8_t* from = pixels + y * row;
     std::uint8_t* to = out + y * row;
     scale(from, first, dim, to);
-    for (std::size_t p = first; p < last; p += 3) {
-      const std::uint32_t* colour = colours + 3 * byte_of(*map++);
-      for (std::size_t c = 0; c < 3; c++) to[p + c] = static_cast<std::uint8_t>((from[p + c] * keep + colour[c]) >> 16);
-    }
+    bytes_of(map, box.width, indices.data());
+    std::copy_n(from + first, length, before.begin());
+    blend_row(before.data(), indices.data(), box.width, colours.data(), keep, after.data());
+    std::copy_n(after.begin(), length, to + first);
     scale(from + last, row - last, dim, to + last);
   }
   scale(pixels + bottom * row, (height - bottom) * row, dim, out + bottom * row);
@@ -111,37 +212,20 @@ void normalize_channel(const float* source, std::size_t positions, std::size_t c
 
 std::uint32_t filter_average(const std::uint8_t* data, std::size_t row, std::size_t rows, std::size_t channels,
                              std::uint8_t* out, std::uint32_t* counts) {
-  std::vector<std::uint32_t> several(4 * 256, 0);  // one after another, equal bytes need not wait for each other
-  std::uint32_t low = 1;
-  std::uint32_t high = 0;
-  const std::size_t first = std::min(row, channels);
+  std::uint32_t several[4][256] = {};
+  const std::vector<std::uint8_t> nothing(row, 0);
+  Adler sums;
   for (std::size_t y = 0; y < rows; y++) {
     const std::uint8_t* from = data + y * row;
     std::uint8_t* to = out + y * (row + 1);
     *to = 3;
-    if (y == 0) {
-      for (std::size_t i = 0; i < first; i++) to[1 + i] = from[i];
-      for (std::size_t i = first; i < row; i++) to[1 + i] = static_cast<std::uint8_t>(from[i] - (from[i - channels] >> 1));
-    } else {
-      const std::uint8_t* above = from - row;
-      for (std::size_t i = 0; i < first; i++) to[1 + i] = static_cast<std::uint8_t>(from[i] - (above[i] >> 1));
-      for (std::size_t i = first; i < row; i++)
-        to[1 + i] = static_cast<std::uint8_t>(from[i] - ((from[i - channels] + above[i]) >> 1));
-    }
-    for (std::size_t i = 0; i < row + 1;) {
-      const std::size_t stop = std::min<std::size_t>(i + 5552, row + 1);
-      for (; i < stop; i++) {
-        several[(i & 3) * 256 + to[i]]++;
-        low += to[i];
-        high += low;
-      }
-      low %= 65521;
-      high %= 65521;
-    }
+    subtract_average(from, y == 0 ? nothing.data() : from - row, row, channels, to + 1);
+    sums = adler(sums, to, row + 1);
+    count_bytes(to, row + 1, several);
   }
   for (std::size_t value = 0; value < 256; value++)
-    counts[value] = several[value] + several[256 + value] + several[512 + value] + several[768 + value];
-  return high * 65536 + low;
+    counts[value] = several[0][value] + several[1][value] + several[2][value] + several[3][value];
+  return sums.sum();
 }
 
 std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::uint32_t* codes, std::uint8_t* out,
@@ -150,15 +234,28 @@ std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::
   unsigned held = at & 7;
   if (o >= size) return 0;
   std::uint64_t bits = out[o] & ((1u << held) - 1);
-  for (std::size_t i = 0; i < count; i++) {
-    const std::uint32_t code = codes[bytes[i]];
+  std::size_t i = 0;
+  const auto add = [&] {
+    const std::uint32_t code = codes[bytes[i++]];
     bits |= static_cast<std::uint64_t>(code & 0xffff) << held;
     held += code >> 16 & 15;
-    if (held < 32) continue;
-    if (o + 4 > size) return 0;
-    for (int k = 0; k < 4; k++) out[o++] = static_cast<std::uint8_t>(bits >> (8 * k));
-    bits >>= 32;
-    held -= 32;
+  };
+  // Three codes are at most 45 bits; whole bytes go out at once, and what is written too much is written again.
+  while (i + 3 <= count && o + 8 <= size) {
+    add();
+    add();
+    add();
+    store_eight(bits, out + o);
+    o += held >> 3;
+    bits >>= held & ~7u;
+    held &= 7;
+  }
+  while (i < count) {
+    add();
+    for (; held >= 8; held -= 8, bits >>= 8) {
+      if (o >= size) return 0;
+      out[o++] = static_cast<std::uint8_t>(bits);
+    }
   }
   for (; held >= 8; held -= 8, bits >>= 8) {
     if (o >= size) return 0;
@@ -169,6 +266,27 @@ std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::
     out[o] = static_cast<std::uint8_t>(bits);
   }
   return 8 * o + held;
+}
+
+std::vector<Run> salient_runs(const float* map, std::size_t rows, std::size_t width, double share) {
+  const float maximum = largest(map, rows * width);
+  const double least = std::max(share * static_cast<double>(maximum), std::numeric_limits<double>::denorm_min());
+  // The least float that is not below it, so that floats need not be widened to be compared.
+  float limit = static_cast<float>(least);
+  if (static_cast<double>(limit) < least) limit = std::nextafter(limit, std::numeric_limits<float>::infinity());
+  std::vector<Run> runs;
+  for (std::size_t i = 0, y = 0; y < rows; y++) {
+    const std::size_t stop = i + width;
+    for (; i < stop; i++) {
+      if (!(map[i] >= limit)) continue;
+      const std::size_t start = i;
+      double mass = 0;
+      for (; i < stop && map[i] >= limit; i++) mass += static_cast<double>(map[i]);
+      runs.push_back({static_cast<double>(start), static_cast<double>(i), mass});
+      if (i == stop) break;
+    }
+  }
+  return runs;
 }
 
 }  // namespace cam

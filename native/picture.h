@@ -2,8 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
-/** The inner loops of pictures: src/image/blend.ts, normalize.ts and deflate.ts in C++, bit for bit. */
+/** The inner loops of pictures: src/image/blend.ts, normalize.ts, deflate.ts and runs.ts in C++, bit for bit. */
 namespace cam {
 
 /** Whole pixels of a picture. */
@@ -60,5 +61,15 @@ std::uint32_t filter_average(const std::uint8_t* data, std::size_t row, std::siz
  */
 std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::uint32_t* codes, std::uint8_t* out,
                        std::size_t size, std::size_t at);
+
+/** Positions `start` to `end` − 1 of a map, all in one row, and the sum of their values. */
+struct Run {
+  double start;
+  double end;
+  double mass;
+};
+
+/** Runs of positive values of at least `share` of the map's maximum, in reading order; the map is [rows, width]. */
+std::vector<Run> salient_runs(const float* map, std::size_t rows, std::size_t width, double share);
 
 }  // namespace cam

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "clones.h"
+#include "four.h"
+
 namespace cam {
 
 namespace {
@@ -51,6 +54,7 @@ constexpr std::int32_t half = 1 << (bits - 1);
 /** For each output position the first source position, how many there are, and their fixed-point weights. */
 struct Weights {
   std::size_t taps;
+  std::size_t reach = 0;  // the largest count
   std::vector<std::size_t> first;
   std::vector<std::size_t> count;
   std::vector<std::int32_t> values;
@@ -82,49 +86,57 @@ Weights pillow_weights(std::size_t from, std::size_t to, std::size_t start, std:
     }
     w.first.push_back(static_cast<std::size_t>(begin));
     w.count.push_back(count);
+    w.reach = std::max(w.reach, count);
   }
   return w;
 }
 
-/** Rounds a fixed-point sum to 0 … 255. */
-std::uint8_t clip(std::int32_t sum) {
-  return static_cast<std::uint8_t>(std::min(std::max(sum >> bits, 0), 255));
-}
-
-template <std::size_t channels>
-void resize_row(const std::uint8_t* row, const Weights& w, std::uint8_t* out) {
-  for (std::size_t x = 0; x < w.first.size(); x++) {
-    const std::int32_t* weights = w.values.data() + x * w.taps;
+/**
+ * As many taps for every pixel, those that it lacks with weights of zero: numbers that differ cannot be predicted. Reads
+ * and writes four bytes a pixel, however many channels there are, hence up to `behind(w, channels)` bytes too many.
+ */
+CAM_CLONES void resize_row(const std::uint8_t* row, std::size_t channels, const Weights& w, std::uint8_t* out) {
+  const std::size_t length = w.first.size();
+  const std::size_t reach = w.reach;
+  const std::int32_t* weights = w.values.data();
+  for (std::size_t x = 0; x < length; x++, weights += w.taps, out += channels) {
     const std::uint8_t* p = row + w.first[x] * channels;
-    std::int32_t sums[channels];
-    for (std::size_t c = 0; c < channels; c++) sums[c] = half;
-    for (std::size_t k = 0; k < w.count[x]; k++, p += channels)
-      for (std::size_t c = 0; c < channels; c++) sums[c] += p[c] * weights[k];
-    for (std::size_t c = 0; c < channels; c++) *out++ = clip(sums[c]);
+    Four sum = four_of(half);
+    for (std::size_t k = 0; k < reach; k++, p += channels) sum += load_four(p) * weights[k];
+    store_four(clip(sum >> bits), out);
   }
 }
 
-std::vector<std::uint8_t> resize_rows(const std::uint8_t* source, std::size_t row_length, std::size_t top,
-                                      std::size_t rows, std::size_t channels, const Weights& w) {
+std::size_t behind(const Weights& w, std::size_t channels) { return w.reach * channels + 4; }
+
+/** Rows from `top` on of a picture of `size` bytes: [rows, length of w, channels], and some bytes that mean nothing. */
+std::vector<std::uint8_t> resize_rows(const std::uint8_t* source, std::size_t size, std::size_t row_length,
+                                      std::size_t top, std::size_t rows, std::size_t channels, const Weights& w) {
   const std::size_t length = w.first.size() * channels;
-  std::vector<std::uint8_t> out(rows * length);
+  const std::size_t more = behind(w, channels);
+  std::vector<std::uint8_t> out(rows * length + 4);
+  std::vector<std::uint8_t> alone(row_length + more);  // a row with nothing of the picture behind it
   for (std::size_t y = 0; y < rows; y++) {
-    const std::uint8_t* row = source + (top + y) * row_length;
-    switch (channels) {
-      case 1:
-        resize_row<1>(row, w, out.data() + y * length);
-        break;
-      case 2:
-        resize_row<2>(row, w, out.data() + y * length);
-        break;
-      case 3:
-        resize_row<3>(row, w, out.data() + y * length);
-        break;
-      default:
-        resize_row<4>(row, w, out.data() + y * length);
+    const std::size_t at = (top + y) * row_length;
+    const std::uint8_t* row = source + at;
+    if (at + row_length + more > size) {
+      std::copy_n(row, row_length, alone.begin());
+      row = alone.data();
     }
+    resize_row(row, channels, w, out.data() + y * length);
   }
   return out;
+}
+
+CAM_CLONES void add_row(const std::uint8_t* CAM_RESTRICT row, std::int32_t weight, std::size_t length,
+                        std::int32_t* CAM_RESTRICT sums) {
+  for (std::size_t i = 0; i < length; i++) sums[i] += row[i] * weight;
+}
+
+/** Rounds fixed-point sums to 0 … 255. */
+CAM_CLONES void clip_row(const std::int32_t* CAM_RESTRICT sums, std::size_t length, std::uint8_t* CAM_RESTRICT out) {
+  for (std::size_t i = 0; i < length; i++)
+    out[i] = static_cast<std::uint8_t>(std::min(std::max(sums[i] >> bits, 0), 255));
 }
 
 std::vector<std::uint8_t> resize_columns(const std::uint8_t* source, std::size_t row_length, std::size_t left,
@@ -133,12 +145,9 @@ std::vector<std::uint8_t> resize_columns(const std::uint8_t* source, std::size_t
   std::vector<std::int32_t> sums(length);
   for (std::size_t y = 0; y < w.first.size(); y++) {
     std::fill(sums.begin(), sums.end(), half);
-    for (std::size_t k = 0; k < w.count[y]; k++) {
-      const std::int32_t weight = w.values[y * w.taps + k];
-      const std::uint8_t* row = source + (w.first[y] + k) * row_length + left;
-      for (std::size_t i = 0; i < length; i++) sums[i] += row[i] * weight;
-    }
-    for (std::size_t i = 0; i < length; i++) out[y * length + i] = clip(sums[i]);
+    for (std::size_t k = 0; k < w.count[y]; k++)
+      add_row(source + (w.first[y] + k) * row_length + left, w.values[y * w.taps + k], length, sums.data());
+    clip_row(sums.data(), length, out.data() + y * length);
   }
   return out;
 }
@@ -188,8 +197,11 @@ std::vector<std::uint8_t> resize_pillow(const std::uint8_t* source, std::size_t 
     return out;
   }
   const Weights across = pillow_weights(width, plan.width, plan.window_x, plan.window_width, filter);
-  std::vector<std::uint8_t> data = resize_rows(source, width * channels, first_row, rows, channels, across);
-  if (!resizes_down) return data;
+  std::vector<std::uint8_t> data = resize_rows(source, width * height * channels, width * channels, first_row, rows, channels, across);
+  if (!resizes_down) {
+    data.resize(rows * length);
+    return data;
+  }
   for (std::size_t& row : down.first) row -= first_row;
   return resize_columns(data.data(), length, 0, length, down);
 }

@@ -112,6 +112,17 @@ void compressing() {
   CHECK(cam::pack_codes(data.data(), 2, codes.data(), packed.data(), 1, 6) == 0);
 }
 
+void runs() {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> map{1, 0.5f, 0, nan, 0.5f, 0.25f, 0.75f, 1};  // two rows: no run crosses their border
+  const std::vector<cam::Run> found = cam::salient_runs(map.data(), 2, 4, 0.5);
+  CHECK(found.size() == 3);
+  CHECK(found[0].start == 0 && found[0].end == 2 && found[0].mass == 1.5);
+  CHECK(found[1].start == 4 && found[1].end == 5 && found[1].mass == 0.5);
+  CHECK(found[2].start == 6 && found[2].end == 8 && found[2].mass == 1.75);
+  CHECK(cam::salient_runs(map.data() + 2, 1, 2, 0).empty());
+}
+
 }  // namespace
 
 int main() {
@@ -120,5 +131,6 @@ int main() {
   stretching();
   blending();
   compressing();
+  runs();
   return report();
 }

@@ -3,6 +3,7 @@ import { blend, stretchMap } from './blend.js';
 import { filterAverage, packCodes } from './deflate.js';
 import { normalizeToCHW, normalizeToHWC } from './normalize.js';
 import { resizePillow, resizeTorchBilinear } from './resize.js';
+import { salientRuns } from './runs.js';
 
 /** The specification of the inner loops of pictures. */
 export const typescriptKernels = {
@@ -14,6 +15,7 @@ export const typescriptKernels = {
   blend,
   filterAverage,
   packCodes,
+  salientRuns,
 };
 
 /** The addon exports functions of these names, with these arguments, that give the same bits. */

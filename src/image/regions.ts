@@ -1,4 +1,5 @@
 import { invalid, numberIn, onlyKeys } from '../check.js';
+import { kernels } from './kernels.js';
 import type { Rectangle } from './pixels.js';
 
 /** A connected part of a map, in whole map positions. */
@@ -21,8 +22,8 @@ export interface RegionOptions {
 
 /**
  * The 8-connected regions of positive values of at least `threshold · max`, largest area first, then largest
- * mass, then in reading order. One pass over runs of such values, each joined to those it touches in the row
- * above. None where the map has no positive value.
+ * mass, then in reading order. One pass over runs of such values (runs.ts), each joined to those it touches in the
+ * row above. None where the map has no positive value.
  * @param dims [h, w]
  */
 export function regions(map: Float32Array, dims: readonly number[], options: RegionOptions = {}): Region[] {
@@ -32,30 +33,26 @@ export function regions(map: Float32Array, dims: readonly number[], options: Reg
   if (!Array.isArray(dims) || dims.length !== 2 || map.length !== dims[0] * dims[1])
     throw invalid('dims', `[h, w] of the map's ${map.length} values`, dims);
   const [height, width] = dims as readonly number[];
-  let maximum = 0;
-  for (let i = 0; i < map.length; i++) if (map[i] > maximum) maximum = map[i];
-  const least = Math.max(share * maximum, Number.MIN_VALUE);
+  if (map.length === 0) return [];
+  const runs = kernels().salientRuns(map, width, share);
   const all: Part[] = [];
   let above: Run[] = [];
-  for (let y = 0; y < height; y++) {
+  for (let y = 0, r = 0; y < height; y++) {
     const row: Run[] = [];
     const offset = y * width;
-    for (let x = 0, at = 0; x < width; x++) {
-      if (!(map[offset + x] >= least)) continue; // NaN too
-      const start = x;
-      let mass = 0;
-      for (; x < width && map[offset + x] >= least; x++) mass += map[offset + x];
+    for (let at = 0; r < runs.length && runs[r] < offset + width; r += 3) {
+      const [start, end] = [runs[r] - offset, runs[r + 1] - offset];
       let part: Part | undefined;
       while (at < above.length && above[at].end < start) at++; // ends two columns before, or earlier
-      for (let i = at; i < above.length && above[i].start <= x; i++)
+      for (let i = at; i < above.length && above[i].start <= end; i++)
         part = part ? join(part, rootOf(above[i].part)) : rootOf(above[i].part);
-      if (!part) all.push((part = { left: start, right: x, top: y, bottom: y, area: 0, mass: 0 }));
+      if (!part) all.push((part = { left: start, right: end, top: y, bottom: y, area: 0, mass: 0 }));
       part.left = Math.min(part.left, start);
-      part.right = Math.max(part.right, x);
+      part.right = Math.max(part.right, end);
       part.bottom = y;
-      part.area += x - start;
-      part.mass += mass;
-      row.push({ start, end: x, part });
+      part.area += end - start;
+      part.mass += runs[r + 2];
+      row.push({ start, end, part });
     }
     above = row;
   }

@@ -78,6 +78,14 @@ test.skipIf(!native && !required)(
       };
       const map = Float32Array.from({ length: w * h }, () => whole(0, 1000) / 1000);
       same('stretchMap', map, [h, w], over, box);
+      same('salientRuns', map, w, whole(0, 20) / 20);
+      same('salientRuns', floats(w * h), w, whole(0, 10) / 10);
+      same(
+        'salientRuns',
+        map.map((value) => value - 2),
+        w,
+        0.5,
+      );
 
       const filtered = [typescriptKernels, native as Kernels].map((kernels) => {
         const [rows, counts] = [new Uint8Array((width * channels + 1) * height), new Uint32Array(256)];
