@@ -22,7 +22,7 @@ import { openNative } from '../dist/map/native.js';
 import { computeReference } from '../dist/map/reference.js';
 import * as onnx from '../dist/onnx/onnx_pb.js';
 import { encode } from '../dist/graph/to-model.js';
-import { flags, processorTime, Report, round, statistics } from './measure.mjs';
+import { flags, median, pairedRatio, processorTime, Report, round, statistics } from './measure.mjs';
 
 const options = flags({ rounds: '5', seconds: '0.5', contender: undefined });
 const rounds = Number(options.rounds);
@@ -78,6 +78,7 @@ async function measure(contenders) {
         {
           ...statistics(list.flatMap(({ times }) => times)),
           processor: round(Math.min(...list.map(({ processor }) => processor))),
+          rounds: list.map(({ times }) => median(times)),
         },
       ]),
   );
@@ -318,7 +319,7 @@ function rowsOf(times, imagesOf) {
   }));
 }
 
-/** The ratios that matter, of medians, of the least and of processor times. */
+/** The ratios that matter: the median of the rounds' ratios, of the least and of processor times. */
 function ratiosOf(times, native) {
   const pairs = [
     ...Object.keys(times)
@@ -333,7 +334,8 @@ function ratiosOf(times, native) {
 
 function ratioRow(times, a, b) {
   const of = (key) => round(times[a][key] / times[b][key]);
-  return { ratio: `${a} / ${b}`, median: of('median'), least: of('least'), processor: of('processor') };
+  const paired = pairedRatio(times[a].rounds, times[b].rounds);
+  return { ratio: `${a} / ${b}`, median: paired, least: of('least'), processor: of('processor') };
 }
 
 async function linear() {
