@@ -78,7 +78,7 @@ export async function openFiles(init: FilesInit): Promise<Service> {
   const { explainer, opened } = await openForBatch(init, worker.settings);
   let count = 0;
   let alone: Promise<unknown> = Promise.resolve();
-  const running = new Set<Promise<unknown>>();
+  let running: Promise<unknown>[] = []; // not a Set, whose outgrown tables keep each other, and all in them, alive
   return {
     ready: opened,
     run: async (pictures: readonly Picture[]) => {
@@ -86,8 +86,10 @@ export async function openFiles(init: FilesInit): Promise<Service> {
       const before = isSample ? Promise.allSettled([alone, ...running]) : alone;
       const task = before.then(() => worker.run(explainer, pictures, isSample));
       if (isSample) alone = task.catch(() => undefined);
-      running.add(task);
-      const forget = () => running.delete(task);
+      running.push(task);
+      const forget = () => {
+        running = running.filter((other) => other !== task);
+      };
       task.then(forget, forget);
       const result = await task;
       return { result, transfer: [...ownBuffers(result)] };

@@ -53,8 +53,8 @@ export interface Drawing {
 const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawing: Drawing) => Buffer]>> = {
   overlay: ['.overlay.png', (drawing) => pngOf(overlay(drawing))],
   map: ['.map.png', ({ target }) => pngOf(drawMap(target.map))],
-  npy: ['.npy', ({ target }) => encodeNpy({ type: 'float32', ...dataAndDims(target.map) })],
-  raw: ['.raw.npy', (drawing) => encodeNpy({ type: 'float32', ...dataAndDims(rawOf(drawing)) })],
+  npy: ['.npy', ({ target }) => encodeNpy(floats(target.map))],
+  raw: ['.raw.npy', (drawing) => encodeNpy(floats(rawOf(drawing)))],
   cutout: ['.cutout.png', (drawing) => pngOf(cutout(drawing))],
 };
 
@@ -106,6 +106,6 @@ function rawOf({ target }: Drawing) {
   return target.raw ?? target.attribution ?? target.map;
 }
 
-function dataAndDims({ data, dims }: { data: Float32Array; dims: readonly number[] }) {
-  return { data, dims };
+function floats({ data, dims }: { data: Float32Array; dims: readonly number[] }) {
+  return { type: 'float32' as const, data, dims };
 }

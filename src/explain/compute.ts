@@ -1,7 +1,7 @@
 import { GradcamppError } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
-import { type Region, regions } from '../image/regions.js';
+import { regions } from '../image/regions.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open.js';
 import { sizeOf, type Tensor } from '../tensor.js';
@@ -23,7 +23,6 @@ export interface Context {
   readonly classes: readonly ClassName[] | undefined;
   readonly preprocessing: Preprocessing | undefined;
   readonly backend: OpenedBackend;
-  readonly watch?: Watch;
 }
 
 /** Where time goes: milliseconds in the map stage. */
@@ -31,12 +30,17 @@ export interface Watch {
   map: number;
 }
 
-/** Explains pictures of equal dims in one forward pass, and one backward pass for each target in turn. */
+/**
+ * Explains pictures of equal dims in one forward pass, and one backward pass for each target in turn. Objects that are
+ * made for every picture are written out, here and in the map stage: one that is made by spreading another, or that has a
+ * getter, can leave kilobytes of descriptions behind in the old part of the heap.
+ */
 export async function explainBatch(
   context: Context,
   batch: readonly PreparedImage[],
   targets: readonly (readonly Target[])[],
   settings: Settings,
+  watch?: Watch,
 ): Promise<Explanation[]> {
   const images = stack(batch, context.network.fixedBatch);
   const outputs = new Set(targets.flat().map(outputOf));
@@ -45,7 +49,7 @@ export async function explainBatch(
     const own = targets.map((list) => list.filter((target) => outputOf(target) === output));
     explanations = await explainOutput(
       context,
-      { batch, images, targets: own, settings, explanations },
+      { batch, images, targets: own, settings, explanations, watch },
       output,
     );
   }
@@ -61,6 +65,7 @@ interface Job {
   readonly targets: readonly (readonly Target[])[];
   readonly settings: Settings;
   readonly explanations: readonly Explanation[];
+  readonly watch: Watch | undefined;
 }
 
 /** The targets that belong to one output, added to what is explained already. */
@@ -111,21 +116,25 @@ async function explainOutput(context: Context, job: Job, output: string | undefi
             })
           : undefined,
       );
-    if (context.watch) context.watch.map += performance.now() - since;
+    if (job.watch) job.watch.map += performance.now() - since;
     batch.forEach((image, n) => {
-      const own = { context, image, n, scores: ownScores[n], epsilon: moments?.epsilon, settings };
       for (const [i, slot] of group.entries()) {
         const target = seeds[n][slot];
         if (!target) continue;
         settings.variants.forEach((variant, v) =>
           added[n].push(
             targetExplanation({
-              ...own,
-              probabilities: probabilities[n],
+              context,
+              image,
+              n,
               target,
+              scores: ownScores[n],
+              probabilities: probabilities[n],
               variant,
               maps: maps[v]?.[i],
               attribution: attributions[i],
+              epsilon: moments?.epsilon,
+              settings,
             }),
           ),
         );
@@ -136,9 +145,13 @@ async function explainOutput(context: Context, job: Job, output: string | undefi
   return job.explanations.map((explanation, n) => {
     const known = output === undefined || explanation.scores.length === 0;
     return {
-      ...explanation,
-      ...(known ? { scores: ownScores[n], probabilities: probabilities[n] } : {}),
+      image: explanation.image,
+      inputDims: explanation.inputDims,
+      scores: known ? ownScores[n] : explanation.scores,
+      probabilities: known ? probabilities[n] : explanation.probabilities,
       targets: [...explanation.targets, ...added[n]],
+      picture: explanation.picture,
+      geometry: explanation.geometry,
     };
   });
 }
@@ -174,7 +187,6 @@ function targetExplanation(piece: Piece): TargetExplanation {
         )
       : undefined;
   const data = guided?.map ?? (map as Float32Array);
-  let bounds: Region[] | undefined; // most callers never look
   const empty = guided ? data.every((value) => value === 0) : (maps?.empty[n] ?? false);
   return {
     target: { class: target.class, name: target.name, score, probability },
@@ -188,11 +200,7 @@ function targetExplanation(piece: Piece): TargetExplanation {
       dims,
       empty,
       logScale: logScale(variant, score, probability),
-      get bounds() {
-        const isFlat = dims.length === 2 && !empty;
-        bounds ??= isFlat ? regions(data, dims, { threshold: settings.threshold }) : [];
-        return bounds;
-      },
+      bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
     },
     raw: maps && { data: part(maps.raw, n, sizeOf(maps.rawDims)), dims: maps.rawDims },
     attribution: guided?.attribution,

@@ -111,8 +111,8 @@ export class Explainer {
     for (let start = 0; start < prepared.length; ) {
       const end = endOfBatch(prepared, start, step);
       const batch = prepared.slice(start, end);
-      const context = { ...this.#context, watch };
-      explanations.push(...(await explainBatch(context, batch, targets.slice(start, end), settings)));
+      const own = targets.slice(start, end);
+      explanations.push(...(await explainBatch(this.#context, batch, own, settings, watch)));
       start = end;
     }
     return explanations;

@@ -50,6 +50,10 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
   );
 }
 
+// Each is asked for once: even of a module that is there, `import` makes a promise's worth of work every time.
+let png: Promise<typeof import('./png.js')> | undefined;
+let jpeg: Promise<typeof import('./jpeg.js')> | undefined;
+
 async function decodeBytes(
   bytes: Uint8Array,
   name: string,
@@ -58,9 +62,9 @@ async function decodeBytes(
 ): Promise<Pixels> {
   if (bytes.length === 0) throw unreadable(name, 'it is empty');
   const { format, other } = sniff(bytes);
-  if (format === 'PNG') return (await import('./png.js')).decodePng(bytes, name, maxPixels);
+  if (format === 'PNG') return (await (png ??= import('./png.js'))).decodePng(bytes, name, maxPixels);
   if (format === 'JPEG') {
-    const pixels = await (await import('./jpeg.js')).decodeJpeg(bytes, name, maxPixels);
+    const pixels = await (await (jpeg ??= import('./jpeg.js'))).decodeJpeg(bytes, name, maxPixels);
     const need = 'is a JPEG picture that is damaged or of a rare kind; what can be read of those is read';
     return pixels ?? decodeWithSharp(bytes, name, maxPixels, need, loadSharp);
   }

@@ -33,12 +33,18 @@ export async function openNative(options: NativeOptions = {}, addon = loadAddon(
     checksFinite: true,
     compute: async (request) => {
       const result = outputsFor(request);
-      const { method, form, activations, moments, ...rest } = request;
+      const { moments } = request;
       const asked = {
-        ...rest,
-        method: mapMethods.indexOf(method),
-        softmax: form === 'softmax',
-        activations,
+        method: mapMethods.indexOf(request.method),
+        softmax: request.form === 'softmax',
+        alphaNormalization: request.alphaNormalization,
+        gradientRelu: request.gradientRelu,
+        images: request.images,
+        channels: request.channels,
+        layer: request.layer,
+        size: request.size,
+        activations: request.activations,
+        gradients: request.gradients,
         weights: request.weights ?? [],
         moments: moments ? [moments.mean, moments.variance, moments.third] : [],
       };
