@@ -20,7 +20,7 @@ export async function* concurrently<T, R>(
 ): AsyncGenerator<R> {
   const iterator =
     Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : stream[Symbol.iterator]();
-  const flights = new Set<Flight<R>>();
+  const flights: Flight<R>[] = []; // oldest first
   const landed: Flight<R>[] = [];
   let working = 0;
   let source = 'idle' as 'idle' | 'asked' | 'ended';
@@ -43,7 +43,7 @@ export async function* concurrently<T, R>(
   const start = (item: T) => {
     const promise = work(item);
     const flight: Flight<R> = { promise, isLanded: false };
-    flights.add(flight);
+    flights.push(flight);
     working++;
     const land = () => {
       working--;
@@ -58,8 +58,7 @@ export async function* concurrently<T, R>(
   };
   const next = () => {
     if (order === 'completion') return landed.shift();
-    const [oldest] = flights;
-    return oldest?.isLanded ? oldest : undefined;
+    return flights[0]?.isLanded ? flights[0] : undefined;
   };
 
   const abort = () => wake();
@@ -67,12 +66,12 @@ export async function* concurrently<T, R>(
   try {
     for (;;) {
       signal?.throwIfAborted();
-      if (source === 'idle' && !stopped && working < limit && flights.size < window) void ask();
+      if (source === 'idle' && !stopped && working < limit && flights.length < window) void ask();
       const flight = next();
       if (flight) {
-        flights.delete(flight);
+        flights.splice(flights.indexOf(flight), 1);
         yield await flight.promise;
-      } else if (source === 'ended' && flights.size === 0) {
+      } else if (source === 'ended' && flights.length === 0) {
         if (failure !== undefined) throw failure;
         return;
       } else {
@@ -84,7 +83,7 @@ export async function* concurrently<T, R>(
   } finally {
     signal?.removeEventListener('abort', abort);
     stopped = true;
-    await Promise.allSettled([...flights].map(({ promise }) => promise));
+    await Promise.allSettled(flights.map(({ promise }) => promise));
     const closed = source === 'ended' ? undefined : iterator.return?.();
     if (source === 'idle') await closed; // a stream that was asked answers when it likes
   }

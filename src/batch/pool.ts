@@ -56,7 +56,8 @@ interface Task {
 interface Member {
   channel: Channel;
   isReady: boolean;
-  readonly tasks: Map<number, Task>;
+  /** Oldest first. No Map: what it outgrows keeps its later tables, and all in them, alive. */
+  readonly tasks: Task[];
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -129,7 +130,7 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     const member: Member = {
       channel: undefined as never,
       isReady: false,
-      tasks: new Map(),
+      tasks: [],
       timer: undefined,
     };
     const { script, init, isolate, resourceLimits } = this.#options;
@@ -152,11 +153,10 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     } else if (reply.task === undefined) {
       return this.#break(errorOf((reply as { error: ThrownError }).error)); // it cannot open: nor could others
     } else {
-      const task = member.tasks.get(reply.task);
-      if (!task) return;
-      const wasOldest = oldest(member) === task;
-      member.tasks.delete(task.id);
-      if (wasOldest) this.#watch(member);
+      const at = member.tasks.findIndex(({ id }) => id === reply.task);
+      if (at < 0) return;
+      const [task] = member.tasks.splice(at, 1);
+      if (at === 0) this.#watch(member);
       if ('error' in reply) task.reject(errorOf(reply.error));
       else task.resolve(reply.result as never);
     }
@@ -167,14 +167,14 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
   #assign(): void {
     const ready = () =>
       [...this.#members]
-        .filter((m) => m.isReady && m.tasks.size < this.#options.depth && !holdsSuspect(m))
-        .sort((a, b) => a.tasks.size - b.tasks.size)[0];
+        .filter((m) => m.isReady && m.tasks.length < this.#options.depth && !holdsSuspect(m))
+        .sort((a, b) => a.tasks.length - b.tasks.length)[0];
     for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
       const member = ready();
-      if (!member || (task.deaths > 0 && member.tasks.size > 0)) return;
+      if (!member || (task.deaths > 0 && member.tasks.length > 0)) return;
       this.#queue.shift();
-      member.tasks.set(task.id, task);
-      if (member.tasks.size === 1) this.#watch(member);
+      member.tasks.push(task);
+      if (member.tasks.length === 1) this.#watch(member);
       member.channel.send({ task: task.id, body: task.body }, task.transfer);
     }
   }
@@ -183,7 +183,7 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
   #watch(member: Member): void {
     clearTimeout(member.timer);
     const { timeout } = this.#options;
-    const task = oldest(member);
+    const task = member.tasks.at(0);
     if (timeout === undefined || !task) return;
     member.timer = setTimeout(() => {
       void member.channel.end();
@@ -197,7 +197,7 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     clearTimeout(member.timer);
     if (!member.isReady && ++this.#failedStarts > 3)
       return this.#break(new GradcamppError('RUNTIME', `No worker starts: the last one ${reason}.`));
-    for (const task of [...member.tasks.values()].reverse()) {
+    for (const task of member.tasks.toReversed()) {
       const isSuspect = guilty === undefined || guilty === task;
       if (isSuspect) task.deaths++;
       if (task.deaths > 1 || (isSuspect && task.transfer.length > 0)) {
@@ -218,18 +218,14 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     this.#ended = Promise.all(members.map(({ channel }) => channel.end()));
     for (const { timer, tasks } of members) {
       clearTimeout(timer);
-      for (const task of tasks.values()) task.reject(error);
+      for (const task of tasks) task.reject(error);
     }
     for (const task of this.#queue.splice(0)) task.reject(error);
   }
 }
 
-function oldest({ tasks }: Member): Task | undefined {
-  return tasks.values().next().value;
-}
-
 function holdsSuspect({ tasks }: Member): boolean {
-  return [...tasks.values()].some((task) => task.deaths > 0);
+  return tasks.some((task) => task.deaths > 0);
 }
 
 function errorOf({ code, message, stack }: ThrownError): Error {
