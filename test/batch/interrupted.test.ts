@@ -73,9 +73,14 @@ async function until({ child, said }: Run, holds: () => boolean): Promise<void> 
   }
 }
 
-/** Until a run waits at a gate, all before it listed. */
+/** Until a run waits at a gate, all before it listed; the journal, which says what is done, comes last. */
 const waitsAt = (run: Run, gate: number, folder = out) =>
-  until(run, () => existsSync(join(folder, 'results.jsonl')) && linesIn(folder).length === waiting[gate]);
+  until(run, () => {
+    const journal = join(folder, '.partial', 'journal.jsonl');
+    const isThere = [journal, join(folder, 'results.jsonl')].every((file) => existsSync(file));
+    if (!isThere || linesIn(folder).length !== waiting[gate]) return false;
+    return readFileSync(journal, 'utf8').includes(`{"index":${waiting[gate] - 1},`);
+  });
 
 describe.runIf(pipes)('interrupted and resumed (needs mkfifo)', () => {
   test.each([[[]], [['--isolate']]])(
