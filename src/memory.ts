@@ -8,6 +8,11 @@ function closedPort(): MessagePort {
 }
 const nowhere = closedPort();
 
+/** A buffer that nobody cleared, for what will be written over in any case. */
+export function unwritten(bytes: number): ArrayBuffer {
+  return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
+}
+
 /**
  * Frees the memory of arrays that nobody will read again, at once: they become empty. Otherwise it waits for the garbage
  * collector, which large arrays call far more often than their few objects need. Arrays that are a part of a larger

@@ -1,3 +1,4 @@
+import { unwritten } from '../memory.js';
 import { exifOrientation, orient } from './orientation.js';
 import type { Pixels } from './pixels.js';
 import { tooLarge } from './unreadable.js';
@@ -36,8 +37,10 @@ export async function decodeJpeg(
   try {
     decoder.getEncodedBuffer(bytes.length).set(bytes);
     decoder.decode();
-    const data = new Uint8Array(decoder.getDecodedBuffer());
-    if (data.length !== width * height * 3) return undefined;
+    const decoded = decoder.getDecodedBuffer();
+    if (decoded.length !== width * height * 3) return undefined;
+    const data = new Uint8Array(unwritten(decoded.length));
+    data.set(new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.length)); // clamped, it is copied byte by byte
     return orient({ data, width, height, channels: 3 }, orientation);
   } catch {
     return undefined;

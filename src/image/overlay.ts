@@ -1,6 +1,6 @@
 import { invalid, numberIn, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { discard } from '../memory.js';
+import { discard, unwritten } from '../memory.js';
 import { byteOf, type PixelBox } from './blend.js';
 import { type Colormap, colormapTable } from './colormap.js';
 import { kernels } from './kernels.js';
@@ -31,7 +31,7 @@ export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOp
   const table = colormapTable(options.colormap ?? 'turbo');
   const { over, box } = place(picture, map, options.geometry);
   const values = kernels().stretchMap(map.data, map.dims, over, box);
-  const data = new Uint8Array(picture.data.length);
+  const data = new Uint8Array(unwritten(picture.data.length));
   kernels().blend(picture.data, picture.width, box, values, table, opacity, 1 - 0.8 * opacity, data);
   discard([values]);
   return { data, width: picture.width, height: picture.height, channels: 3 };

@@ -1,4 +1,4 @@
-import { discard } from '../memory.js';
+import { discard, unwritten } from '../memory.js';
 import { sizeOf } from '../tensor.js';
 import { kernels } from './kernels.js';
 import { type Pixels, type Rectangle, toGrey } from './pixels.js';
@@ -46,7 +46,7 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
   const order = p.channels === 'gray' ? [0] : p.channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
   const dims: [number, number, number] =
     p.layout === 'NCHW' ? [order.length, height, width] : [height, width, order.length];
-  const tensor = out ?? new Float32Array(sizeOf(dims));
+  const tensor = out ?? new Float32Array(unwritten(sizeOf(dims) * Float32Array.BYTES_PER_ELEMENT));
   if (tensor.length !== sizeOf(dims))
     throw new RangeError(`${tensor.length} numbers do not fill dims [${dims.join(', ')}]`);
   const plan = planResize(pixels.width, pixels.height, p);

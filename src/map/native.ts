@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { loadAddon } from '../addon.js';
 import { wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
+import { unwritten } from '../memory.js';
 import { sizeOf } from '../tensor.js';
 import { type MapBackend, type MapRequest, type MapResult, mapMethods } from './backend.js';
 import { notFinite } from './compute.js';
@@ -65,13 +66,13 @@ function outputsFor(request: MapRequest): MapResult {
   const targets = request.method === 'cam' ? request.weights! : request.gradients;
   const { images, layer, size } = request;
   return {
-    raw: targets.map(() => unwritten(images * sizeOf(layer))),
-    maps: targets.map(() => unwritten(images * sizeOf(size))),
+    raw: targets.map(() => floats(images * sizeOf(layer))),
+    maps: targets.map(() => floats(images * sizeOf(size))),
     empty: targets.map(() => new Uint8Array(images)),
   };
 }
 
 /** The addon writes every element, so that none need be cleared: 6.4 → 5.9 ms for 64 × (2048, 7, 7) → 224². */
-function unwritten(length: number): Float32Array {
-  return new Float32Array(Buffer.allocUnsafeSlow(length * Float32Array.BYTES_PER_ELEMENT).buffer);
+function floats(length: number): Float32Array {
+  return new Float32Array(unwritten(length * Float32Array.BYTES_PER_ELEMENT));
 }
