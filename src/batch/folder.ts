@@ -72,7 +72,7 @@ export function folderWriter(out: string, writer: string | number): Write {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);
       made.add(folder);
-      if (patience.lasts) {
+      if (patience.lasts()) {
         patience.watch(() => {
           fs.writeFileSync(partial, bytes);
           fs.renameSync(partial, path);

@@ -139,7 +139,7 @@ export class AppendedFile {
 
   /** Adds bytes; gives the file's new length and the bytes' checksum. */
   async append(bytes: Uint8Array): Promise<[end: number, checksum: number]> {
-    if (bytes.length <= few && this.#patience.lasts)
+    if (bytes.length <= few && this.#patience.lasts())
       this.#patience.watch(() => appendFileSync(this.#file.fd, bytes));
     else await this.#file.appendFile(bytes);
     this.#end += bytes.length;

@@ -30,7 +30,7 @@ export async function readBytes(
   fail: (reason: string, cause?: unknown) => GradcamppError,
 ): Promise<Buffer> {
   try {
-    if (patience.lasts && fs.statSync(path).isFile()) return patience.watch(() => fs.readFileSync(path));
+    if (patience.lasts() && fs.statSync(path).isFile()) return patience.watch(() => fs.readFileSync(path));
     return await readLater(path, fail);
   } catch (cause) {
     if (cause instanceof GradcamppError) throw cause;
