@@ -34,13 +34,12 @@ async function expansionOf(source: string, options: SourceOptions): Promise<() =
   if (source === '-') return () => linesOf(options.stdin ?? process.stdin);
   const found = await stat(source).catch(() => undefined);
   if (found?.isDirectory()) {
-    const pictures = () => picturesIn(source);
-    if (await isEmpty(pictures()))
+    if (await isEmpty(picturesIn(source, 'any order')))
       throw nothing(
         `The folder ${JSON.stringify(source)} holds no pictures`,
         '.npy tensors are taken by name or pattern',
       );
-    return pictures;
+    return () => picturesIn(source);
   }
   if (found || !isGlob(source)) return () => only(source);
   const pictures = () => matching(source);
@@ -85,7 +84,11 @@ async function isResult(path: string): Promise<boolean> {
 }
 
 /** `above` are the real paths of the folders on the way here: a link back to one of them is not followed. */
-async function* picturesIn(folder: string, above: readonly string[] = []): AsyncGenerator<string> {
+async function* picturesIn(
+  folder: string,
+  order: 'natural order' | 'any order' = 'natural order',
+  above: readonly string[] = [],
+): AsyncGenerator<string> {
   const real = await realpath(folder);
   if (above.includes(real)) return;
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
@@ -97,12 +100,12 @@ async function* picturesIn(folder: string, above: readonly string[] = []): Async
       },
     );
   });
-  entries.sort((a, b) => naturalOrder(a.name, b.name));
+  if (order === 'natural order') entries.sort((a, b) => naturalOrder(a.name, b.name));
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
     const path = join(folder, entry.name);
     const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
-    if (kind?.isDirectory()) yield* picturesIn(path, [...above, real]);
+    if (kind?.isDirectory()) yield* picturesIn(path, order, [...above, real]);
     else if (isPicture(path) && !(await isResult(path))) yield path; // a dangling link too: reading it says so
   }
 }
