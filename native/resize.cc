@@ -197,7 +197,8 @@ std::vector<std::uint8_t> resize_pillow(const std::uint8_t* source, std::size_t 
     return out;
   }
   const Weights across = pillow_weights(width, plan.width, plan.window_x, plan.window_width, filter);
-  std::vector<std::uint8_t> data = resize_rows(source, width * height * channels, width * channels, first_row, rows, channels, across);
+  std::vector<std::uint8_t> data =
+      resize_rows(source, width * height * channels, width * channels, first_row, rows, channels, across);
   if (!resizes_down) {
     data.resize(rows * length);
     return data;
