@@ -3,9 +3,9 @@
 // Contenders answer the same requests in interleaved rounds, each time in a process of its own, so that none works in
 // the memory that another left; every answer is first verified against the reference backend. A contender's time is the
 // median of all its samples, `least` the best of them; a ratio of medians is that of two neighbours in a round, and the
-// median of the rounds. `memcpy` is what copying takes for the bytes that have to move: activations and gradients once, maps once, into the same arrays every
-// time. Backends return new arrays; what they return is freed at once, as runs over many pictures do. `left to the
-// collector` is without that: the system then finds and clears new memory for every result.
+// median of the rounds. `memcpy` is what copying takes for the bytes that have to move: activations and gradients once,
+// maps once, into the same arrays every time. Backends return new arrays; what they return is freed at once, as runs over
+// many pictures do. `left to the collector` is without that: the system then finds and clears new memory for every result.
 // With --only the other results of the file stay as they are.
 // tfjs takes part where it is installed: npm install --prefix bench/tfjs
 import { execFile } from 'node:child_process';

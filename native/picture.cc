@@ -275,15 +275,14 @@ std::vector<Run> salient_runs(const float* map, std::size_t rows, std::size_t wi
   float limit = static_cast<float>(least);
   if (static_cast<double>(limit) < least) limit = std::nextafter(limit, std::numeric_limits<float>::infinity());
   std::vector<Run> runs;
-  for (std::size_t i = 0, y = 0; y < rows; y++) {
-    const std::size_t stop = i + width;
-    for (; i < stop; i++) {
+  for (std::size_t y = 0; y < rows; y++) {
+    const std::size_t stop = (y + 1) * width;
+    for (std::size_t i = y * width; i < stop; i++) {
       if (!(map[i] >= limit)) continue;
       const std::size_t start = i;
       double mass = 0;
       for (; i < stop && map[i] >= limit; i++) mass += static_cast<double>(map[i]);
       runs.push_back({static_cast<double>(start), static_cast<double>(i), mass});
-      if (i == stop) break;
     }
   }
   return runs;
