@@ -13,6 +13,7 @@
 #include "picture.h"
 #include "pool.h"
 #include "resize.h"
+#include "turbojpeg.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -24,7 +25,7 @@
  */
 namespace {
 
-constexpr int interface_version = 2;
+constexpr int interface_version = 3;
 
 struct NamedSet {
   cam::InstructionSet set;
@@ -497,6 +498,35 @@ Napi::Value salient_runs(const Napi::CallbackInfo& info) {
   return out;
 }
 
+/** What src/image/turbojpeg.ts opens. */
+class TurboJpegObject : public Napi::ObjectWrap<TurboJpegObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "TurboJpeg", {InstanceMethod<&TurboJpegObject::decode>("decode")});
+  }
+
+  explicit TurboJpegObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TurboJpegObject>(info) {
+    if (!info[0].IsString()) refuse(info.Env(), "path", "a string");
+    const std::string path = info[0].As<Napi::String>().Utf8Value();
+    library_ = cam::TurboJpeg::open(path.c_str());
+    if (!library_) throw Napi::Error::New(info.Env(), path + " is no TurboJPEG library that loads here");
+  }
+
+ private:
+  Napi::Value decode(const Napi::CallbackInfo& info) {
+    if (!info[0].IsTypedArray()) refuse(info.Env(), "file", "a Uint8Array");
+    const std::size_t length = info[0].As<Napi::TypedArray>().ElementLength();
+    const Napi::Uint8Array file = bytes(info[0], "file", length);
+    const std::size_t width = whole(info[1], "width", 1);
+    const std::size_t height = whole(info[2], "height", 1);
+    const std::size_t pixels = product(info.Env(), product(info.Env(), width, height), 3);
+    Napi::Uint8Array out = bytes(info[3], "out", pixels);
+    return Napi::Boolean::New(info.Env(), library_->decode(file.Data(), length, width, height, out.Data()));
+  }
+
+  std::unique_ptr<cam::TurboJpeg> library_;
+};
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaceVersion", interface_version);
   const Napi::Array sets = Napi::Array::New(env);
@@ -504,6 +534,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     if (cam::has(named.set)) sets.Set(sets.Length(), named.name);
   exports.Set("instructionSets", sets);
   exports.Set("Pool", PoolObject::define(env));
+  exports.Set("TurboJpeg", TurboJpegObject::define(env));
   exports.Set("resizePillow", Napi::Function::New<resize_pillow>(env));
   exports.Set("resizeTorchBilinear", Napi::Function::New<resize_torch_bilinear>(env));
   exports.Set("normalizeToCHW", Napi::Function::New<normalize_to_chw>(env));

@@ -3,7 +3,7 @@ import { arch, platform } from 'node:process';
 import { messageOf } from './errors.js';
 
 /** The shape of the compiled addon (native/addon.cc). Raised whenever a function there changes what it takes. */
-const interfaceVersion = 2;
+const interfaceVersion = 3;
 
 /**
  * What native/addon.cc exports beside the kernels of pictures (src/image/kernels.ts); every function checks its lengths
@@ -14,6 +14,15 @@ export interface Addon {
   /** What this processor can run, widest last; all give the same bits. */
   readonly instructionSets: readonly string[];
   readonly Pool: new (threads: number, instructionSet?: string) => AddonPool;
+  /** libjpeg-turbo, a shared library of that path or name; an Error where it does not load. */
+  readonly TurboJpeg: new (
+    path: string,
+  ) => AddonTurboJpeg;
+}
+
+export interface AddonTurboJpeg {
+  /** Fills `out` [height, width, 3], RGB; false where the file has another size, or cannot be read without a warning. */
+  decode(file: Uint8Array, width: number, height: number, out: Uint8Array): boolean;
 }
 
 /** A fixed number of threads, which several calls may share. */

@@ -1,71 +1,45 @@
-import { unwritten } from '../memory.js';
+import type { AddonTurboJpeg } from '../addon.js';
+import { discard, unwritten } from '../memory.js';
+import { decodeInWebAssembly } from './jpeg-wasm.js';
 import { exifOrientation, orient } from './orientation.js';
 import type { Pixels } from './pixels.js';
+import { openTurboJpeg } from './turbojpeg.js';
 import { tooLarge } from './unreadable.js';
 
-/** What is used of libjpeg-turbo, compiled to WebAssembly; the package has no types. */
-interface Decoder {
-  getEncodedBuffer(length: number): Uint8Array;
-  decode(): void;
-  /** RGB, 8 bits. */
-  getDecodedBuffer(): Uint8ClampedArray;
-}
-interface Codec {
-  readonly JPEGDecoder: new () => Decoder;
-}
+/** Fills `out` with the pixels of the file, RGB; false where it refuses. */
+type Decode = (bytes: Uint8Array, header: Header, out: Uint8Array) => boolean | Promise<boolean>;
 
-let opened: Promise<Decoder> | undefined;
-
-/** Bytes that WebAssembly's memory, which never shrinks, may have before it is given up. */
-const mostMemory = 2 ** 27;
+let native: AddonTurboJpeg | null | undefined;
 
 /**
- * A JPEG file as upright RGB, by libjpeg-turbo: the pixels of Pillow and of sharp, sooner, but in the calling thread.
- * Undefined where it refuses: files that are damaged or cut off, CMYK, 12 bits.
+ * A JPEG file as upright RGB, by libjpeg-turbo in the calling thread: the pixels of Pillow and of sharp, sooner. As
+ * machine code where there is one (turbojpeg.ts), otherwise and where that refuses in WebAssembly. Undefined where both
+ * do: files that are damaged or cut off, CMYK, 12 bits.
  */
 export async function decodeJpeg(
   bytes: Uint8Array,
   name: string,
   maxPixels: number,
+  decoders: readonly Decode[] = [decodeNatively, decodeInWebAssembly],
 ): Promise<Pixels | undefined> {
   const header = readHeader(bytes);
   if (!header) return undefined;
   const { width, height, orientation } = header;
   if (width * height > maxPixels) throw tooLarge(name, width, height, maxPixels);
-  opened ??= openDecoder();
-  const decoder = await opened;
-  try {
-    decoder.getEncodedBuffer(bytes.length).set(bytes);
-    decoder.decode();
-    const decoded = decoder.getDecodedBuffer();
-    if (decoded.length !== width * height * 3) return undefined;
-    const data = new Uint8Array(unwritten(decoded.length));
-    data.set(new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.length)); // clamped, it is copied byte by byte
-    return orient({ data, width, height, channels: 3 }, orientation);
-  } catch {
-    return undefined;
-  } finally {
-    if (isSpent(decoder)) opened = undefined;
-  }
+  if (width * height === 0) return undefined;
+  const data = new Uint8Array(unwritten(width * height * 3));
+  for (const decode of decoders)
+    if (await decode(bytes, header, data)) return orient({ data, width, height, channels: 3 }, orientation);
+  discard([data]);
+  return undefined;
 }
 
-/** Whether it holds too much memory, or does not answer any more, as once WebAssembly had none left to give. */
-function isSpent(decoder: Decoder): boolean {
-  try {
-    return decoder.getEncodedBuffer(0).buffer.byteLength > mostMemory;
-  } catch {
-    return true;
-  }
+export function decodeNatively(bytes: Uint8Array, { width, height }: Header, out: Uint8Array): boolean {
+  if (native === undefined) native = openTurboJpeg() ?? null;
+  return native?.decode(bytes, width, height, out) ?? false;
 }
 
-async function openDecoder(): Promise<Decoder> {
-  // As a string, so that the compiler does not look for types; bundlers still see the name.
-  const module = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs' as string);
-  const codec: Codec = await module.default();
-  return new codec.JPEGDecoder();
-}
-
-interface Header {
+export interface Header {
   readonly width: number;
   readonly height: number;
   /** EXIF, 1 … 8; 1 where nothing is said. */
