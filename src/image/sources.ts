@@ -25,49 +25,42 @@ export async function* expandSources(
 ): AsyncGenerator<string> {
   if (sources.filter((source) => source === '-').length > 1)
     throw new GradcamppError('INVALID_OPTION', '"-" must be given once: standard input has one end.');
-  const expanded: (() => AsyncIterable<string>)[] = [];
+  const expanded: (AsyncIterable<string> | readonly string[])[] = [];
   for (const source of sources) expanded.push(await expansionOf(source, options));
-  for (const paths of expanded) yield* paths();
+  for (const paths of expanded) yield* paths;
 }
 
-async function expansionOf(source: string, options: SourceOptions): Promise<() => AsyncIterable<string>> {
-  if (source === '-') return () => linesOf(options.stdin ?? process.stdin);
+async function expansionOf(
+  source: string,
+  options: SourceOptions,
+): Promise<AsyncIterable<string> | readonly string[]> {
+  if (source === '-') return linesOf(options.stdin ?? process.stdin);
   const found = await stat(source).catch(() => undefined);
-  if (found?.isDirectory()) {
-    if (await isEmpty(picturesIn(source, 'any order')))
-      throw nothing(
+  const isFolder = found?.isDirectory();
+  if (!isFolder && (found || !isGlob(source))) return [source];
+  const pictures = isFolder ? await picturesIn(source) : await matching(source);
+  if (pictures.length > 0) return pictures;
+  throw isFolder
+    ? nothing(
         `The folder ${JSON.stringify(source)} holds no pictures`,
         '.npy tensors are taken by name or pattern',
-      );
-    return () => picturesIn(source);
-  }
-  if (found || !isGlob(source)) return () => only(source);
-  const pictures = () => matching(source);
-  if (await isEmpty(pictures()))
-    throw nothing(`No picture matches ${JSON.stringify(source)}`, '** stands for any folders');
-  return pictures;
+      )
+    : nothing(`No picture matches ${JSON.stringify(source)}`, '** stands for any folders');
 }
 
 function nothing(what: string, advice: string): GradcamppError {
   return new GradcamppError('INVALID_OPTION', `${what} (${imageExtensions.join(', ')}); ${advice}.`);
 }
 
-async function isEmpty(paths: AsyncIterable<string>): Promise<boolean> {
-  for await (const _ of paths) return false;
-  return true;
-}
-
-async function* only(path: string): AsyncGenerator<string> {
-  yield path;
-}
-
-async function* matching(pattern: string): AsyncGenerator<string> {
+async function matching(pattern: string): Promise<string[]> {
+  const found: string[] = [];
   for await (const path of glob(pattern)) {
     if (pattern.includes('**') && (await isResult(path))) continue;
     const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
-    if (!isFolder && (isPicture(path) || extname(path).toLowerCase() === '.npy')) yield path;
-    else if (isFolder && !pattern.includes('**')) yield* picturesIn(path);
+    if (!isFolder && (isPicture(path) || extname(path).toLowerCase() === '.npy')) found.push(path);
+    else if (isFolder && !pattern.includes('**')) await picturesIn(path, found);
   }
+  return found;
 }
 
 function isPicture(path: string): boolean {
@@ -83,14 +76,20 @@ async function isResult(path: string): Promise<boolean> {
   }
 }
 
-/** `above` are the real paths of the folders on the way here: a link back to one of them is not followed. */
-async function* picturesIn(
+/** Entries of a folder that are looked at together. */
+const entriesAtOnce = 64;
+
+/**
+ * Adds a folder's pictures to those that are found already. `above` are the real paths of the folders on the way here: a
+ * link back to one of them is not followed.
+ */
+async function picturesIn(
   folder: string,
-  order: 'natural order' | 'any order' = 'natural order',
+  found: string[] = [],
   above: readonly string[] = [],
-): AsyncGenerator<string> {
+): Promise<string[]> {
   const real = await realpath(folder);
-  if (above.includes(real)) return;
+  if (above.includes(real)) return found;
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
     throw new GradcamppError(
       'INVALID_OPTION',
@@ -100,14 +99,20 @@ async function* picturesIn(
       },
     );
   });
-  if (order === 'natural order') entries.sort((a, b) => naturalOrder(a.name, b.name));
-  for (const entry of entries) {
-    if (entry.name.startsWith('.')) continue;
-    const path = join(folder, entry.name);
-    const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
-    if (kind?.isDirectory()) yield* picturesIn(path, order, [...above, real]);
-    else if (isPicture(path) && !(await isResult(path))) yield path; // a dangling link too: reading it says so
+  const shown = entries.filter(({ name }) => !name.startsWith('.'));
+  shown.sort((a, b) => naturalOrder(a.name, b.name));
+  for (let start = 0; start < shown.length; start += entriesAtOnce) {
+    const group = shown.slice(start, start + entriesAtOnce);
+    const paths = group.map(({ name }) => join(folder, name));
+    const kinds = await Promise.all(
+      group.map((entry, i) => (entry.isSymbolicLink() ? stat(paths[i]).catch(() => undefined) : entry)),
+    );
+    for (const [i, path] of paths.entries()) {
+      if (kinds[i]?.isDirectory()) await picturesIn(path, found, [...above, real]);
+      else if (isPicture(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
+    }
   }
+  return found;
 }
 
 /** Lines without their ends, empty ones left out. */
