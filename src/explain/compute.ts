@@ -305,9 +305,10 @@ function emptyExplanation({ path, picture, dims, geometry }: PreparedImage): Exp
 }
 
 function checkFinite(scores: Float32Array, batch: readonly PreparedImage[], count: number): void {
-  const bad = scores.findIndex((score) => !Number.isFinite(score));
+  let bad = 0;
+  while (bad < scores.length && Number.isFinite(scores[bad])) bad++; // findIndex makes an object of every number
   const image = batch[Math.floor(bad / count)];
-  if (bad < 0 || !image) return;
+  if (bad === scores.length || !image) return;
   throw new GradcamppError(
     'RUNTIME',
     `The model gives score ${scores[bad]} for class ${bad % count}${image.path ? ` of "${image.path}"` : ''}; only finite scores can be explained. Check the preprocessing.`,

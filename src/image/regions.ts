@@ -34,82 +34,87 @@ export function regions(map: Float32Array, dims: readonly number[], options: Reg
     throw invalid('dims', `[h, w] of the map's ${map.length} values`, dims);
   const [height, width] = dims as readonly number[];
   if (map.length === 0) return [];
-  const runs = kernels().salientRuns(map, width, share);
-  const all: Part[] = [];
-  let above: Run[] = [];
-  for (let y = 0, r = 0; y < height; y++) {
-    const row: Run[] = [];
+  return largestFirst(partsOf(kernels().salientRuns(map, width, share), height, width));
+}
+
+/** Connected parts, one for each run at first. Numbers in arrays: objects were half of what a picture left as garbage. */
+interface Parts {
+  /** The part that it turned out to be a piece of; itself while there is none. */
+  readonly whole: Int32Array;
+  /** Left column, the column behind the right one, top row, bottom row, area. */
+  readonly boxes: Int32Array;
+  readonly masses: Float64Array;
+}
+const box = 5;
+
+/** The runs (runs.ts: start, end and sum of each) joined where they touch, also at a corner. */
+function partsOf(runs: Float64Array, height: number, width: number): Parts {
+  const count = runs.length / 3;
+  const parts: Parts = {
+    whole: new Int32Array(count),
+    boxes: new Int32Array(count * box),
+    masses: new Float64Array(count),
+  };
+  for (let y = 0, run = 0, above = 0; y < height; y++) {
+    const first = run;
     const offset = y * width;
-    for (let at = 0; r < runs.length && runs[r] < offset + width; r += 3) {
-      const [start, end] = [runs[r] - offset, runs[r + 1] - offset];
-      let part: Part | undefined;
-      while (at < above.length && above[at].end < start) at++; // ends two columns before, or earlier
-      for (let i = at; i < above.length && above[i].start <= end; i++)
-        part = part ? join(part, rootOf(above[i].part)) : rootOf(above[i].part);
-      if (!part) all.push((part = { left: start, right: end, top: y, bottom: y, area: 0, mass: 0 }));
-      part.left = Math.min(part.left, start);
-      part.right = Math.max(part.right, end);
-      part.bottom = y;
-      part.area += end - start;
-      part.mass += runs[r + 2];
-      row.push({ start, end, part });
+    for (; run < count && runs[run * 3] < offset + width; run++) {
+      const start = runs[run * 3] - offset;
+      const end = runs[run * 3 + 1] - offset;
+      parts.whole[run] = run;
+      parts.boxes[run * box] = start;
+      parts.boxes[run * box + 1] = end;
+      parts.boxes[run * box + 2] = y;
+      parts.boxes[run * box + 3] = y;
+      parts.boxes[run * box + 4] = end - start;
+      parts.masses[run] = runs[run * 3 + 2];
+      while (above < first && runs[above * 3 + 1] - offset + width < start) above++; // ends two columns before, or earlier
+      let part = run;
+      for (let i = above; i < first && runs[i * 3] - offset + width <= end; i++)
+        part = join(parts, part, wholeOf(parts, i));
     }
-    above = row;
+    above = first;
   }
-  return all
-    .filter((part) => !part.joined)
-    .map(({ left, right, top, bottom, area, mass }) => ({
-      x: left,
-      y: top,
-      width: right - left,
-      height: bottom - top + 1,
-      area,
-      mass,
-    }))
-    .sort((a, b) => b.area - a.area || b.mass - a.mass || a.y - b.y || a.x - b.x);
+  return parts;
 }
 
-/** Columns start … end − 1 of a row, all above the threshold. */
-interface Run {
-  readonly start: number;
-  readonly end: number;
-  readonly part: Part;
-}
-
-/** A region so far; `joined` once it turned out to be part of another. */
-interface Part {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
-  area: number;
-  mass: number;
-  joined?: Part;
-}
-
-function rootOf(part: Part): Part {
+function wholeOf({ whole }: Parts, part: number): number {
   let root = part;
-  while (root.joined) root = root.joined;
-  for (let at = part; at.joined; ) {
-    const next: Part = at.joined;
-    at.joined = root;
+  while (whole[root] !== root) root = whole[root];
+  for (let at = part; at !== root; ) {
+    const next = whole[at];
+    whole[at] = root;
     at = next;
   }
   return root;
 }
 
-/** Adds the smaller to the larger. */
-function join(a: Part, b: Part): Part {
+/** Adds the smaller to the larger, which is returned. */
+function join({ whole, boxes, masses }: Parts, a: number, b: number): number {
   if (a === b) return a;
-  const [large, small] = a.area >= b.area ? [a, b] : [b, a];
-  large.left = Math.min(large.left, small.left);
-  large.right = Math.max(large.right, small.right);
-  large.top = Math.min(large.top, small.top);
-  large.bottom = Math.max(large.bottom, small.bottom);
-  large.area += small.area;
-  large.mass += small.mass;
-  small.joined = large;
+  const isLarger = boxes[a * box + 4] > boxes[b * box + 4];
+  const large = isLarger ? a : b;
+  const small = isLarger ? b : a;
+  const to = large * box;
+  const from = small * box;
+  boxes[to] = Math.min(boxes[to], boxes[from]);
+  boxes[to + 1] = Math.max(boxes[to + 1], boxes[from + 1]);
+  boxes[to + 2] = Math.min(boxes[to + 2], boxes[from + 2]);
+  boxes[to + 3] = Math.max(boxes[to + 3], boxes[from + 3]);
+  boxes[to + 4] += boxes[from + 4];
+  masses[large] += masses[small];
+  whole[small] = large;
   return large;
+}
+
+function largestFirst({ whole, boxes, masses }: Parts): Region[] {
+  const all: Region[] = [];
+  for (let part = 0; part < whole.length; part++) {
+    if (whole[part] !== part) continue;
+    const [left, right, top, bottom, area] = boxes.subarray(part * box, (part + 1) * box);
+    all.push({ x: left, y: top, width: right - left, height: bottom - top + 1, area, mass: masses[part] });
+  }
+  return all.sort((a, b) => b.area - a.area || b.mass - a.mass || a.y - b.y || a.x - b.x);
 }
 
 /** A box of a map [h, w] as a rectangle of the picture that the map covers at `geometry`. */
