@@ -1,6 +1,7 @@
 // One contender of bench/pipeline.mjs, in a process of its own: reads its job from the file that is named, and prints
 // what it measured as JSON. Started by pipeline.mjs.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -121,31 +122,38 @@ async function bareThread() {
 
 // --- the pipeline ------------------------------------------------------------------------------------------------------
 
+/** The command itself, in this process; the lines that it prints are verified as they come. */
 async function explain() {
-  const { explainFolder } = await import('../dist/index.js');
-  let started;
-  let startedCpu;
-  const summary = await explainFolder(
-    { model: job.model, images: [job.folder], out: job.out, outputs: { save: job.save }, workforce: { workers: job.workers } },
-    {
-      started: () => {
-        started = performance.now();
-        startedCpu = cpu();
-      },
-      picture: ([line]) => {
-        assert(!line.error, line.error?.message);
-        verify(line.image.path, line.target.class, line.target.score);
-      },
-    },
-  );
-  const [steady, steadyCpu] = [(performance.now() - started) / 1000, cpu() - startedCpu];
-  const used = cpu();
+  const args = { model: job.model, out: job.out, save: job.save.join(), workers: job.workers };
+  process.argv.splice(2, 1, 'explain', job.folder, '--json', ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]));
+  const start = performance.now();
+  const before = cpu();
+  let [started, startedCpu, count] = [];
+  let said = '';
+  process.stdout.write = (text) => {
+    const line = JSON.parse(text);
+    assert(!line.error, line.error?.message);
+    verify(line.image.path, line.target.class, line.target.score);
+    count = line.index + 1;
+    return true;
+  };
+  process.stderr.write = (text) => {
+    if (text.startsWith('Layer: ')) [started, startedCpu] = [performance.now(), cpu()];
+    said = text;
+    return true;
+  };
+  await import('../dist/cli/main.js');
+  await once(process, 'beforeExit');
+  const end = performance.now();
+  const [used, peak] = [cpu() - before, process.resourceUsage().maxRSS * 1024];
+  delete process.stdout.write;
+  delete process.stderr.write;
   for (const path of pathsIn(job.folder)) {
     const name = basename(path).replace(/\.[^.]+$/, '');
     for (const kind of job.save) assert(statSync(join(job.out, name + (kind === 'npy' ? '.npy' : '.overlay.png'))).size > 1000, name);
   }
-  const { explained: count, seconds, stages } = summary;
-  return { pictures: count, seconds, cpu: used, steady, steadyCpu, stages, peak: process.resourceUsage().maxRSS * 1024 };
+  const stages = Object.fromEntries([...said.matchAll(/(decode|inference|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
+  return { pictures: count, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };
 }
 
 async function gradient() {
