@@ -1,6 +1,6 @@
-// npm run build, after the compiler: the command and what workers run, each loaded from a few files instead of two
-// hundred, which is a third of the time that a worker takes to start. They are in dist/bundled, and dist/cli/main.js and
-// the workers' files only lead there. The modules of the library stay as the compiler wrote them.
+// npm run build, after the compiler: the library, the command and what workers run are loaded from a few files instead of
+// two hundred, which is a third of the time that a worker takes to start. They are in dist/bundled, and the files that
+// package.json and the pools name only lead there.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,14 @@ import { rolldown } from 'rolldown';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const bundled = join(dist, 'bundled');
-const entries = { main: 'cli/main.js', worker: 'batch/worker.js', 'evaluate-worker': 'evaluate/worker.js' };
+const entries = {
+  index: 'index.js',
+  differentiate: 'differentiate.js',
+  evaluate: 'evaluate/index.js',
+  main: 'cli/main.js',
+  worker: 'batch/worker.js',
+  'evaluate-worker': 'evaluate/worker.js',
+};
 /** Packages of many small modules; all others are loaded where they are installed. */
 const packages = ['@bufbuild/protobuf', '@commander-js/extra-typings', 'commander', 'valibot'];
 
@@ -65,7 +72,8 @@ for (const { fileName, imports = [], dynamicImports = [] } of output)
 for (const [name, file] of Object.entries(entries)) {
   const path = join(dist, file);
   const [shebang = ''] = /^#!.*\n/.exec(readFileSync(path, 'utf8')) ?? [];
-  writeFileSync(path, `${shebang}import '${asPath(relative(dirname(path), join(bundled, `${name}.js`)))}';\n`);
+  const to = asPath(relative(dirname(path), join(bundled, `${name}.js`)));
+  writeFileSync(path, `${shebang}export * from '${to.startsWith('.') ? to : `./${to}`}';\n`);
 }
 const modules = output.flatMap((chunk) => Object.keys(chunk.modules ?? {}));
 writeFileSync(join(bundled, 'LICENSES.txt'), licences(modules).join(`\n${'-'.repeat(80)}\n\n`));
