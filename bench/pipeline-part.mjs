@@ -122,21 +122,15 @@ async function bareThread() {
 
 // --- the pipeline ------------------------------------------------------------------------------------------------------
 
-/** The command itself, in this process; the lines that it prints are verified as they come. */
+/** The command itself, in this process; what it wrote is verified, once time and memory are taken. */
 async function explain() {
   const args = { model: job.model, out: job.out, save: job.save.join(), workers: job.workers };
-  process.argv.splice(2, 1, 'explain', job.folder, '--json', ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]));
+  process.argv.splice(2, 1, 'explain', job.folder, ...Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]));
   const start = performance.now();
   const before = cpu();
-  let [started, startedCpu, count] = [];
+  let [started, startedCpu] = [];
   let said = '';
-  process.stdout.write = (text) => {
-    const line = JSON.parse(text);
-    assert(!line.error, line.error?.message);
-    verify(line.image.path, line.target.class, line.target.score);
-    count = line.index + 1;
-    return true;
-  };
+  process.stdout.write = () => true;
   process.stderr.write = (text) => {
     if (text.startsWith('Layer: ')) [started, startedCpu] = [performance.now(), cpu()];
     said = text;
@@ -148,12 +142,19 @@ async function explain() {
   const [used, peak] = [cpu() - before, process.resourceUsage().maxRSS * 1024];
   delete process.stdout.write;
   delete process.stderr.write;
-  for (const path of pathsIn(job.folder)) {
+  const lines = readFileSync(join(job.out, 'results.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
+  for (const line of lines) {
+    assert(!line.error, line.error?.message);
+    verify(line.image.path, line.target.class, line.target.score);
+  }
+  const paths = pathsIn(job.folder);
+  assert.equal(lines.length, paths.length);
+  for (const path of paths) {
     const name = basename(path).replace(/\.[^.]+$/, '');
     for (const kind of job.save) assert(statSync(join(job.out, name + (kind === 'npy' ? '.npy' : '.overlay.png'))).size > 1000, name);
   }
   const stages = Object.fromEntries([...said.matchAll(/(decode|inference|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
-  return { pictures: count, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };
+  return { pictures: lines.length, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };
 }
 
 async function gradient() {

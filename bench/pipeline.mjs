@@ -6,7 +6,7 @@
 //     [--images DIR] [--models DIR] [--model squeezenet1_0] [--out FILE]
 //
 // Every contender is a process of its own, in interleaved rounds; ratios are of neighbours, and the median of the
-// rounds. Every result is compared, while it is timed, with what a plain session says of the same picture. Beside the
+// rounds. Every result that is timed is compared with what a plain session says of the same picture. Beside the
 // wall clock stands processor time (all threads), which says the same on a machine that others use too.
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
