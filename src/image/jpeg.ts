@@ -34,11 +34,13 @@ export async function decodeJpeg(
   return undefined;
 }
 
+/** By the shared library; false where it refuses, or there is none. */
 export function decodeNatively(bytes: Uint8Array, { width, height }: Header, out: Uint8Array): boolean {
   if (native === undefined) native = openTurboJpeg() ?? null;
   return native?.decode(bytes, width, height, out) ?? false;
 }
 
+/** What a JPEG file says before its pixels. */
 export interface Header {
   readonly width: number;
   readonly height: number;
