@@ -63,10 +63,11 @@ const { output } = await bundle.write({ dir: bundled, format: 'esm', chunkFileNa
 await bundle.close();
 
 const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const installed = Object.keys({ ...dependencies, ...peerDependencies });
+const known = Object.keys({ ...dependencies, ...peerDependencies });
+const files = new Set(output.map(({ fileName }) => fileName));
 for (const { fileName, imports = [], dynamicImports = [] } of output)
-  for (const id of [...imports, ...dynamicImports].filter(isInstalled))
-    if (!id.startsWith('node:') && !installed.some((name) => id === name || id.startsWith(`${name}/`)) && !existsSync(join(bundled, id)))
+  for (const id of [...imports, ...dynamicImports])
+    if (!files.has(id) && !id.startsWith('node:') && !known.some((name) => id === name || id.startsWith(`${name}/`)))
       throw new Error(`dist/bundled/${fileName} imports "${id}", which nobody will have installed`);
 
 for (const [name, file] of Object.entries(entries)) {
