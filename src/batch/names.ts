@@ -1,4 +1,4 @@
-import { basename, dirname, extname, isAbsolute, normalize, relative, sep } from 'node:path';
+import { basename, dirname, extname, isAbsolute, normalize, sep } from 'node:path';
 import type { TargetExplanation } from '../explain/explanation.js';
 import type { Settings } from '../explain/options.js';
 import type { Target } from '../explain/targets.js';
@@ -20,9 +20,10 @@ export class Names {
 
   /** The next picture's name, with "/" between folders. */
   nameOf(path: string): string {
-    const clean = normalize(path);
+    const normal = normalize(path);
+    const clean = normal === path ? path : normal; // the name, a part of it, then needs no copy of the path
     const root = this.#roots.find((folder) => isWithin(clean, folder));
-    const own = root === undefined ? basename(clean) : relative(root, clean);
+    const own = root === undefined ? basename(clean) : clean.slice(root === here ? 0 : root.length);
     const stem = own.slice(0, own.length - extname(own).length) || own;
     return this.reserve(stem.split(sep).join('/'));
   }
@@ -40,9 +41,11 @@ export class Names {
   }
 }
 
+const here = `.${sep}`;
+
 /** "./" is above every relative path that does not climb out of it. */
 function isWithin(path: string, folder: string): boolean {
-  return folder === `.${sep}` ? !isAbsolute(path) && !path.startsWith(`..${sep}`) : path.startsWith(folder);
+  return folder === here ? !isAbsolute(path) && !path.startsWith(`..${sep}`) : path.startsWith(folder);
 }
 
 /** The folder in which a pattern begins: the folders before the first character that means something. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GradcamppError } from '../errors.js';
+import { look } from '../files.js';
 import { unwritable } from './folder.js';
 
 /** `run.json`: what a run explains and how, and, once it is finished, how it ended. Nothing that differs when it is repeated. */
@@ -80,24 +80,23 @@ export async function readRecord(path: string): Promise<RunRecord | undefined> {
   );
 }
 
-/** SHA-256 of a file, read in pieces. Weights in external data files are not part of it. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece);
-  return hash.digest('hex');
+interface File {
+  readonly path: string;
+  /** Where it is a part of another. */
+  readonly part?: { readonly size: number };
 }
 
 /** SHA-256 over path and size of files; a missing one has size "-". */
-export async function hashInputs(
-  inputs: readonly { readonly path: string; readonly part?: { readonly size: number } }[],
-): Promise<string> {
+export async function hashInputs(inputs: Iterable<File>): Promise<string> {
   const hash = createHash('sha256');
-  for (let start = 0; start < inputs.length; start += 64) {
-    const sizes = inputs.slice(start, start + 64).map(async ({ path, part }) => {
-      const size = part?.size ?? (await stat(path).catch(() => undefined))?.size ?? '-';
-      return `${path}\0${size}\n`;
-    });
-    for (const line of await Promise.all(sizes)) hash.update(line);
+  const found = look(ownPaths(inputs));
+  for (const { path, part } of inputs) {
+    const size = part?.size ?? (await found.next()).value?.size ?? '-';
+    hash.update(`${path}\0${size}\n`);
   }
   return hash.digest('hex');
+}
+
+function* ownPaths(files: Iterable<File>): Generator<string> {
+  for (const { path, part } of files) if (!part) yield path;
 }

@@ -8,6 +8,7 @@ import {
   type Settings,
   settingsOf,
 } from '../explain/options.js';
+import { hashFile } from '../files.js';
 import type { SourceOptions } from '../image/sources.js';
 import {
   type Done,
@@ -17,12 +18,13 @@ import {
   type Picture,
   type Sample,
 } from './files-service.js';
-import { type Input, listInputs } from './inputs.js';
+import type { Input, InputList } from './input-list.js';
+import { listInputs } from './inputs.js';
 import type { Opened } from './open.js';
 import { concurrently } from './ordered.js';
 import { type OutputOptions, type OutputSettings, outputSettingsOf } from './outputs.js';
 import { KillerError } from './pool.js';
-import { hashFile, hashInputs, makeRecord, readRecord, type RunRecord } from './record.js';
+import { hashInputs, makeRecord, readRecord, type RunRecord } from './record.js';
 import { type AnyLine, failedLine } from './results.js';
 import { recordFile, type Reuse, RunFolder } from './run-folder.js';
 import {
@@ -124,6 +126,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
 
   const inputs = await listInputs(images, archives, options);
+  const inputsHash = await hashInputs(inputs);
   const earlier = options.resume ? await readRecord(join(out, recordFile)) : undefined;
   const backend = earlier?.backend as ExplainerOptions['backend'];
   const init: FilesInit = {
@@ -137,11 +140,8 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   const team: Team = startWorkforce(init, () => openFiles(init), workforce, inputs.length);
   let folder: RunFolder | undefined;
   try {
-    const [opened, sha256, inputsHash] = await Promise.all([
-      team.ready,
-      team.ready.then(() => hashFile(options.model)),
-      hashInputs(inputs),
-    ]);
+    const opened = await team.ready;
+    const sha256 = await hashFile(options.model);
     const record = makeRecord({
       version,
       model: { path: options.model, sha256 },
@@ -267,7 +267,7 @@ function summaryOf({ out = 'gradcampp-out' }: RunOptions, record: RunRecord, sin
  * multiples of `batch` whatever is done already, so that a picture is always computed in the same company.
  */
 function* tasksOf(
-  inputs: readonly Input[],
+  inputs: InputList,
   batch: number,
   { done, redo }: { done: number; redo: readonly number[] },
   signal: AbortSignal | undefined,

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
 import type { ExplainerOptions, Variant as MethodVariant } from '../explain/options.js';
 import { probabilitiesOf } from '../explain/probabilities.js';
+import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
 import type { Pixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
@@ -223,17 +223,11 @@ async function describe(model: string, explainer: Explainer): Promise<Subject['d
   const { preprocessing, layers, scores } = explainer;
   return [
     ['model', basename(model)],
-    ['SHA-256 of the model file', await sha256(model)],
+    ['SHA-256 of the model file', await hashFile(model)],
     ['layer', layers.map((layer) => `${layer} [${layerDims(explainer, layer).join(', ')}]`).join(', ')],
     ['scores', `${scores.info.name}, probabilities by ${scores.link}`],
     ['preprocessing', preprocessing ? JSON.stringify(preprocessing) : 'none: tensors'],
     ['gradcampp', version],
     ['ONNX Runtime', dependencies['onnxruntime-node']],
   ];
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece);
-  return hash.digest('hex');
 }

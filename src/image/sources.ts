@@ -1,6 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { GradcamppError, systemReason } from '../errors.js';
+import { look } from '../files.js';
 import { imageExtensions } from './formats.js';
 import { glob, isGlob } from './glob.js';
 import { naturalOrder } from './natural-order.js';
@@ -76,9 +77,6 @@ async function isResult(path: string): Promise<boolean> {
   }
 }
 
-/** Entries of a folder that are looked at together. */
-const entriesAtOnce = 64;
-
 /**
  * Adds a folder's pictures to those that are found already. `above` are the real paths of the folders on the way here: a
  * link back to one of them is not followed.
@@ -101,16 +99,13 @@ async function picturesIn(
   });
   const shown = entries.filter(({ name }) => !name.startsWith('.'));
   shown.sort((a, b) => naturalOrder(a.name, b.name));
-  for (let start = 0; start < shown.length; start += entriesAtOnce) {
-    const group = shown.slice(start, start + entriesAtOnce);
-    const paths = group.map(({ name }) => join(folder, name));
-    const kinds = await Promise.all(
-      group.map((entry, i) => (entry.isSymbolicLink() ? stat(paths[i]).catch(() => undefined) : entry)),
-    );
-    for (const [i, path] of paths.entries()) {
-      if (kinds[i]?.isDirectory()) await picturesIn(path, found, [...above, real]);
-      else if (isPicture(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
-    }
+  const within = join(folder, '_').slice(0, -1);
+  const paths = shown.map(({ name }) => within + name); // `join` would leave three strings for each
+  const links = look(paths.filter((_, i) => shown[i].isSymbolicLink()));
+  for (const [i, path] of paths.entries()) {
+    const isFolder = (shown[i].isSymbolicLink() ? (await links.next()).value : shown[i])?.isDirectory();
+    if (isFolder) await picturesIn(path, found, [...above, real]);
+    else if (isPicture(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
   }
   return found;
 }
