@@ -1,7 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
+import { compileLate, keepYoungGenerationSmall } from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -51,6 +51,7 @@ export function explainCommand() {
       '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
     )
     .action(async (images, flags) => {
+      compileLate();
       keepYoungGenerationSmall();
       const { explainFolder } = await import('../batch/run.js');
       const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
@@ -101,6 +102,7 @@ export function explainCommand() {
         { ...options, signal: stopSignal(say) },
         {
           started: (start) => {
+            keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
             for (const note of notes) say(note);
             say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
@@ -122,14 +124,6 @@ export function explainCommand() {
       say(describeSummary(summary));
       process.exitCode = exitCodeOf(summary);
     });
-}
-
-/**
- * This thread lists inputs and passes on lines: V8 would let what it throws away grow to 48 MB before it looks, 17 MB after
- * 10,000 pictures. A setting of the process, so the command's to make and not the library's.
- */
-function keepYoungGenerationSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** 0: all explained · 3: some not · 1: none · 130: interrupted, by convention. */
