@@ -35,6 +35,7 @@ constexpr NamedSet named_sets[] = {
     {cam::InstructionSet::scalar, "scalar"},
     {cam::InstructionSet::baseline, "baseline"},
     {cam::InstructionSet::avx2, "avx2"},
+    {cam::InstructionSet::avx512, "avx512"},
 };
 
 [[noreturn]] void refuse(Napi::Env env, const std::string& name, const std::string& expected) {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #if defined(__GNUC__) && defined(__x86_64__)
-#define CAM_AVX2 1
+#define CAM_X86 1
 #include <immintrin.h>
 #endif
 
@@ -30,7 +30,7 @@ namespace {
 #undef CAM_WIDTH
 #endif
 
-#if CAM_AVX2
+#if CAM_X86
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #else
@@ -47,6 +47,29 @@ namespace {
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
+#pragma GCC pop_options
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl")
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"  // in its own header (GCC bug 105593)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#define CAM_WIDTH 64
+namespace cam::avx512 {
+namespace {
+#include "kernels.inc"
+}  // namespace
+}  // namespace cam::avx512
+#undef CAM_WIDTH
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC diagnostic pop
 #pragma GCC pop_options
 #endif
 #endif
@@ -89,9 +112,13 @@ bool has(InstructionSet set) {
     case InstructionSet::baseline:
       return true;
 #endif
-#if CAM_AVX2
+#if CAM_X86
     case InstructionSet::avx2:
       return __builtin_cpu_supports("avx2");
+    case InstructionSet::avx512:
+      // Processors before these instructions (Ice Lake, Zen 4) slow down for vectors of 512 bits.
+      return __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vbmi2");
 #endif
     default:
       return false;
@@ -100,7 +127,9 @@ bool has(InstructionSet set) {
 
 bool map_image(const Plan& plan, const Image& image, const Output& output, double* scratch, InstructionSet set) {
   switch (set) {
-#if CAM_AVX2
+#if CAM_X86
+    case InstructionSet::avx512:
+      return avx512::map_image(plan, image, output, scratch);
     case InstructionSet::avx2:
       return avx2::map_image(plan, image, output, scratch);
 #endif

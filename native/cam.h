@@ -74,7 +74,7 @@ struct Output {
   std::uint8_t* empty;
 };
 
-enum class InstructionSet { scalar, baseline, avx2 };
+enum class InstructionSet { scalar, baseline, avx2, avx512 };
 
 /** Whether this processor has it and this compiler could use it. */
 bool has(InstructionSet set);

@@ -17,7 +17,8 @@ namespace {
 
 std::vector<InstructionSet> sets() {
   std::vector<InstructionSet> result;
-  for (const InstructionSet set : {InstructionSet::scalar, InstructionSet::baseline, InstructionSet::avx2})
+  for (const InstructionSet set : {InstructionSet::scalar, InstructionSet::baseline, InstructionSet::avx2,
+                                   InstructionSet::avx512})
     if (cam::has(set)) result.push_back(set);
   return result;
 }

@@ -52,6 +52,23 @@ describe.skipIf(missing)('the addon (skipped where it does not load)', () => {
     await backend.close();
   });
 
+  it('keeps the product of four denominators from overflowing', async () => {
+    const backend = await openNative({ threads: 1 });
+    const request = randomRequest({ ...shapes[0], size: [7, 7] });
+    const scaled = (array: Float32Array) => array.map((x) => Math.fround(Math.abs(x) * 1e38));
+    const largest = {
+      ...request,
+      activations: scaled(request.activations),
+      gradients: request.gradients.map(scaled),
+    };
+    const [actual, exact] = [await backend.compute(largest), computeReference(largest)];
+    for (const [target, map] of exact.maps.entries()) {
+      expect(Math.max(...map)).toBe(1);
+      expect(firstBeyond(actual.maps[target], map, () => 2 ** -22)).toBeUndefined();
+    }
+    await backend.close();
+  });
+
   it('refuses arrays that do not fit the dims, before anything is read', () => {
     const pool = new addon.Pool(1);
     const request: AddonRequest = {
