@@ -93,7 +93,7 @@ export function encodeNpy(tensor: Tensor): Buffer {
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
   const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64
-  const out = Buffer.alloc(length + data.byteLength, ' ');
+  const out = Buffer.allocUnsafeSlow(length + data.byteLength).fill(' ', 0, length);
   magic.copy(out);
   out.set([1, 0], 6);
   out.writeUInt16LE(length - 10, 8);
