@@ -7,11 +7,11 @@ import { loadAddon } from '../addon.js';
  */
 
 /**
- * Where the addon does the loops over pixels, code is compiled for speed only once it has run 64 times as long as V8 would
+ * Where the addon does the loops over pixels, code is compiled for speed only once it has run 32 times as long as V8 would
  * wait: its compilers took 3 % of the processors, and up to 20 MB in their threads, over the first thousands of pictures.
  */
 export function compileLate(): void {
-  if (!('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=4325376');
+  if (!('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=2162688');
 }
 
 /**
