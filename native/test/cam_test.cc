@@ -67,7 +67,7 @@ void by_hand() {
     a = answer({eq19, 1, {1, {2}}, {1, {2}}, {-3, 1}, {1, 0.5}, {}, {}, {}, {}}, set);
     CHECK(a.finite && a.raw[0] == 0 && a.raw[1] == 0.5f);
 
-    // The same where two positions share a division: six denominators of zero, ten α of 1, w = 5.
+    // The same where two positions share a division, six denominators of zero, ten α of 1, w = 5; and where four do.
     Case pairs{eq19, 1, {1, {16}}, {1, {16}}, {}, {}, {}, {}, {}, {}};
     for (int i = 0; i < 16; i++) {
       pairs.activations.push_back(i % 2 ? 0.25f : -0.5f);
@@ -76,6 +76,15 @@ void by_hand() {
     a = answer(pairs, set);
     CHECK(a.finite && a.empty == 0);
     for (int i = 0; i < 16; i++) CHECK(a.raw[i] == (i % 2 ? 5 * 0.25f : 0));
+    Case fours = pairs;
+    fours.layer = fours.size = {1, {48}};
+    for (int i = 16; i < 48; i++) {
+      fours.activations.push_back(0);
+      fours.gradients.push_back(i % 3 ? 0.5f : 1.0f);
+    }
+    a = answer(fours, set);
+    CHECK(a.finite && a.empty == 0);
+    for (int i = 0; i < 48; i++) CHECK(a.raw[i] == (i % 2 && i < 16 ? 16 * 0.25f : 0));
 
     // And in the planes that are weighed together, and in the one that is left over.
     Case five = pairs;
