@@ -40,7 +40,7 @@ export async function openForBatch(
   const explainer = await Explainer.open(model, { threads: 1, ...open, backend });
   try {
     explainer.checkTargets(settings);
-    await explainer.warmUp();
+    await explainer.warmUp(settings);
   } catch (error) {
     await explainer.close();
     throw error;

@@ -10,7 +10,8 @@ import { guidedPass, guidedResult } from './guided.js';
 import type { PreparedImage } from './input.js';
 import { type LayerMaps, mapsOf } from './maps.js';
 import { centredSeed, classMoments } from './moments.js';
-import type { Differentiator, Forward, Network } from './network.js';
+import type { Differentiator, Forward } from './differentiator.js';
+import type { Network } from './network.js';
 import type { Settings, Variant } from './options.js';
 import { probabilitiesOf } from './probabilities.js';
 import { outputOf, type Seed, seedsOf, type Target } from './targets.js';
@@ -74,7 +75,7 @@ async function explainOutput(context: Context, job: Job, output: string | undefi
   const { batch, settings } = job;
   const scores = output === undefined ? context.scores : network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
-  const differentiator = await network.differentiator(context.layers, scores);
+  const differentiator = await differentiatorFor(context, scores, job.targets, settings);
   const forward = await differentiator.forward(job.images);
   const { count } = differentiator;
   const ownScores = batch.map((_, n) => forward.scores.slice(n * count, (n + 1) * count));
@@ -154,6 +155,21 @@ async function explainOutput(context: Context, job: Job, output: string | undefi
       geometry: explanation.geometry,
     };
   });
+}
+
+/** The sessions for some targets of one output. */
+export async function differentiatorFor(
+  { network, layers }: Pick<Context, 'network' | 'layers'>,
+  scores: Scores,
+  targets: readonly (readonly Target[])[],
+  { variants }: Settings,
+): Promise<Differentiator> {
+  const isBestAlone = targets.every((list) =>
+    list.every((target) => typeof target === 'object' && 'top' in target && target.top === 1),
+  );
+  const needsAll = variants.some(needsMoments);
+  const best = isBestAlone && !needsAll ? await network.bestChannel(layers, scores) : undefined;
+  return best ?? network.differentiator(layers, scores);
 }
 
 interface Piece {

@@ -4,7 +4,7 @@ import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open.js';
 import type { Tensor } from '../tensor.js';
-import { explainBatch, type Watch } from './compute.js';
+import { differentiatorFor, explainBatch, type Watch } from './compute.js';
 import type { Explanation } from './explanation.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
 import type { Network } from './network.js';
@@ -150,8 +150,10 @@ export class Explainer {
   }
 
   /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
-  async warmUp(): Promise<void> {
-    await this.network.differentiator(this.layers, this.scores);
+  async warmUp(settings = settingsOf({})): Promise<void> {
+    const lists = settings.targetsPerImage ?? [settings.targets];
+    const targets = lists.flatMap((list) => targetLists(list, undefined, 1));
+    await differentiatorFor(this, this.scores, targets, settings);
   }
 
   /** Refuses targets that no picture can have, before any is read. */

@@ -1,4 +1,4 @@
-import type { Differentiator } from './network.js';
+import type { Differentiator } from './differentiator.js';
 
 /** Classes in one backward pass. */
 const step = 8;

@@ -4,7 +4,7 @@ import { type ComputedMaps, computeMaps, type MapInput } from '../map/compute.js
 import type { OpenedBackend } from '../map/open.js';
 import { hasPooledWeights, pooledWeights, spread } from '../map/pooled.js';
 import { sizeOf } from '../tensor.js';
-import type { Differentiator, Forward } from './network.js';
+import type { Differentiator, Forward } from './differentiator.js';
 import type { Variant } from './options.js';
 
 /** Maps of one target and method for a batch. */

@@ -1,6 +1,6 @@
 import type { Moments } from '../map/backend.js';
 import { constantJacobian } from './jacobian.js';
-import type { Differentiator, Forward } from './network.js';
+import type { Differentiator, Forward } from './differentiator.js';
 import { softmax } from './probabilities.js';
 
 /** Behind a head that is not linear, classes are visited until this part of what the best class leaves is left. */

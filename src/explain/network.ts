@@ -10,45 +10,13 @@ import { DataType } from '../onnx/types.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { inferredInfo, openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
-import { discard } from '../memory.js';
+import { openBestChannel } from './best-channel.js';
+import { type Differentiator, type Forward, release } from './differentiator.js';
+import { remembered } from './linear-head.js';
 import { scoreCount } from './targets.js';
 
-/** What is kept of a forward pass: everything that the backward pass of any target needs. */
-export interface Forward {
-  /** S, [N, M]. */
-  readonly scores: Float32Array;
-  /** A of each layer, [N, K, ...]. */
-  readonly activations: readonly Float32Array[];
-  /** Dims of each layer, with N. */
-  readonly dims: readonly (readonly number[])[];
-  readonly saved: Readonly<Record<string, Tensor>>;
-  /** Every output of the forward session. */
-  readonly results: Readonly<Record<string, Tensor>>;
-  readonly images: number;
-}
-
-/** The forward and backward sessions for one choice of layers and output. */
-export interface Differentiator {
-  readonly scores: Scores;
-  /** M, the number of scores. */
-  readonly count: number;
-  readonly wrt: readonly string[];
-  /** K of each of them. */
-  readonly channels: readonly number[];
-  /** N of the model, where it is fixed. */
-  readonly batch: number | undefined;
-  /** Whether the gradient is the same for every picture: the head is linear. */
-  readonly isConstant: boolean;
-  forward(images: Tensor<'float32'>): Promise<Forward>;
-  /** ∂(seed · S)/∂A of each layer, [N, K, ...], or [N, K] where it is pooled; `seed` is [N, M]. */
-  backward(forward: Forward, seed: Float32Array): Promise<Float32Array[]>;
-  /** Whether a layer's gradient is the same at every position (global average pooling follows): then only [N, K]. */
-  readonly isPooled: readonly boolean[];
-  /** Frees the memory of a forward pass; its arrays must not be used afterwards. */
-  release(forward: Forward): void;
-}
-
 const seedName = 'seed';
+const none = Promise.resolve(undefined);
 
 /** One model, opened: its graph, its score tensor, and the sessions made for it so far. */
 export class Network {
@@ -58,6 +26,7 @@ export class Network {
   readonly image: ValueInfo;
   readonly #options: SessionOptions;
   readonly #differentiators = new Map<string, Promise<Differentiator>>();
+  readonly #bestChannels = new Map<string, Promise<Differentiator | undefined>>();
   readonly #sessions: Session[] = [];
   #plain: Promise<Session> | undefined;
 
@@ -161,8 +130,20 @@ export class Network {
         };
       },
       backward: split.saved.length === 0 ? remembered(run, count, this.fixedBatch ?? 1) : run,
-      release: ({ results }) => discard(Object.values(results).map(({ data }) => data)),
+      release,
     };
+  }
+
+  /** What explains the best class alone, where that needs less than a differentiator (best-channel.ts); made once. */
+  bestChannel(layers: readonly string[], scores: Scores): Promise<Differentiator | undefined> {
+    const key = JSON.stringify([layers, scores.info.name]);
+    let made = this.#bestChannels.get(key);
+    if (!made) {
+      const open = (graph: Graph) => this.#open(graph);
+      made = layers.length === 1 ? openBestChannel(this, layers[0], scores, open) : none;
+      this.#bestChannels.set(key, made);
+    }
+    return made;
   }
 
   /** The backward session, without an arena: its tensors are large and short-lived. Where a gradient only repeats one number a channel, that number is its output. */
@@ -209,66 +190,13 @@ export class Network {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#differentiators.values(), this.#plain]);
+    await Promise.allSettled([
+      ...this.#differentiators.values(),
+      ...this.#bestChannels.values(),
+      this.#plain,
+    ]);
     await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
   }
-}
-
-type Backward = Differentiator['backward'];
-
-/** Memory for the gradients of a linear head, in numbers. */
-const mostRemembered = 1 << 22;
-
-/**
- * A linear head has the same gradient for every picture, so that of a class is computed once. `batch` is the N to
- * compute it with.
- */
-function remembered(
-  run: (forward: Pick<Forward, 'saved' | 'images'>, seed: Float32Array) => Promise<Float32Array[]>,
-  count: number,
-  batch: number,
-): Backward {
-  const known = new Map<number, Float32Array[]>();
-  let size = 0;
-  const ofClass = async (index: number) => {
-    const found = known.get(index);
-    if (found) return found;
-    const seed = new Float32Array(batch * count);
-    seed[index] = 1;
-    const gradients = (await run({ saved: {}, images: batch }, seed)).map((gradient) =>
-      gradient.slice(0, gradient.length / batch),
-    );
-    size += gradients.reduce((sum, gradient) => sum + gradient.length, 0);
-    if (size > mostRemembered) {
-      known.clear();
-      size = 0;
-    }
-    known.set(index, gradients);
-    return gradients;
-  };
-  return async (forward, seed) => {
-    const classes = Array.from({ length: forward.images }, (_, n) => onlyClass(seed, n * count, count));
-    if (!classes.every((index) => index !== undefined)) return run(forward, seed);
-    const rows: Float32Array[][] = [];
-    for (const index of classes) rows.push(await ofClass(index));
-    if (rows.length === 1) return rows[0];
-    return rows[0].map((first, layer) => {
-      const gradient = new Float32Array(first.length * rows.length);
-      rows.forEach((row, n) => gradient.set(row[layer], n * first.length));
-      return gradient;
-    });
-  };
-}
-
-/** The class whose score alone a seed asks for, with weight 1; undefined for other seeds. */
-function onlyClass(seed: Float32Array, start: number, count: number): number | undefined {
-  let found: number | undefined;
-  for (let i = 0; i < count; i++) {
-    if (seed[start + i] === 0) continue;
-    if (found !== undefined || seed[start + i] !== 1) return undefined;
-    found = i;
-  }
-  return found;
 }
 
 function imageInput(graph: Graph, name?: string): ValueInfo {

@@ -1,5 +1,6 @@
 import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
+import { numbersOf } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
 import { type Graph, type Node, producers, type ValueInfo, valueInfo } from './graph.js';
 
@@ -48,6 +49,32 @@ export function findScores(graph: Graph, name?: string): Scores {
   if (node && link) return { info: valueInfo(graph, node.inputs[0]), output, link, steppedOver: node };
   const info = valueInfo(graph, output);
   return { info, output, link: info.dims?.length === 1 ? 'none' : 'softmax' };
+}
+
+/**
+ * The value [N, M, ...] whose channels the M scores are the means of, as in networks that end in a convolution with one
+ * channel a class and global average pooling; undefined where more, or something else, lies between.
+ */
+export function pooledToScores(graph: Graph, { info }: Scores): string | undefined {
+  const made = producers(graph);
+  let node = made.get(info.name);
+  while (node && onlyDims.has(node.opType) && node.domain === '') node = made.get(node.inputs[0]);
+  if (!node || node.domain !== '' || !isGlobalAverage(graph, node)) return undefined;
+  const [, M, ...rest] = info.dims ?? [];
+  const dims = valueInfo(graph, node.inputs[0]).dims ?? [];
+  const isOneEach = typeof M === 'number' && M === dims[1] && rest.every((dim) => dim === 1);
+  return isOneEach && dims.length > 2 ? node.inputs[0] : undefined;
+}
+
+const onlyDims = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
+
+function isGlobalAverage(graph: Graph, node: Node): boolean {
+  if (node.opType === 'GlobalAveragePool') return true;
+  const axes = graph.constants.get(node.inputs[1] ?? '');
+  const rank = valueInfo(graph, node.inputs[0]).dims?.length;
+  if (node.opType !== 'ReduceMean' || !axes || !rank) return false;
+  const reduced = new Set(numbersOf(axes).map((axis) => (axis < 0 ? axis + rank : axis)));
+  return reduced.size === rank - 2 && !reduced.has(0) && !reduced.has(1);
 }
 
 function isFloatOutput(graph: Graph, name: string): boolean {
