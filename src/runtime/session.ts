@@ -2,6 +2,7 @@ import type * as ort from 'onnxruntime-node';
 import { oneOf } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Dim, Graph, ValueInfo } from '../graph/graph.js';
+import { poolFirst } from '../graph/pool-first.js';
 import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
 import type { Constant } from '../onnx/constant.js';
@@ -76,7 +77,7 @@ export async function openSession(
   options: SessionOptions = {},
   { level = 'all', optimizedModelFilePath, arena = true }: Optimisation = {},
 ): Promise<Session> {
-  const { bytes, externalData } = serialize(graph);
+  const { bytes, externalData } = serialize(level === 'all' ? poolFirst(graph) : graph);
   const runtime = await load();
   checkProviders(runtime, options.executionProviders ?? []);
   const create = (withoutFusion?: string) =>
