@@ -25,7 +25,7 @@
  */
 namespace {
 
-constexpr int interface_version = 3;
+constexpr int interface_version = 4;
 
 struct NamedSet {
   cam::InstructionSet set;

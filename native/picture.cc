@@ -221,7 +221,7 @@ std::uint32_t filter_average(const std::uint8_t* data, std::size_t row, std::siz
     *to = 3;
     subtract_average(from, y == 0 ? nothing.data() : from - row, row, channels, to + 1);
     sums = adler(sums, to, row + 1);
-    count_bytes(to, row + 1, several);
+    if (y % 8 == 0 || y % 8 == 5) count_bytes(to, row + 1, several);
   }
   for (std::size_t value = 0; value < 256; value++)
     counts[value] = several[0][value] + several[1][value] + several[2][value] + several[3][value];
@@ -234,14 +234,21 @@ std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::
   unsigned held = at & 7;
   if (o >= size) return 0;
   std::uint64_t bits = out[o] & ((1u << held) - 1);
+  std::uint64_t code_of[256];
+  std::uint8_t length_of[256];
+  for (std::size_t value = 0; value < 256; value++) {
+    code_of[value] = codes[value] & 0xffff;
+    length_of[value] = static_cast<std::uint8_t>(codes[value] >> 16 & 15);
+  }
   std::size_t i = 0;
   const auto add = [&] {
-    const std::uint32_t code = codes[bytes[i++]];
-    bits |= static_cast<std::uint64_t>(code & 0xffff) << held;
-    held += code >> 16 & 15;
+    const std::uint8_t byte = bytes[i++];
+    bits |= code_of[byte] << held;
+    held += length_of[byte];
   };
-  // Three codes are at most 45 bits; whole bytes go out at once, and what is written too much is written again.
-  while (i + 3 <= count && o + 8 <= size) {
+  // Four codes are at most 56 bits; whole bytes go out at once, and what is written too much is written again.
+  while (i + 4 <= count && o + 8 <= size) {
+    add();
     add();
     add();
     add();

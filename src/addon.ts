@@ -3,7 +3,7 @@ import { arch, platform } from 'node:process';
 import { messageOf } from './errors.js';
 
 /** The shape of the compiled addon (native/addon.cc). Raised whenever a function there changes what it takes. */
-const interfaceVersion = 3;
+const interfaceVersion = 4;
 
 /**
  * What native/addon.cc exports beside the kernels of pictures (src/image/kernels.ts); every function checks its lengths

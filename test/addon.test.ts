@@ -27,7 +27,7 @@ describe('loadAddon', () => {
   });
 
   it('takes the first that loads', () => {
-    const second = addon(3);
+    const second = addon(4);
     const loaded = loadAddon([
       { name: 'a', load: fails('Cannot find module') },
       { name: 'b', load: () => second },
@@ -43,7 +43,7 @@ describe('loadAddon', () => {
       { name: 'c', load: () => createRequire(import.meta.url)('no-such-addon') as Addon },
     ]);
     expect(loaded).toEqual({
-      problems: ['a: invalid ELF header', 'b: interface 0 instead of 3; build it again', 'c: not there'],
+      problems: ['a: invalid ELF header', 'b: interface 0 instead of 4; build it again', 'c: not there'],
     });
   });
 });

@@ -5,7 +5,8 @@
 
 /**
  * Rows behind a filter byte 3, each byte less the mean of those on its left and above.
- * @param counts 256 numbers: how often each byte of `out` occurs is written there
+ * @param counts 256 numbers: how often each byte of `out` occurs in every fourth row (0, 5, 8, 13 …, so that no pattern of
+ * four hides) is written there
  * @param out rows · (row + 1) bytes
  * @returns Adler-32 of `out`
  */
@@ -26,9 +27,9 @@ export function filterAverage(
       const left = i < channels ? 0 : data[p - channels];
       out[o] = data[p] - ((left + (y > 0 ? data[p - row] : 0)) >> 1);
     }
+    if (y % 8 === 0 || y % 8 === 5) for (let i = start; i < o; i++) counts[out[i]]++;
     for (let i = start; i < o; ) {
       for (const end = Math.min(i + 5552, o); i < end; i++) {
-        counts[out[i]]++;
         low += out[i];
         high += low;
       }
@@ -41,7 +42,7 @@ export function filterAverage(
 
 /**
  * Writes the codes of bytes one behind another, lowest bit first.
- * @param codes of each byte: its code, first bit lowest, and in the upper 16 bits the length
+ * @param codes of each byte: its code, first bit lowest, and in the upper 16 bits the length, 0 to 14
  * @param at the bit of `out` to begin at
  * @returns the bit behind the last
  */
@@ -61,20 +62,22 @@ export function packCodes(bytes: Uint8Array, codes: Uint32Array, out: Uint8Array
   return 8 * o + held;
 }
 
-const longest = 15;
+const longest = 14; // deflate has 15; four of 14 bits fit into 64 with what is left of a byte
 const end = 256;
+/** Bytes that are enough for all but the codes of the bytes. */
+const headSize = 256;
 
-/** A zlib stream of one block without repetitions. `counts` and `adler` are those of the bytes. */
+/** A zlib stream of one block without repetitions. `counts` are about in proportion to the bytes', `adler` is theirs. */
 export function deflateLiterals(
   bytes: Uint8Array,
   counts: Uint32Array,
   adler: number,
   pack: typeof packCodes,
 ): Buffer {
-  const lengths = codeLengths([...counts, 1]);
+  const lengths = codeLengths([...counts.map((count) => count + 1), 1]); // any byte may occur
   const codes = canonicalCodes(lengths);
-  const size = counts.reduce((sum, count, byte) => sum + count * lengths[byte], 0);
-  const out = Buffer.alloc(Math.ceil(size / 8) + 256);
+  const most = Math.ceil((bytes.length * Math.max(...lengths)) / 8);
+  const out = Buffer.allocUnsafeSlow(most + headSize).fill(0, 0, headSize);
   let at = 0;
   const write = (value: number, length: number) => {
     for (let i = 0; i < length; i++, at++) out[at >>> 3] |= ((value >>> i) & 1) << (at & 7);
@@ -100,7 +103,7 @@ export function deflateLiterals(
   return out.subarray(0, used + more + 4);
 }
 
-/** Huffman's code lengths, of at most 15 bits; 0 where a symbol does not occur. At least two must. */
+/** Huffman's code lengths, of at most 14 bits; 0 where a symbol does not occur. At least two must. */
 export function codeLengths(counts: readonly number[]): Uint8Array {
   // Lightest first, then by number: one number sorts by both, without a function to call.
   const sorted = Float64Array.from(counts, (count, symbol) =>

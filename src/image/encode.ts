@@ -21,7 +21,7 @@ export function encodePng(pixels: AnyPixels): Buffer {
   const counts = new Uint32Array(256);
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.length);
   const adler = kernels().filterAverage(bytes, row, height, channels, filtered, counts);
-  const isFlat = counts[0] > filtered.length / 2;
+  const isFlat = counts[0] > counts.reduce((sum, count) => sum + count) / 2;
   const body = isFlat
     ? zlib.deflateSync(filtered, { level: 1, memLevel: 9, strategy: zlib.constants.Z_RLE })
     : deflateLiterals(filtered, counts, adler, kernels().packCodes);

@@ -30,7 +30,8 @@ export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOp
   const opacity = numberIn('opacity', options.opacity ?? 0.5, 0, 1);
   const table = colormapTable(options.colormap ?? 'turbo');
   const { over, box } = place(picture, map, options.geometry);
-  const values = kernels().stretchMap(map.data, map.dims, over, box);
+  const values = new Float32Array(unwritten(box.width * box.height * Float32Array.BYTES_PER_ELEMENT));
+  kernels().stretchMap(map.data, map.dims, over, box, values);
   const data = new Uint8Array(unwritten(picture.data.length));
   kernels().blend(picture.data, picture.width, box, values, table, opacity, 1 - 0.8 * opacity, data);
   discard([values]);

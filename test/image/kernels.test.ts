@@ -94,7 +94,7 @@ test.skipIf(!native && !required)(
       });
       expect(filtered[1]).toEqual(filtered[0]);
       const codes = Uint32Array.from({ length: 256 }, () => {
-        const length = whole(1, 15);
+        const length = whole(1, 14);
         return whole(0, 2 ** length - 1) | (length << 16);
       });
       const at = whole(0, 40);
