@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
+import { isMainThread } from 'node:worker_threads';
 import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
@@ -16,6 +17,7 @@ import {
   type OutputOptions,
   type OutputSettings,
   outputSettingsOf,
+  type Parts,
   type SaveKind,
 } from './outputs.js';
 import { type AnyLine, failedLine, resultLine } from './results.js';
@@ -64,7 +66,7 @@ export interface Sample extends Stages {
 export interface FilesResult {
   readonly done: readonly Done[];
   readonly sample?: Sample;
-  /** Largest resident set of the worker's process so far, in bytes. */
+  /** Largest resident set so far of a worker that is a process, in bytes. */
   readonly peakMemory: number;
 }
 
@@ -92,7 +94,7 @@ export async function openFiles(init: FilesInit): Promise<Service> {
       };
       task.then(forget, forget);
       const result = await task;
-      return { result, transfer: [...ownBuffers(result)] };
+      return { result, transfer: [...ownBuffers(result.done.map(({ bytes }) => bytes))] };
     },
     close: async () => {
       await worker.close();
@@ -126,7 +128,8 @@ class FilesWorker {
     const encode = performance.now() - explained;
     const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
     const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
-    return { done, sample, peakMemory: process.resourceUsage().maxRSS * 1024 };
+    // Threads are part of the process that asks, which knows its own.
+    return { done, sample, peakMemory: isMainThread ? process.resourceUsage().maxRSS * 1024 : 0 };
   }
 
   async close(): Promise<void> {
@@ -160,7 +163,7 @@ class FilesWorker {
           const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);
           return this.#encode(explainer, explanation, target, stem);
         });
-        if (this.#write) for (const { file, bytes } of encoded.flat()) await this.#write(file, bytes);
+        if (this.#write) for (const { file, parts } of encoded.flat()) await this.#write(file, parts);
         explanation.targets.forEach((target, i) => {
           const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
           lines.push(resultLine(index, explanation, target, files));
@@ -171,11 +174,11 @@ class FilesWorker {
         lines.push(failedLine(index, path, error));
       }
     }
-    const files = written.map(({ file, bytes }) => [file, bytes.length, crc32(bytes)] as const);
+    const files = written.map(({ file, parts }) => [file, sizeOf(parts), checksumOf(parts)] as const);
+    const bytes = this.#write ? undefined : written.map(({ parts }) => Buffer.concat(parts));
     discard(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
-    if (!this.#write) return { index, lines, files, bytes: written.map(({ bytes }) => bytes) };
-    discard(written.map(({ bytes }) => bytes));
-    return { index, lines, files };
+    discard(written.flatMap(({ parts }) => parts));
+    return bytes ? { index, lines, files, bytes } : { index, lines, files };
   }
 
   #encode(
@@ -188,7 +191,7 @@ class FilesWorker {
     return this.#outputs.save.map((kind) => ({
       kind,
       file: `${stem}${endingOf(kind)}`,
-      bytes: encodeOutput(kind, drawing),
+      parts: encodeOutput(kind, drawing),
     }));
   }
 }
@@ -204,5 +207,13 @@ function arraysOf({ targets, picture }: Explanation): unknown[] {
 interface Encoded {
   readonly kind: SaveKind;
   readonly file: string;
-  readonly bytes: Uint8Array;
+  readonly parts: Parts;
+}
+
+function sizeOf(parts: Parts): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function checksumOf(parts: Parts): number {
+  return parts.reduce((checksum, part) => crc32(part, checksum), 0);
 }

@@ -31,8 +31,8 @@ export function isFatal({ cause }: GradcamppError): boolean {
   return code !== undefined && ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'].includes(code);
 }
 
-/** Puts a file into a folder. */
-export type Write = (name: string, bytes: Uint8Array) => Promise<void>;
+/** Puts a file into a folder, its parts one behind another. */
+export type Write = (name: string, parts: readonly Uint8Array[]) => Promise<void>;
 
 // Not those of node:fs/promises, whose FileHandle costs more than writing a small file.
 const writeFile = promisify(fs.writeFile);
@@ -65,7 +65,7 @@ export function folderWriter(out: string, writer: string | number): Write {
   const made = new Set<string>();
   const patience = new Patience();
   let count = 0;
-  return async (name, bytes) => {
+  return async (name, parts) => {
     const path = join(out, name);
     const partial = join(out, partialFolder, `${process.pid}-${writer}-${count++}`);
     try {
@@ -74,11 +74,11 @@ export function folderWriter(out: string, writer: string | number): Write {
       made.add(folder);
       if (patience.lasts()) {
         patience.watch(() => {
-          fs.writeFileSync(partial, bytes);
+          writeNow(partial, parts);
           fs.renameSync(partial, path);
         });
       } else {
-        await writeFile(partial, bytes);
+        await writeFile(partial, Buffer.concat(parts));
         await rename(partial, path);
       }
     } catch (cause) {
@@ -86,4 +86,16 @@ export function folderWriter(out: string, writer: string | number): Write {
       throw unwritable(path, cause);
     }
   };
+}
+
+/** In one call, or, where the system takes less at once, in several. */
+function writeNow(path: string, parts: readonly Uint8Array[]): void {
+  const file = fs.openSync(path, 'w');
+  try {
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    let written = fs.writevSync(file, parts);
+    while (written < size) written += fs.writeSync(file, Buffer.concat(parts), written);
+  } finally {
+    fs.closeSync(file);
+  }
 }

@@ -4,7 +4,7 @@ import { discard } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type Colormap, colormaps } from '../image/colormap.js';
 import { encodePng } from '../image/encode.js';
-import { encodeNpy } from '../image/npy.js';
+import { npyParts } from '../image/npy.js';
 import { drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
 import type { AnyPixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
@@ -49,27 +49,30 @@ export interface Drawing {
   readonly preprocessing: Preprocessing | undefined;
 }
 
+/** A file's bytes, in parts that follow each other. */
+export type Parts = readonly Uint8Array[];
+
 /** File name ending and content of every kind. */
-const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawing: Drawing) => Buffer]>> = {
+const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawing: Drawing) => Parts]>> = {
   overlay: ['.overlay.png', (drawing) => pngOf(overlay(drawing))],
   map: ['.map.png', ({ target }) => pngOf(drawMap(target.map))],
-  npy: ['.npy', ({ target }) => encodeNpy(floats(target.map))],
-  raw: ['.raw.npy', (drawing) => encodeNpy(floats(rawOf(drawing)))],
+  npy: ['.npy', ({ target }) => npyParts(floats(target.map))],
+  raw: ['.raw.npy', (drawing) => npyParts(floats(rawOf(drawing)))],
   cutout: ['.cutout.png', (drawing) => pngOf(cutout(drawing))],
 };
 
-function pngOf(drawn: AnyPixels): Buffer {
+function pngOf(drawn: AnyPixels): Parts {
   const file = encodePng(drawn);
   discard([drawn.data]);
-  return file;
+  return [file];
 }
 
 export function endingOf(kind: SaveKind): string {
   return kinds[kind][0];
 }
 
-/** The bytes of one file. */
-export function encodeOutput(kind: SaveKind, drawing: Drawing): Buffer {
+/** The content of one file; numbers are those of the explanation, not copied. */
+export function encodeOutput(kind: SaveKind, drawing: Drawing): Parts {
   return kinds[kind][1](drawing);
 }
 

@@ -85,6 +85,11 @@ export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
 
 /** The bytes of a `.npy` file. `data` must fill `dims`; a scalar has dims []. */
 export function encodeNpy(tensor: Tensor): Buffer {
+  return Buffer.concat(npyParts(tensor));
+}
+
+/** The same as what is before the numbers, and the numbers, which are not copied. */
+export function npyParts(tensor: Tensor): [header: Buffer, numbers: Uint8Array] {
   const { type, dims, data } = Object(tensor) as Tensor;
   oneOf('type', type, Object.keys(arrays));
   if (!(data instanceof arrays[type])) throw invalid('data', `a ${arrays[type].name}`, data);
@@ -93,15 +98,17 @@ export function encodeNpy(tensor: Tensor): Buffer {
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
   const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64
-  const out = Buffer.allocUnsafeSlow(length + data.byteLength).fill(' ', 0, length);
-  magic.copy(out);
-  out.set([1, 0], 6);
-  out.writeUInt16LE(length - 10, 8);
-  out.write(dictionary, 10, 'latin1');
-  out.write('\n', length - 1, 'latin1');
-  out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), length);
-  if (!littleEndianHost) swapBytes(out.subarray(length), data.BYTES_PER_ELEMENT);
-  return out;
+  const header = Buffer.alloc(length, ' ');
+  magic.copy(header);
+  header.set([1, 0], 6);
+  header.writeUInt16LE(length - 10, 8);
+  header.write(dictionary, 10, 'latin1');
+  header.write('\n', length - 1, 'latin1');
+  const numbers = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  if (littleEndianHost) return [header, numbers];
+  const swapped = Buffer.from(numbers);
+  swapBytes(swapped, data.BYTES_PER_ELEMENT);
+  return [header, swapped];
 }
 
 interface Header {

@@ -37,24 +37,26 @@ const explanation: Explanation = {
 const { input: preprocessing } = await checkSidecar({ input: { size: [2, 2] } });
 const drawing = { explanation, target, settings: outputSettingsOf({}), preprocessing };
 
+const fileOf = (...of: Parameters<typeof encodeOutput>) => Buffer.concat(encodeOutput(...of));
+
 describe('files of an explanation', () => {
   test('the overlay covers what the network saw; over the network’s input it covers all', async () => {
-    const original = await decodeImage(encodeOutput('overlay', drawing));
+    const original = await decodeImage(fileOf('overlay', drawing));
     expect(original).toEqual(drawOverlay(picture, map, { geometry }));
     const input = {
       ...drawing,
       settings: outputSettingsOf({ picture: 'input', colormap: 'jet', opacity: 1 }),
     };
-    const seen = await decodeImage(encodeOutput('overlay', input));
+    const seen = await decodeImage(fileOf('overlay', input));
     const grey = { data: new Uint8Array(12).fill(128), width: 2, height: 2, channels: 3 as const };
     expect(seen).toEqual(drawOverlay(grey, map, { colormap: 'jet', opacity: 1 }));
   });
 
   test('the map in grey, and the numbers', async () => {
-    const grey = await decodeImage(encodeOutput('map', drawing));
+    const grey = await decodeImage(fileOf('map', drawing));
     expect(Array.from(grey.data.filter((_, i) => i % 3 === 0))).toEqual([0, 255, 0, 128]);
-    expect(parseNpy(encodeOutput('npy', drawing))).toEqual({ type: 'float32', dims: [2, 2], data: map.data });
-    expect(parseNpy(encodeOutput('raw', drawing))).toEqual({
+    expect(parseNpy(fileOf('npy', drawing))).toEqual({ type: 'float32', dims: [2, 2], data: map.data });
+    expect(parseNpy(fileOf('raw', drawing))).toEqual({
       type: 'float32',
       dims: [1, 2],
       data: target.raw.data,
@@ -63,15 +65,15 @@ describe('files of an explanation', () => {
 
   test('of tensors, the colours alone; a cutout is refused', async () => {
     const tensor = { ...drawing, explanation: { ...explanation, picture: undefined, geometry: undefined } };
-    expect(await decodeImage(encodeOutput('overlay', tensor))).toMatchObject({ width: 2, height: 2 });
-    expect(() => encodeOutput('cutout', tensor)).toThrow('"a.png" holds no picture that a cutout could show');
-    expect((await decodeImage(encodeOutput('cutout', drawing))).width).toBe(6);
+    expect(await decodeImage(fileOf('overlay', tensor))).toMatchObject({ width: 2, height: 2 });
+    expect(() => fileOf('cutout', tensor)).toThrow('"a.png" holds no picture that a cutout could show');
+    expect((await decodeImage(fileOf('cutout', drawing))).width).toBe(6);
   });
 
   test('guided backpropagation’s raw file is its signed attribution', () => {
     const attribution = { data: Float32Array.of(-1, 2), dims: [1, 1, 2] };
     const guided = { ...drawing, target: { ...target, raw: undefined, attribution } };
-    expect(parseNpy(encodeOutput('raw', guided))).toEqual({ type: 'float32', ...attribution });
+    expect(parseNpy(fileOf('raw', guided))).toEqual({ type: 'float32', ...attribution });
   });
 
   test('options: defaults, each kind once and in one order, what is unknown', () => {

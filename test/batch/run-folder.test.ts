@@ -40,7 +40,7 @@ const content = (index: number) => Buffer.from(`content of ${index}`);
 async function done(index: number, inArchive = false) {
   const bytes = content(index);
   const files = [[`${index}.npy`, bytes.length, crc32(bytes)]] as const;
-  if (!inArchive) await folderWriter(out, 'w')(`${index}.npy`, bytes);
+  if (!inArchive) await folderWriter(out, 'w')(`${index}.npy`, [bytes.subarray(0, 5), bytes.subarray(5)]);
   return { index, lines: [line(index) as never], files, ...(inArchive ? { bytes: [bytes] } : {}) };
 }
 
