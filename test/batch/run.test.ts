@@ -74,6 +74,24 @@ describe('a run', () => {
     expect(digest(other)).toEqual(digest(out));
   });
 
+  test('a long run, of which a worker reports several pictures at once: the same bytes, stopped and resumed', async () => {
+    const images = Array.from({ length: 7 }, () => photos);
+    await explainFolder(options({ images, workforce: { workers: 3 } }));
+    const other = newFolder();
+    const controller = new AbortController();
+    const stopped = await explainFolder(
+      options({ images, out: other, workforce: { workers: 1 }, signal: controller.signal }),
+      { picture: ([{ index }]) => index === 101 && controller.abort() },
+    );
+    expect(stopped.stopped).toBe(true);
+    expect(linesIn(other).length).toBeLessThan(7 * count);
+    const resumed = await explainFolder(
+      options({ images, out: other, workforce: { workers: 1 }, resume: true }),
+    );
+    expect([resumed.before, resumed.failed]).toEqual([stopped.explained + stopped.failed, 7 * 4]);
+    expect(digest(other)).toEqual(digest(out));
+  });
+
   test('two pictures of the same name are both kept, and a picture that is named twice', async () => {
     const twin = join(root, 'twin');
     mkdirSync(twin, { recursive: true });
