@@ -76,6 +76,15 @@ export function producers(graph: Graph): Map<string, Node> {
   return made;
 }
 
+/** Which nodes read each value, once for every time; the graph's outputs count as read by nodes that are none. */
+export function readersOf(graph: Graph): Map<string, (Node | undefined)[]> {
+  const readers = new Map<string, (Node | undefined)[]>();
+  const add = (name: string, node?: Node) => readers.set(name, [...(readers.get(name) ?? []), node]);
+  for (const node of graph.nodes) for (const name of readsOf(node)) add(name, node);
+  for (const { name } of graph.outputs) add(name);
+  return readers;
+}
+
 /** Every name a node reads, those that its subgraphs take from outside included. */
 export function readsOf(node: Node): string[] {
   const names = node.inputs.filter(Boolean);

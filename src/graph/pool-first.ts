@@ -1,5 +1,5 @@
 import { intAttribute } from './attributes.js';
-import { type Graph, type Node, readsOf } from './graph.js';
+import { type Graph, type Node, readersOf, type ValueInfo, valueInfo } from './graph.js';
 import { freshName, namesIn } from './writer.js';
 
 const pools = new Set(['MaxPool', 'AveragePool']);
@@ -20,27 +20,27 @@ export function poolFirst(graph: Graph): Graph {
   if (joined.size === 0) return graph;
   const before = new Set(joined.values());
   const taken = namesIn(graph);
+  const values = new Map(graph.values);
   const nodes = graph.nodes.flatMap((node) => {
     const concat = joined.get(node);
     if (!concat) return before.has(node) ? [] : [node];
     const parts = concat.inputs.map((input) => {
       const output = freshName(`${node.outputs[0]}/part`, taken);
+      values.set(output, partInfo(graph, output, node.outputs[0], input));
       return { ...node, name: output, inputs: [input], outputs: [output] };
     });
     return [...parts, { ...concat, inputs: parts.map(({ name }) => name), outputs: node.outputs }];
   });
-  return { ...graph, nodes };
+  return { ...graph, nodes, values };
 }
 
 function isOf({ opType, domain }: Node, wanted: string): boolean {
   return opType === wanted && domain === '';
 }
 
-/** Which nodes read each value, once for every time; the graph's outputs count as read by nodes that are none. */
-function readersOf(graph: Graph): Map<string, (Node | undefined)[]> {
-  const readers = new Map<string, (Node | undefined)[]>();
-  const add = (name: string, node?: Node) => readers.set(name, [...(readers.get(name) ?? []), node]);
-  for (const node of graph.nodes) for (const name of readsOf(node)) add(name, node);
-  for (const { name } of graph.outputs) add(name);
-  return readers;
+/** Dims of the pooled whole, with the channels of the part. */
+function partInfo(graph: Graph, name: string, whole: string, part: string): ValueInfo {
+  const { type, dims } = valueInfo(graph, whole);
+  const channels = valueInfo(graph, part).dims?.[1];
+  return { name, type, dims: channels === undefined ? undefined : dims?.with(1, channels) };
 }

@@ -1,7 +1,9 @@
+import { arch } from 'node:process';
 import type * as ort from 'onnxruntime-node';
 import { oneOf } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Dim, Graph, ValueInfo } from '../graph/graph.js';
+import { convolveParts } from '../graph/convolve-parts.js';
 import { poolFirst } from '../graph/pool-first.js';
 import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
@@ -77,7 +79,7 @@ export async function openSession(
   options: SessionOptions = {},
   { level = 'all', optimizedModelFilePath, arena = true }: Optimisation = {},
 ): Promise<Session> {
-  const { bytes, externalData } = serialize(level === 'all' ? poolFirst(graph) : graph);
+  const { bytes, externalData } = serialize(level === 'all' ? arranged(graph, options) : graph);
   const runtime = await load();
   checkProviders(runtime, options.executionProviders ?? []);
   const create = (withoutFusion?: string) =>
@@ -123,13 +125,23 @@ export async function openSession(
   };
 }
 
+/** What ONNX Runtime's optimiser leaves to be done. */
+function arranged(graph: Graph, { executionProviders = ['cpu'] }: SessionOptions): Graph {
+  const pooled = poolFirst(graph);
+  const hasBlocks = arch === 'x64' && executionProviders.every((provider) => nameOf(provider) === 'cpu');
+  return hasBlocks ? convolveParts(pooled) : pooled;
+}
+
+function nameOf(provider: NonNullable<SessionOptions['executionProviders']>[number]): string {
+  return typeof provider === 'string' ? provider : provider.name;
+}
+
 function checkProviders(
   runtime: typeof ort,
   providers: NonNullable<SessionOptions['executionProviders']>,
 ): void {
   const known = runtime.listSupportedBackends().map(({ name }) => name);
-  for (const provider of providers)
-    oneOf('executionProviders', typeof provider === 'string' ? provider : provider.name, known);
+  for (const provider of providers) oneOf('executionProviders', nameOf(provider), known);
 }
 
 /** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
