@@ -2,15 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-
-#if defined(__GNUC__) && defined(__x86_64__)
-#define CAM_PAIRS 1
-#include <immintrin.h>
-#endif
 
 #include "clones.h"
 #include "four.h"
+#include "rows.h"
 
 namespace cam {
 
@@ -52,19 +47,6 @@ double cubic(double distance) {
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
-
-/** Fraction bits of Pillow's 8-bit weights. */
-constexpr int bits = 22;
-constexpr std::int32_t half = 1 << (bits - 1);
-
-/** For each output position the first source position, how many there are, and their fixed-point weights. */
-struct Weights {
-  std::size_t taps;
-  std::size_t reach = 0;  // the largest count
-  std::vector<std::size_t> first;
-  std::vector<std::size_t> count;
-  std::vector<std::int32_t> values;
-};
 
 Weights pillow_weights(std::size_t from, std::size_t to, std::size_t start, std::size_t length, Filter filter) {
   const double reach = filter == Filter::bicubic ? 2 : 1;
@@ -113,82 +95,6 @@ CAM_CLONES void resize_row(const std::uint8_t* row, std::size_t channels, const 
   }
 }
 
-#if CAM_PAIRS
-/**
- * Weights for instructions that multiply 16 bits, two neighbouring taps at once: w = 2¹¹ · high + low. For every output
- * position and four taps: low of taps 0 and 1, low of 2 and 3, high of 0 and 1, high of 2 and 3, each pair in 32 bits.
- */
-struct PairedWeights {
-  std::size_t groups;
-  std::vector<std::int32_t> values;
-};
-
-constexpr int low_bits = 11;
-
-PairedWeights paired(const Weights& w) {
-  PairedWeights pairs;
-  pairs.groups = (w.reach + 3) / 4;
-  pairs.values.resize(w.first.size() * pairs.groups * 4);
-  std::int32_t* to = pairs.values.data();
-  for (std::size_t x = 0; x < w.first.size(); x++)
-    for (std::size_t group = 0; group < pairs.groups; group++, to += 4)
-      for (std::size_t k = 0; k < 4; k++) {
-        const std::size_t tap = 4 * group + k;
-        const std::int32_t weight = tap < w.count[x] ? w.values[x * w.taps + tap] : 0;
-        const std::int32_t high = weight >> low_bits;
-        const std::int32_t low = weight - high * (1 << low_bits);
-        const int shift = k % 2 == 0 ? 0 : 16;
-        const std::size_t pair = k / 2;
-        to[pair] |= static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) << shift);
-        to[2 + pair] |= static_cast<std::int32_t>(static_cast<std::uint32_t>(high & 0xffff) << shift);
-      }
-  return pairs;
-}
-
-/**
- * Two rows of three channels at once, one in each half of a register; the numbers of `resize_row`. Reads 16 bytes for
- * every four taps and writes four bytes a pixel: hence up to `behind(w, 3)` and one byte too many.
- */
-__attribute__((target("avx2"))) void resize_two_rows(const std::uint8_t* upper, const std::uint8_t* lower,
-                                                     const Weights& w, const PairedWeights& pairs, std::uint8_t* upper_out,
-                                                     std::uint8_t* lower_out) {
-  // Bytes r0 g0 b0 r1 g1 b1 … to 16 bits each: r0 r1 g0 g1 b0 b1 and two zeros.
-  const __m256i first_two = _mm256_broadcastsi128_si256(
-      _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-  const __m256i last_two = _mm256_broadcastsi128_si256(
-      _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-  const std::int32_t* weights = pairs.values.data();
-  std::uint8_t* const start = lower_out;
-  std::uint8_t first = 0;  // of the lower row, into which the last pixel of the upper one reaches
-  for (std::size_t x = 0; x < w.first.size(); x++, upper_out += 3, lower_out += 3) {
-    const std::size_t at = 3 * w.first[x];
-    __m256i low = _mm256_set1_epi32(half);
-    __m256i high = _mm256_setzero_si256();
-    for (std::size_t group = 0; group < pairs.groups; group++, weights += 4) {
-      const std::size_t from = at + 12 * group;
-      const __m128i above = _mm_loadu_si128(reinterpret_cast<const __m128i*>(upper + from));
-      const __m128i below = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lower + from));
-      const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(above), below, 1);
-      const __m256i a = _mm256_shuffle_epi8(both, first_two);
-      const __m256i b = _mm256_shuffle_epi8(both, last_two);
-      low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(a, _mm256_set1_epi32(weights[0])),
-                                                   _mm256_madd_epi16(b, _mm256_set1_epi32(weights[1]))));
-      high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(a, _mm256_set1_epi32(weights[2])),
-                                                     _mm256_madd_epi16(b, _mm256_set1_epi32(weights[3]))));
-    }
-    const __m256i sum = _mm256_srai_epi32(_mm256_add_epi32(low, _mm256_slli_epi32(high, low_bits)), bits);
-    const __m256i words = _mm256_packs_epi32(sum, sum);
-    const __m256i bytes = _mm256_packus_epi16(words, words);  // to 0 … 255
-    const std::int32_t up = _mm_cvtsi128_si32(_mm256_castsi256_si128(bytes));
-    const std::int32_t down = _mm_cvtsi128_si32(_mm256_extracti128_si256(bytes, 1));
-    std::memcpy(upper_out, &up, sizeof up);
-    std::memcpy(lower_out, &down, sizeof down);
-    if (x == 0) first = *start;
-  }
-  *start = first;
-}
-#endif
-
 std::size_t behind(const Weights& w, std::size_t channels) { return (w.reach + 3) / 4 * 4 * channels + 4; }
 
 /** Rows from `top` on of a picture of `size` bytes: [rows, length of w, channels], and some bytes that mean nothing. */
@@ -199,15 +105,11 @@ std::vector<std::uint8_t> resize_rows(const std::uint8_t* source, std::size_t si
   std::vector<std::uint8_t> out(rows * length + 4);
   std::vector<std::uint8_t> alone(row_length + more);  // a row with nothing of the picture behind it
   std::size_t y = 0;
-#if CAM_PAIRS
-  if (channels == 3 && __builtin_cpu_supports("avx2")) {
-    const PairedWeights pairs = paired(w);
-    for (; y + 2 <= rows && (top + y + 2) * row_length + more <= size; y += 2) {
-      const std::uint8_t* row = source + (top + y) * row_length;
-      resize_two_rows(row, row + row_length, w, pairs, out.data() + y * length, out.data() + (y + 1) * length);
-    }
+  if (channels == 3) {
+    const std::size_t last = size > more ? (size - more) / row_length : 0;  // of those with enough behind them
+    const std::size_t safe = last > top ? std::min(rows, last - top) : 0;
+    y = resize_rows_of_three(source + top * row_length, row_length, safe, w, out.data());
   }
-#endif
   for (; y < rows; y++) {
     const std::size_t at = (top + y) * row_length;
     const std::uint8_t* row = source + at;

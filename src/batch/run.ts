@@ -297,9 +297,12 @@ function* tasksOf(
     if (signal?.aborted) return;
     yield inputs.slice(start, start + batch);
   }
-  for (let start = first; start < inputs.length; start += batch * passes) {
+  for (let start = first; start < inputs.length; ) {
     if (signal?.aborted) return;
-    yield inputs.slice(start, start + batch * passes);
+    const left = Math.ceil((inputs.length - start) / batch);
+    const end = start + batch * Math.max(Math.min(passes, Math.floor(left / 16)), 1); // so that all are done together
+    yield inputs.slice(start, end);
+    start = end;
   }
 }
 

@@ -188,7 +188,7 @@ interface Piece {
 
 function targetExplanation(piece: Piece): TargetExplanation {
   const { context, image, n, target, variant, maps, settings } = piece;
-  const score = dot(target.weights, piece.scores);
+  const score = target.class === undefined ? dot(target.weights, piece.scores) : piece.scores[target.class];
   const probability = target.class === undefined ? undefined : piece.probabilities?.[target.class];
   const isPlusPlus = variant.method.endsWith('grad-cam++');
   const map = maps && part(maps.maps, n, sizeOf(maps.size));

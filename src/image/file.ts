@@ -30,11 +30,26 @@ export async function readBytes(
   fail: (reason: string, cause?: unknown) => GradcamppError,
 ): Promise<Buffer> {
   try {
-    if (patience.lasts() && fs.statSync(path).isFile()) return patience.watch(() => fs.readFileSync(path));
+    if (patience.lasts()) {
+      const about = fs.statSync(path);
+      if (about.isFile()) return patience.watch(() => readNow(path, about.size));
+    }
     return await readLater(path, fail);
   } catch (cause) {
     if (cause instanceof GradcamppError) throw cause;
     throw fail(problems[(cause as NodeJS.ErrnoException).code ?? ''] ?? messageOf(cause), cause);
+  }
+}
+
+/** `readFileSync` asks for the size once more. */
+function readNow(path: string, size: number): Buffer {
+  const file = fs.openSync(path, 'r');
+  try {
+    const bytes = Buffer.allocUnsafeSlow(size);
+    if (size > 0 && fs.readSync(file, bytes, 0, size, 0) === size) return bytes;
+    return fs.readFileSync(file); // it shrank, or says nothing of its size, as in /proc
+  } finally {
+    fs.closeSync(file);
   }
 }
 
