@@ -115,23 +115,17 @@ class FilesWorker {
     this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
   }
 
-  /** One pass after another, so that a task of many pictures needs no more memory than one of few. */
   async run(explainer: Explainer, pictures: readonly Picture[], isSample: boolean): Promise<FilesResult> {
     const stages: Stages = { decode: 0, inference: 0, map: 0 };
+    const start = performance.now();
+    const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
+    stages.decode += performance.now() - start;
+    const outcomes = await explainEach(explainer, items, this.settings, stages);
+    const explained = performance.now();
     const done: Done[] = [];
-    let encode = 0;
-    const step = explainer.network.fixedBatch ?? this.settings.batchSize;
-    for (let first = 0; first < pictures.length; first += step) {
-      const pass = pictures.slice(first, first + step);
-      const start = performance.now();
-      const items = await Promise.all(pass.map((picture) => this.#itemOf(picture)));
-      stages.decode += performance.now() - start;
-      const outcomes = await explainEach(explainer, items, this.settings, stages);
-      const explained = performance.now();
-      for (const [i, picture] of pass.entries())
-        done.push(await this.#finish(explainer, picture, outcomes[i]));
-      encode += performance.now() - explained;
-    }
+    for (const [i, picture] of pictures.entries())
+      done.push(await this.#finish(explainer, picture, outcomes[i]));
+    const encode = performance.now() - explained;
     const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
     const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
     // Threads are part of the process that asks, which knows its own.

@@ -170,14 +170,12 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
       before: progressed.done,
       failedBefore: progressed.failed,
     });
-    const batch = opened.fixedBatch ?? settings.batchSize;
+    const batch = options.explain?.batchSize ?? opened.fixedBatch ?? settings.batchSize;
     const tally = new Tally();
     const failed = () => progressed.failed + tally.failed;
     const isComplete = () => progressed.done + tally.pictures === inputs.length;
-    const passes = workforce.timeout === undefined ? passesPerTask(inputs.length / batch / team.depth) : 1;
-    const tasks = tasksOf(inputs, batch, passes, progressed, options.signal);
-    const window = (16 * team.depth) / passes;
-    const concurrency = { limit: team.depth, window, order: 'input' } as const;
+    const tasks = tasksOf(inputs, batch, progressed, options.signal);
+    const concurrency = { limit: team.depth, window: 16 * team.depth, order: 'input' } as const;
     let error: GradcamppError | undefined;
     try {
       for await (const { pictures, result } of concurrently(
@@ -272,21 +270,12 @@ function summaryOf({ out = 'gradcampp-out' }: RunOptions, record: RunRecord, sin
 }
 
 /**
- * Passes that a worker makes before it reports: each report takes a core from one that computes. 1 % of the time in long
- * runs; in short ones, of which each in flight has a small share, every picture is reported when it is done.
- */
-function passesPerTask(share: number): number {
-  return share >= 128 ? 4 : 1;
-}
-
-/**
- * What is left, `passes` groups of `batch` pictures a task: first the groups whose files are damaged, then the rest. They
- * begin at multiples of `batch` whatever is done already, so that a picture is always computed in the same company.
+ * Groups of `batch` pictures, those that are left: first those whose files are damaged, then the rest. Groups begin at
+ * multiples of `batch` whatever is done already, so that a picture is always computed in the same company.
  */
 function* tasksOf(
   inputs: InputList,
   batch: number,
-  passes: number,
   { done, redo }: { done: number; redo: readonly number[] },
   signal: AbortSignal | undefined,
 ): Generator<readonly Input[]> {
@@ -297,12 +286,9 @@ function* tasksOf(
     if (signal?.aborted) return;
     yield inputs.slice(start, start + batch);
   }
-  for (let start = first; start < inputs.length; ) {
+  for (let start = first; start < inputs.length; start += batch) {
     if (signal?.aborted) return;
-    const left = Math.ceil((inputs.length - start) / batch);
-    const end = start + batch * Math.max(Math.min(passes, Math.floor(left / 16)), 1); // so that all are done together
-    yield inputs.slice(start, end);
-    start = end;
+    yield inputs.slice(start, start + batch);
   }
 }
 

@@ -74,7 +74,7 @@ describe('a run', () => {
     expect(digest(other)).toEqual(digest(out));
   });
 
-  test('a long run, of which a worker reports several pictures at once: the same bytes, stopped and resumed', async () => {
+  test('a long run, stopped and resumed by another number of workers: the same bytes', async () => {
     const images = Array.from({ length: 7 }, () => photos);
     await explainFolder(options({ images, workforce: { workers: 3 } }));
     const other = newFolder();
