@@ -16,16 +16,8 @@ export function compileLate(): void {
 
 /**
  * What this thread throws away would be let grow to 48 MB before V8 looks, 17 MB after 10,000 pictures. V8 takes this back
- * whenever a thread starts, and does not say when: until the workers are there it is asked again and again.
- *
- * @returns what to call when they are
+ * whenever a thread starts.
  */
-export function keepYoungGenerationSmall(): () => void {
-  const ask = () => setFlagsFromString('--semi-space-growth-factor=1');
-  ask();
-  const timer = setInterval(ask, 1).unref();
-  return () => {
-    clearInterval(timer);
-    ask();
-  };
+export function keepYoungGenerationSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }

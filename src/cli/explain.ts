@@ -52,7 +52,7 @@ export function explainCommand() {
     )
     .action(async (images, flags) => {
       compileLate();
-      const allStarted = keepYoungGenerationSmall();
+      keepYoungGenerationSmall();
       const { explainFolder } = await import('../batch/run.js');
       const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
       const options = {
@@ -102,7 +102,7 @@ export function explainCommand() {
         { ...options, signal: stopSignal(say) },
         {
           started: (start) => {
-            allStarted();
+            keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
             for (const note of notes) say(note);
             say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
