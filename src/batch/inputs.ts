@@ -1,4 +1,4 @@
-import { opendir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { extname, posix } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { imageExtensions } from '../image/formats.js';
@@ -37,24 +37,6 @@ export async function listInputs(
       'No pictures were named: give files, folders, patterns or --input.',
     );
   return inputs;
-}
-
-/** Whether there are more than `count` pictures, as far as the arguments and the folders' first names tell. */
-export async function areMany(images: readonly string[], count: number): Promise<boolean> {
-  if (images.length > count) return true;
-  for (const source of images) if (await holdsMore(source, count)) return true;
-  return false;
-}
-
-async function holdsMore(folder: string, count: number): Promise<boolean> {
-  try {
-    let found = 0;
-    for await (const { name } of await opendir(folder))
-      if (!name.startsWith('.') && ++found > count) return true;
-  } catch {
-    // no folder, or none that can be read: listing says so
-  }
-  return false;
 }
 
 /** WebDataset's key: the name up to the first dot of its last part. */

@@ -19,8 +19,7 @@ import {
   type Sample,
 } from './files-service.js';
 import type { Input, InputList } from './input-list.js';
-import { areMany, listInputs } from './inputs.js';
-import { availableCores } from './cores.js';
+import { listInputs } from './inputs.js';
 import type { Opened } from './open.js';
 import { concurrently } from './ordered.js';
 import { type OutputOptions, type OutputSettings, outputSettingsOf } from './outputs.js';
@@ -126,6 +125,8 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   if (archives.length > 0 && images.length > 0)
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
 
+  const inputs = await listInputs(images, archives, options);
+  const inputsHash = await hashInputs(inputs);
   const earlier = options.resume ? await readRecord(join(out, recordFile)) : undefined;
   const backend = earlier?.backend as ExplainerOptions['backend'];
   const init: FilesInit = {
@@ -136,19 +137,11 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     outputs,
     out: archives.length > 0 ? undefined : out,
   };
-  const start = (count?: number): Team => startWorkforce(init, () => openFiles(init), workforce, count);
-  // Workers start while the pictures are listed, where it is clear that there is one for each.
-  let started = (await areMany(images, workforce.workers ?? availableCores())) ? start() : undefined;
+  const team: Team = startWorkforce(init, () => openFiles(init), workforce, inputs.length);
   let folder: RunFolder | undefined;
   try {
-    const inputs = await listInputs(images, archives, options);
-    const inputsHash = await hashInputs(inputs);
-    started ??= start(inputs.length);
-    const team = started;
-    const hashing = hashFile(options.model);
-    hashing.catch(() => undefined); // opening it says what is wrong
     const opened = await team.ready;
-    const sha256 = await hashing;
+    const sha256 = await hashFile(options.model);
     const record = makeRecord({
       version,
       model: { path: options.model, sha256 },
@@ -213,7 +206,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
       peakMemory: tally.peakMemory(workforce.isolation === 'process' ? team.size : 0),
     };
   } finally {
-    await started?.close();
+    await team.close();
     await folder?.close();
   }
 }
