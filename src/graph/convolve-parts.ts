@@ -1,6 +1,6 @@
 import { type Constant, floatConstant, floatsOf } from '../onnx/constant.js';
 import { DataType } from '../onnx/types.js';
-import { intAttribute } from './attributes.js';
+import { intAttribute, joinsChannels } from './attributes.js';
 import { type Graph, type Node, readersOf, readsOf, valueInfo } from './graph.js';
 import { namesIn, Writer } from './writer.js';
 
@@ -22,7 +22,7 @@ export function convolveParts(graph: Graph): Graph {
   };
   const joined = new Map<Node, Node>();
   for (const concat of graph.nodes) {
-    if (concat.opType !== 'Concat' || concat.domain !== '' || intAttribute(concat, 'axis') !== 1) continue;
+    if (!joinsChannels(concat)) continue;
     const conv = onlyReader(concat);
     if (conv && squeezes(graph, conv, concat) && onlyReader(conv)?.opType === 'Relu')
       joined.set(conv, concat);

@@ -1,4 +1,4 @@
-import { intAttribute } from './attributes.js';
+import { joinsChannels } from './attributes.js';
 import { type Graph, type Node, readersOf, type ValueInfo, valueInfo } from './graph.js';
 import { freshName, namesIn } from './writer.js';
 
@@ -14,7 +14,7 @@ export function poolFirst(graph: Graph): Graph {
   const joined = new Map<Node, Node>();
   for (const concat of graph.nodes) {
     const [pool, ...others] = readers.get(concat.outputs[0]) ?? [];
-    if (!isOf(concat, 'Concat') || intAttribute(concat, 'axis') !== 1 || !pool || others.length > 0) continue;
+    if (!joinsChannels(concat) || !pool || others.length > 0) continue;
     if (pools.has(pool.opType) && pool.domain === '' && pool.outputs.length === 1) joined.set(pool, concat);
   }
   if (joined.size === 0) return graph;
@@ -32,10 +32,6 @@ export function poolFirst(graph: Graph): Graph {
     return [...parts, { ...concat, inputs: parts.map(({ name }) => name), outputs: node.outputs }];
   });
   return { ...graph, nodes, values };
-}
-
-function isOf({ opType, domain }: Node, wanted: string): boolean {
-  return opType === wanted && domain === '';
 }
 
 /** Dims of the pooled whole, with the channels of the part. */
