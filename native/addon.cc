@@ -349,24 +349,25 @@ cam::ResizePlan resize_plan(const Napi::Value& value) {
   return result;
 }
 
+std::size_t window_length(Napi::Env env, const cam::ResizePlan& plan, std::size_t channels) {
+  return product(env, product(env, plan.window_width, plan.window_height), channels);
+}
+
 Napi::Value resize_pillow(const Napi::CallbackInfo& info) {
   const Picture source = picture(info);
   const cam::ResizePlan plan = resize_plan(info[4]);
   const std::string filter = info[5].ToString().Utf8Value();
   if (filter != "bilinear" && filter != "bicubic") refuse(info.Env(), "filter", "bilinear or bicubic");
-  const std::vector<std::uint8_t> resized =
-      cam::resize_pillow(source.data.Data(), source.width, source.height, source.channels, plan,
-                         filter == "bicubic" ? cam::Filter::bicubic : cam::Filter::bilinear);
-  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), resized.size());
-  std::copy(resized.begin(), resized.end(), out.Data());
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), window_length(info.Env(), plan, source.channels));
+  cam::resize_pillow(source.data.Data(), source.width, source.height, source.channels, plan,
+                     filter == "bicubic" ? cam::Filter::bicubic : cam::Filter::bilinear, out.Data());
   return out;
 }
 
 Napi::Value resize_torch_bilinear(const Napi::CallbackInfo& info) {
   const Picture source = picture(info);
   const cam::ResizePlan plan = resize_plan(info[4]);
-  const std::size_t length =
-      product(info.Env(), product(info.Env(), plan.window_width, plan.window_height), source.channels);
+  const std::size_t length = window_length(info.Env(), plan, source.channels);
   Napi::Float32Array out =
       info[5].IsUndefined() ? Napi::Float32Array::New(info.Env(), length) : floats(info[5], "out", length);
   cam::resize_torch_bilinear(source.data.Data(), source.width, source.height, source.channels, plan, out.Data());

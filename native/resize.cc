@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <vector>
 
 #include "clones.h"
 #include "four.h"
@@ -97,18 +99,21 @@ CAM_CLONES void resize_row(const std::uint8_t* row, std::size_t channels, const 
 
 std::size_t behind(const Weights& w, std::size_t channels) { return (w.reach + 3) / 4 * 4 * channels + 4; }
 
+/** Memory that nobody has written to: what is set to zero first and then written over takes as long again. */
+using Bytes = std::unique_ptr<std::uint8_t[]>;
+
 /** Rows from `top` on of a picture of `size` bytes: [rows, length of w, channels], and some bytes that mean nothing. */
-std::vector<std::uint8_t> resize_rows(const std::uint8_t* source, std::size_t size, std::size_t row_length,
-                                      std::size_t top, std::size_t rows, std::size_t channels, const Weights& w) {
+Bytes resize_rows(const std::uint8_t* source, std::size_t size, std::size_t row_length, std::size_t top,
+                  std::size_t rows, std::size_t channels, const Weights& w) {
   const std::size_t length = w.first.size() * channels;
   const std::size_t more = behind(w, channels);
-  std::vector<std::uint8_t> out(rows * length + 4);
+  Bytes out(new std::uint8_t[rows * length + 4]);
   std::vector<std::uint8_t> alone(row_length + more);  // a row with nothing of the picture behind it
   std::size_t y = 0;
   if (channels == 3) {
     const std::size_t last = size > more ? (size - more) / row_length : 0;  // of those with enough behind them
     const std::size_t safe = last > top ? std::min(rows, last - top) : 0;
-    y = resize_rows_of_three(source + top * row_length, row_length, safe, w, out.data());
+    y = resize_rows_of_three(source + top * row_length, row_length, safe, w, out.get());
   }
   for (; y < rows; y++) {
     const std::size_t at = (top + y) * row_length;
@@ -117,7 +122,7 @@ std::vector<std::uint8_t> resize_rows(const std::uint8_t* source, std::size_t si
       std::copy_n(row, row_length, alone.begin());
       row = alone.data();
     }
-    resize_row(row, channels, w, out.data() + y * length);
+    resize_row(row, channels, w, out.get() + y * length);
   }
   return out;
 }
@@ -133,17 +138,15 @@ CAM_CLONES void clip_row(const std::int32_t* CAM_RESTRICT sums, std::size_t leng
     out[i] = static_cast<std::uint8_t>(std::min(std::max(sums[i] >> bits, 0), 255));
 }
 
-std::vector<std::uint8_t> resize_columns(const std::uint8_t* source, std::size_t row_length, std::size_t left,
-                                         std::size_t length, const Weights& w) {
-  std::vector<std::uint8_t> out(w.first.size() * length);
+void resize_columns(const std::uint8_t* source, std::size_t row_length, std::size_t length, const Weights& w,
+                    std::uint8_t* out) {
   std::vector<std::int32_t> sums(length);
   for (std::size_t y = 0; y < w.first.size(); y++) {
     std::fill(sums.begin(), sums.end(), half);
     for (std::size_t k = 0; k < w.count[y]; k++)
-      add_row(source + (w.first[y] + k) * row_length + left, w.values[y * w.taps + k], length, sums.data());
-    clip_row(sums.data(), length, out.data() + y * length);
+      add_row(source + (w.first[y] + k) * row_length, w.values[y * w.taps + k], length, sums.data());
+    clip_row(sums.data(), length, out + y * length);
   }
-  return out;
 }
 
 }  // namespace
@@ -169,8 +172,9 @@ void resize_torch_bilinear(const std::uint8_t* source, std::size_t width, std::s
   }
 }
 
-std::vector<std::uint8_t> resize_pillow(const std::uint8_t* source, std::size_t width, std::size_t height,
-                                        std::size_t channels, const ResizePlan& plan, Filter filter) {
+void resize_pillow(const std::uint8_t* source, std::size_t width, std::size_t height, std::size_t channels,
+                   const ResizePlan& plan, Filter filter, std::uint8_t* out) {
+  const std::size_t row_length = width * channels;
   const std::size_t length = plan.window_width * channels;
   Weights down;
   const bool resizes_down = plan.height != height;
@@ -183,22 +187,20 @@ std::vector<std::uint8_t> resize_pillow(const std::uint8_t* source, std::size_t 
   }
   if (plan.width == width) {
     // Every row is there as it is.
-    const std::size_t left = plan.window_x * channels;
-    if (resizes_down) return resize_columns(source, width * channels, left, length, down);
-    std::vector<std::uint8_t> out(rows * length);
+    const std::uint8_t* window = source + plan.window_x * channels;
+    if (resizes_down) return resize_columns(window, row_length, length, down, out);
     for (std::size_t y = 0; y < rows; y++)
-      std::copy_n(source + (first_row + y) * width * channels + left, length, out.data() + y * length);
-    return out;
+      std::copy_n(window + (first_row + y) * row_length, length, out + y * length);
+    return;
   }
   const Weights across = pillow_weights(width, plan.width, plan.window_x, plan.window_width, filter);
-  std::vector<std::uint8_t> data =
-      resize_rows(source, width * height * channels, width * channels, first_row, rows, channels, across);
+  const Bytes data = resize_rows(source, height * row_length, row_length, first_row, rows, channels, across);
   if (!resizes_down) {
-    data.resize(rows * length);
-    return data;
+    std::copy_n(data.get(), rows * length, out);
+    return;
   }
   for (std::size_t& row : down.first) row -= first_row;
-  return resize_columns(data.data(), length, 0, length, down);
+  resize_columns(data.get(), length, length, down, out);
 }
 
 }  // namespace cam

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 /** Resizing as torch and Pillow do it: src/image/resize.ts in C++, bit for bit. Pixels are [height, width, channels]. */
 namespace cam {
@@ -23,8 +22,8 @@ enum class Filter { bilinear, bicubic };
 void resize_torch_bilinear(const std::uint8_t* source, std::size_t width, std::size_t height, std::size_t channels,
                            const ResizePlan& plan, float* out);
 
-/** Antialiased, 22-bit fixed point, rows then columns; returns [window_height, window_width, channels]. */
-std::vector<std::uint8_t> resize_pillow(const std::uint8_t* source, std::size_t width, std::size_t height,
-                                        std::size_t channels, const ResizePlan& plan, Filter filter);
+/** Antialiased, 22-bit fixed point, rows then columns; `out` is [window_height, window_width, channels]. */
+void resize_pillow(const std::uint8_t* source, std::size_t width, std::size_t height, std::size_t channels,
+                   const ResizePlan& plan, Filter filter, std::uint8_t* out);
 
 }  // namespace cam
