@@ -4,7 +4,7 @@ import type { Preprocessing } from '../image/preprocess.js';
 import { regions } from '../image/regions.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open.js';
-import { sizeOf, type Tensor } from '../tensor.js';
+import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import { guidedPass, guidedResult } from './guided.js';
 import type { PreparedImage } from './input.js';
@@ -321,10 +321,9 @@ function emptyExplanation({ path, picture, dims, geometry }: PreparedImage): Exp
 }
 
 function checkFinite(scores: Float32Array, batch: readonly PreparedImage[], count: number): void {
-  let bad = 0;
-  while (bad < scores.length && Number.isFinite(scores[bad])) bad++; // findIndex makes an object of every number
+  const bad = firstNotFinite(scores);
   const image = batch[Math.floor(bad / count)];
-  if (bad === scores.length || !image) return;
+  if (!image) return;
   throw new GradcamppError(
     'RUNTIME',
     `The model gives score ${scores[bad]} for class ${bad % count}${image.path ? ` of "${image.path}"` : ''}; only finite scores can be explained. Check the preprocessing.`,
