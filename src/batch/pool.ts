@@ -65,6 +65,7 @@ interface Member {
 export interface Executor<Body, Result, Ready> {
   readonly ready: Promise<Ready>;
   run(body: Body, transfer?: readonly Transferable[]): Promise<Result>;
+  /** Can be called again. */
   close(): Promise<void>;
 }
 
@@ -72,6 +73,8 @@ export interface Executor<Body, Result, Ready> {
 export function inThisThread<Body, Result, Ready>(opening: Promise<Service>): Executor<Body, Result, Ready> {
   opening.catch(() => undefined);
   let last: Promise<unknown> = opening;
+  let closing: Promise<void> | undefined;
+  const close = async () => (await opening.catch(() => undefined))?.close();
   return {
     ready: opening.then(({ ready }) => ready as Ready),
     run: (body) => {
@@ -79,7 +82,7 @@ export function inThisThread<Body, Result, Ready>(opening: Promise<Service>): Ex
       last = result.catch(() => undefined);
       return result;
     },
-    close: async () => (await opening.catch(() => undefined))?.close(),
+    close: () => (closing ??= close()),
   };
 }
 

@@ -99,7 +99,7 @@ export class RunFolder {
   async finish(explained: number, failed: number): Promise<void> {
     try {
       if (this.#archive !== undefined) await (await this.#file(this.#archive)).append(archiveEnd);
-      for (const file of this.#files.values()) await file.sync();
+      for (const [name, file] of this.#files) if (name !== journalFile) await file.sync();
       await this.close();
       await writeRecord(this.out, { ...this.#record, finished: true, explained, failed });
       await removePartialFolder(this.out);

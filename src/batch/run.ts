@@ -138,10 +138,12 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     out: archives.length > 0 ? undefined : out,
   };
   const team: Team = startWorkforce(init, () => openFiles(init), workforce, inputs.length);
+  const hashing = hashFile(options.model);
+  hashing.catch(() => undefined); // the workers say what is wrong with it
   let folder: RunFolder | undefined;
   try {
     const opened = await team.ready;
-    const sha256 = await hashFile(options.model);
+    const sha256 = await hashing;
     const record = makeRecord({
       version,
       model: { path: options.model, sha256 },
@@ -185,7 +187,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
         }
       }
       if (isComplete()) {
-        await folder.finish(inputs.length - failed(), failed());
+        await Promise.all([folder.finish(inputs.length - failed(), failed()), team.close()]);
         if (options.table !== undefined) await writeTable(options.table, out);
       }
     } catch (cause) {
