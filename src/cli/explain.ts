@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import { compileLate, keepYoungGenerationSmall } from './engine.js';
+import { compileLess, keepYoungGenerationSmall, warm } from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -51,7 +51,6 @@ export function explainCommand() {
       '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
     )
     .action(async (images, flags) => {
-      compileLate();
       keepYoungGenerationSmall();
       const { explainFolder } = await import('../batch/run.js');
       const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
@@ -98,6 +97,7 @@ export function explainCommand() {
         progress.clear();
         if (!flags.quiet) process.stderr.write(`${text}\n`);
       };
+      let seen = 0;
       const summary = await explainFolder(
         { ...options, signal: stopSignal(say) },
         {
@@ -117,6 +117,7 @@ export function explainCommand() {
               else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
             }
             progress.step(failed);
+            if (++seen === warm) compileLess();
           },
         },
       );
