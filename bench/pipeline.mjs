@@ -155,30 +155,49 @@ async function workers() {
   return { pictures, rows, results };
 }
 
-/** Time and memory by the number of pictures: of three runs of each the best time and the median of the peaks. */
+/**
+ * Time and memory by the number of pictures, three times: short runs before the longest and as many after it, since the
+ * machine's speed drifts meanwhile. Times and peaks are the medians of all runs, a ratio is that of one round's medians.
+ */
 async function growth() {
   const counts = [200, 1000, most].filter((count, i, all) => all.indexOf(count) === i && count <= most);
-  const results = Object.fromEntries(counts.map((count) => [count, []]));
-  for (let i = 0; i < 3; i++)
-    for (const count of counts) {
+  const upwards = counts.flatMap((count) => Array(Math.ceil(1000 / count)).fill(count));
+  const all = [];
+  for (let i = 0; i < 3; i++) {
+    const results = Object.fromEntries(counts.map((count) => [count, []]));
+    for (const count of [...upwards, ...upwards.slice(0, -1).reverse()]) {
       const result = await explain(count, ['npy']);
       results[count].push(result);
-      console.log(`  ${count}: ${(1000 / rate(result)).toFixed(2)} ms, ${cpuOf(result).toFixed(2)} ms of processor time, ${(result.peak / 1e6).toFixed(0)} MB`);
+      console.log(`  ${count}: ${perPicture(count, result).toFixed(2)} ms, ${(result.steadyCpu / count).toFixed(2)} ms of processor time, ${(result.peak / 1e6).toFixed(0)} MB`);
     }
-  const least = (count, value) => Math.min(...results[count].map(value));
-  // What every further picture takes: workers that start, and compilers that warm up, are paid once.
+    all.push(results);
+  }
+  const medianOf = (count, value) => median(all.flatMap((results) => results[count].map(value)));
+  const ofMost = (count) => {
+    const ratios = all.map((results) => {
+      const [own, longest] = [count, counts.at(-1)].map((n) => median(results[n].map((result) => perPicture(n, result))));
+      return own / longest;
+    });
+    return round(median(ratios), 3);
+  };
+  // What every further picture takes: compilers that warm up, and the closing, are paid once.
   const further = (i, value) =>
-    i === 0 ? undefined : round((least(counts[i], value) - least(counts[i - 1], value)) / (counts[i] - counts[i - 1]), 4);
+    i === 0 ? undefined : round((medianOf(counts[i], value) - medianOf(counts[i - 1], value)) / (counts[i] - counts[i - 1]), 4);
   const rows = counts.map((count, i) => ({
     pictures: count,
-    'ms a picture': round((1000 * least(count, ({ steady }) => steady)) / count, 4),
+    runs: all.flatMap((results) => results[count]).length,
+    'ms a picture': round(medianOf(count, (result) => perPicture(count, result)), 4),
+    [`of those of ${counts.at(-1)}`]: ofMost(count),
     'ms each further': further(i, ({ steady }) => 1000 * steady),
-    'processor ms a picture': round(least(count, ({ steadyCpu }) => steadyCpu) / count, 4),
+    'processor ms a picture': round(medianOf(count, ({ steadyCpu }) => steadyCpu) / count, 4),
     'processor ms each further': further(i, ({ steadyCpu }) => steadyCpu),
-    'peak MB': round(median(results[count].map(({ peak }) => peak)) / 1e6, 4),
+    'peak MB': round(medianOf(count, ({ peak }) => peak) / 1e6, 4),
   }));
-  return { rows, results };
+  return { rows, results: all };
 }
+
+/** Milliseconds after the start, which is paid once. */
+const perPicture = (count, { steady }) => (1000 * steady) / count;
 
 async function classes() {
   const rows = [];
