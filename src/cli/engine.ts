@@ -1,21 +1,18 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { loadAddon } from '../addon.js';
 
 /*
- * V8 for a process whose work is done by native code, its own part being to pass things on. Settings of the process, so
- * the command's to make and not the library's.
+ * V8 for a process whose work is done by native code in several threads, its own part being to pass things on. Settings of
+ * the process, so the command's to make and not the library's.
  */
-
-/** Pictures in which V8 has seen what runs often: loops over a thousand scores, and over the regions of a map. */
-export const warm = 40;
 
 /**
- * Called after so many pictures. Where the addon does the loops over pixels, what V8 would still compile for speed runs
- * once a picture: over thousands of pictures its compilers took 3 % of the processors, and up to 20 MB in their threads. So
- * code has to run 128 times as long as V8 would wait.
+ * Before any thread starts: code is compiled by the thread that runs it. Compilers in threads of their own take no less of
+ * processors that are all busy, and 5 to 10 MB more.
  */
-export function compileLess(): void {
-  if (!('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=8650752');
+export function compileInPlace(): void {
+  setFlagsFromString('--no-concurrent-recompilation');
 }
 
 /**
@@ -24,4 +21,22 @@ export function compileLess(): void {
  */
 export function keepYoungGenerationSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
+}
+
+/** What the listing of the pictures left behind, 4 MB of 10,000, V8 would keep until that much again was thrown away. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc()');
+}
+
+/** Pictures in which V8 has seen what runs often: loops over a thousand scores, and over the regions of a map. */
+export const warm = 40;
+
+/**
+ * Called after so many pictures. Where the addon does the loops over pixels, what V8 would still compile for speed runs
+ * once a picture: over thousands of pictures its compilers took 3 % of the processors. So code has to run 128 times as long
+ * as V8 would wait.
+ */
+export function compileLess(): void {
+  if (!('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=8650752');
 }

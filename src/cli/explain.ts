@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import { compileLess, keepYoungGenerationSmall, warm } from './engine.js';
+import { collectGarbage, compileInPlace, compileLess, keepYoungGenerationSmall, warm } from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -51,6 +51,7 @@ export function explainCommand() {
       '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
     )
     .action(async (images, flags) => {
+      compileInPlace();
       keepYoungGenerationSmall();
       const { explainFolder } = await import('../batch/run.js');
       const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
@@ -101,6 +102,7 @@ export function explainCommand() {
       const summary = await explainFolder(
         { ...options, signal: stopSignal(say) },
         {
+          listed: collectGarbage,
           started: (start) => {
             keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
