@@ -101,7 +101,7 @@ export interface Start extends Opened {
 
 export interface Listener {
   /** The inputs are known, and the workers open the model. */
-  listed?(): void;
+  listed?(images: number): void;
   /** The model is open and the folder too. */
   started?(start: Start): void;
   /** One picture's lines, in the order of the inputs. */
@@ -144,7 +144,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   hashing.catch(() => undefined); // the workers say what is wrong with it
   let folder: RunFolder | undefined;
   try {
-    listener.listed?.();
+    listener.listed?.(inputs.length);
     const opened = await team.ready;
     const sha256 = await hashing;
     const record = makeRecord({

@@ -23,6 +23,9 @@ export function keepYoungGenerationSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
+/** Pictures whose listing leaves so much behind that it is worth collecting. */
+export const many = 1000;
+
 /** What the listing of the pictures left behind, 4 MB of 10,000, V8 would keep until that much again was thrown away. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');

@@ -1,7 +1,14 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import { collectGarbage, compileInPlace, compileLess, keepYoungGenerationSmall, warm } from './engine.js';
+import {
+  collectGarbage,
+  compileInPlace,
+  compileLess,
+  keepYoungGenerationSmall,
+  many,
+  warm,
+} from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -102,7 +109,9 @@ export function explainCommand() {
       const summary = await explainFolder(
         { ...options, signal: stopSignal(say) },
         {
-          listed: collectGarbage,
+          listed: (count) => {
+            if (count > many) collectGarbage();
+          },
           started: (start) => {
             keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
