@@ -8,8 +8,8 @@ import { loadAddon } from '../addon.js';
  */
 
 /**
- * Before any thread starts: code is compiled by the thread that runs it. Compilers in threads of their own take no less of
- * processors that are all busy, and 5 to 10 MB more.
+ * Before the workers start: what they run is compiled in their own threads. Compilers elsewhere take no less of processors
+ * that are all busy, and 5 to 10 MB more. (Other flags of V8 that concern threads end the process when they are set late.)
  */
 export function compileInPlace(): void {
   setFlagsFromString('--no-concurrent-recompilation');
