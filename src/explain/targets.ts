@@ -138,7 +138,7 @@ export function best(scores: ArrayLike<number>, n: number): number[] {
     let at = found.length;
     if (at === n && !(scores[found[at - 1]] < scores[i])) continue; // most are
     while (at > 0 && scores[found[at - 1]] < scores[i]) at--;
-    if (at < n) found.splice(at, 0, i);
+    found.splice(at, 0, i);
     if (found.length > n) found.pop();
   }
   return found;
