@@ -24,22 +24,23 @@ export function keepYoungGenerationSmall(): void {
 }
 
 /** Pictures whose listing leaves so much behind that it is worth collecting. */
-export const many = 1000;
+const many = 1000;
 
 /** What the listing of the pictures left behind, 4 MB of 10,000, V8 would keep until that much again was thrown away. */
-export function collectGarbage(): void {
+export function collectListing(pictures: number): void {
+  if (pictures <= many) return;
   setFlagsFromString('--expose-gc');
   runInNewContext('gc()');
 }
 
 /** Pictures in which V8 has seen what runs often: loops over a thousand scores, and over the regions of a map. */
-export const warm = 40;
+const warm = 40;
 
 /**
- * Called after so many pictures. Where the addon does the loops over pixels, what V8 would still compile for speed runs
- * once a picture: over thousands of pictures its compilers took 3 % of the processors. So code has to run 128 times as long
- * as V8 would wait.
+ * Called after every picture. Where the addon does the loops over pixels, what V8 would still compile for speed after the
+ * first ones runs once a picture: over thousands of pictures its compilers took 3 % of the processors. So code has to run
+ * 128 times as long as V8 would wait.
  */
-export function compileLess(): void {
-  if (!('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=8650752');
+export function compileLess(pictures: number): void {
+  if (pictures === warm && !('problems' in loadAddon())) setFlagsFromString('--interrupt-budget=8650752');
 }

@@ -1,14 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import {
-  collectGarbage,
-  compileInPlace,
-  compileLess,
-  keepYoungGenerationSmall,
-  many,
-  warm,
-} from './engine.js';
+import { collectListing, compileInPlace, compileLess, keepYoungGenerationSmall } from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -109,9 +102,7 @@ export function explainCommand() {
       const summary = await explainFolder(
         { ...options, signal: stopSignal(say) },
         {
-          listed: (count) => {
-            if (count > many) collectGarbage();
-          },
+          listed: collectListing,
           started: (start) => {
             keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
@@ -128,7 +119,7 @@ export function explainCommand() {
               else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
             }
             progress.step(failed);
-            if (++seen === warm) compileLess();
+            compileLess(++seen);
           },
         },
       );
