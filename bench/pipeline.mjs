@@ -172,7 +172,8 @@ async function growth() {
     }
     all.push(results);
   }
-  const medianOf = (count, value) => median(all.flatMap((results) => results[count].map(value)));
+  const runsOf = (count) => all.flatMap((results) => results[count]);
+  const medianOf = (count, value) => median(runsOf(count).map(value));
   const ofMost = (count) => {
     const ratios = all.map((results) => {
       const [own, longest] = [count, counts.at(-1)].map((n) => median(results[n].map((result) => perPicture(n, result))));
@@ -185,7 +186,7 @@ async function growth() {
     i === 0 ? undefined : round((medianOf(counts[i], value) - medianOf(counts[i - 1], value)) / (counts[i] - counts[i - 1]), 4);
   const rows = counts.map((count, i) => ({
     pictures: count,
-    runs: all.flatMap((results) => results[count]).length,
+    runs: runsOf(count).length,
     'ms a picture': round(medianOf(count, (result) => perPicture(count, result)), 4),
     [`of those of ${counts.at(-1)}`]: ofMost(count),
     'ms each further': further(i, ({ steady }) => 1000 * steady),

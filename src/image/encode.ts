@@ -61,7 +61,7 @@ function chunk(type: string, body: Buffer): Buffer[] {
   return [head, body, tail];
 }
 
-type Crc32 = (bytes: Uint8Array, start?: number) => number;
+type Crc32 = NonNullable<Addon['crc32']>;
 
 let chosenCrc32: Crc32 | undefined;
 
