@@ -6,12 +6,13 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'tensor', 'memory', 'patience', 'files'];
+const base = ['errors', 'check', 'options', 'tensor', 'memory', 'patience', 'files'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
   errors: {},
   check: {},
+  options: {},
   tensor: {},
   memory: {},
   patience: {},
