@@ -75,11 +75,6 @@ function tagged(value: Plain): Attribute {
   return value as Attribute;
 }
 
-/** Whether a node lays channels, the axis behind N, one behind another. */
-export function joinsChannels(node: Node): boolean {
-  return node.opType === 'Concat' && node.domain === '' && intAttribute(node, 'axis') === 1;
-}
-
 /** The node with some attributes set (or removed, where undefined). */
 export function withAttributes(node: Node, plain: Readonly<Record<string, Plain | undefined>>): Node {
   const attributes = new Map(node.attributes);

@@ -1,10 +1,7 @@
-import { arch } from 'node:process';
 import type * as ort from 'onnxruntime-node';
 import { oneOf } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Dim, Graph, ValueInfo } from '../graph/graph.js';
-import { convolveParts } from '../graph/convolve-parts.js';
-import { poolFirst } from '../graph/pool-first.js';
 import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
 import type { Constant } from '../onnx/constant.js';
@@ -79,7 +76,7 @@ export async function openSession(
   options: SessionOptions = {},
   { level = 'all', optimizedModelFilePath, arena = true }: Optimisation = {},
 ): Promise<Session> {
-  const { bytes, externalData } = serialize(level === 'all' ? arranged(graph, options) : graph);
+  const { bytes, externalData } = serialize(graph);
   const runtime = await load();
   checkProviders(runtime, options.executionProviders ?? []);
   const create = (withoutFusion?: string) =>
@@ -123,13 +120,6 @@ export async function openSession(
     run: (feeds) => run(runtime, session, feeds),
     close: () => session.release(),
   };
-}
-
-/** What ONNX Runtime's optimiser leaves to be done. */
-function arranged(graph: Graph, { executionProviders = ['cpu'] }: SessionOptions): Graph {
-  const pooled = poolFirst(graph);
-  const hasBlocks = arch === 'x64' && executionProviders.every((provider) => nameOf(provider) === 'cpu');
-  return hasBlocks ? convolveParts(pooled) : pooled;
 }
 
 function nameOf(provider: NonNullable<SessionOptions['executionProviders']>[number]): string {
