@@ -1,4 +1,4 @@
-import { appended, Builder } from './autodiff/builder.js';
+import { appended, Builder } from './graph/builder.js';
 import { appendGradient } from './autodiff/walk.js';
 import { didYouMean, invalid, oneOf, onlyKeys, text } from './check.js';
 import { GradcamppError } from './errors.js';
@@ -75,8 +75,8 @@ export async function differentiate(
   const keepPaths = options.again ?? wrt.some((name) => graph.constants.has(name));
   const seeded = { ...graph, nodes: [...seed.nodes, ...graph.nodes], constants: seed.constants };
   const made = appendGradient(seeded, { of: [{ output: of, seed: seed.upstream }], wrt, keepPaths });
-  const b = new Builder(namesOf(made.graph));
-  const outputs = wrt.map((name): [string, string] => [name, freeName(made.graph, `grad(${name})`)]);
+  const b = new Builder(made.graph);
+  const outputs = wrt.map((name): [string, string] => [name, b.names.free(`grad(${name})`)]);
   for (const [name, output] of outputs) b.copy(made.gradients.get(name) as string, output);
   const kept = graph.outputs.map((info) => valueInfo(graph, info.name));
   if (!kept.some((info) => info.name === of)) kept.push(valueInfo(graph, of));
@@ -104,7 +104,8 @@ interface Seed {
 
 function seedOf(graph: Graph, of: string, kind: 'gradient' | 'class'): Seed {
   const info = valueInfo(graph, of);
-  const name = freeName(graph, 'seed');
+  const b = new Builder(graph);
+  const name = b.names.free('seed');
   const { constants } = graph;
   if (kind === 'gradient') return { input: { ...info, name }, upstream: name, nodes: [], constants };
   const [batch, classes] = (info.dims ?? []) as readonly Dim[];
@@ -113,7 +114,6 @@ function seedOf(graph: Graph, of: string, kind: 'gradient' | 'class'): Seed {
       'INVALID_OPTION',
       `"seed" can be 'class' only where "of" has dims [N, classes]; "${of}" has [${info.dims?.join(', ') ?? '?'}]. Use 'gradient'.`,
     );
-  const b = new Builder([...namesOf(graph), name]);
   const upstream = b.op('OneHot', [name, b.int(classes), b.floats([0, 1], [2])], { axis: -1 });
   return {
     input: { name, type: DataType.INT64, dims: [batch] },
@@ -143,11 +143,4 @@ function checkValue(graph: Graph, option: string, name: string): void {
     'INVALID_OPTION',
     `"${option}" must name a float value of the model; received ${JSON.stringify(name)}. ${didYouMean(name, values)}`.trim(),
   );
-}
-
-function freeName(graph: Graph, wanted: string): string {
-  const taken = new Set(namesOf(graph));
-  let name = wanted;
-  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
-  return name;
 }

@@ -1,4 +1,4 @@
-import type { Builder } from '../../src/autodiff/builder.js';
+import type { Builder } from '../../src/graph/builder.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { DataType } from '../../src/onnx/types.js';
 import { Adam } from '../../src/train/adam.js';

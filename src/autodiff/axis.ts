@@ -1,6 +1,6 @@
 import { DataType } from '../onnx/types.js';
 import { type Extent, shapeFrom } from './extent.js';
-import type { Name } from './builder.js';
+import type { Name } from '../graph/builder.js';
 import type { Pass } from './rule.js';
 
 /** The identity matrix of a size, in the current float type. */

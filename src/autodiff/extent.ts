@@ -1,4 +1,4 @@
-import type { Name } from './builder.js';
+import type { Name } from '../graph/builder.js';
 import type { Pass } from './rule.js';
 
 /** One dim of a shape that a rule writes: a number, or the dim that a value has along an axis when the model runs. */

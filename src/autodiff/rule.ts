@@ -10,7 +10,7 @@ import {
 import { type Dim, type Graph, label, type Node, valueInfo } from '../graph/graph.js';
 import { type Constant, numbersOf } from '../onnx/constant.js';
 import { DataType } from '../onnx/types.js';
-import type { Builder, Name } from './builder.js';
+import type { Builder, Name } from '../graph/builder.js';
 
 /**
  * A vector–Jacobian product: writes the nodes that carry a node's gradient from its outputs to its inputs.

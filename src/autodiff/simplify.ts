@@ -1,7 +1,7 @@
 import { intsAttribute, withAttributes } from '../graph/attributes.js';
 import { type Dim, type Node, readsOf } from '../graph/graph.js';
 import { type Constant, numbersOf } from '../onnx/constant.js';
-import type { Name } from './builder.js';
+import type { Name } from '../graph/builder.js';
 
 /** The nodes of a gradient, and what is known of the values that they read. */
 export interface Written {

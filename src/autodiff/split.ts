@@ -10,7 +10,7 @@ import {
 import { DataType } from '../onnx/types.js';
 import { valueInfo } from '../graph/graph.js';
 import { intAttribute } from '../graph/attributes.js';
-import type { Name } from './builder.js';
+import type { Name } from '../graph/builder.js';
 
 /** A network cut where the seed enters: what is computed once a picture, and what once a target. */
 export interface SplitGraph {

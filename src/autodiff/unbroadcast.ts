@@ -1,5 +1,5 @@
 import type { Dim } from '../graph/graph.js';
-import type { Name } from './builder.js';
+import type { Name } from '../graph/builder.js';
 import type { Pass, Rule } from './rule.js';
 
 /** Wraps a rule for an operator that broadcasts: each dX is summed back to the dims of its input. */

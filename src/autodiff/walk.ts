@@ -11,7 +11,7 @@ import {
 } from '../graph/graph.js';
 import { numbersOf } from '../onnx/constant.js';
 import { DataType, isFloat } from '../onnx/types.js';
-import { Builder, type Name } from './builder.js';
+import { Builder, type Name } from '../graph/builder.js';
 import { Pass, type Rule } from './rule.js';
 import { simplify, type Written } from './simplify.js';
 import { ruleOf, stops } from './table.js';
@@ -58,12 +58,8 @@ export function appendGradient(
       of.map(({ output }) => output),
     ),
   );
-  const names = [...graph.nodes.flatMap((node) => node.outputs), ...graph.constants.keys()];
-  const b = new Builder([
-    ...names,
-    ...graph.inputs.map((input) => input.name),
-    ...of.map(({ seed }) => seed),
-  ]);
+  const b = new Builder(graph);
+  for (const { seed } of of) b.names.take(seed);
   const arriving = new Map<Name, Name[]>();
   for (const { output, seed } of of) give(arriving, output, seed);
   const quantized = quantizedValues(graph);
@@ -75,7 +71,7 @@ export function appendGradient(
     if (!node.outputs.some((output) => arriving.has(output))) continue;
     if (!readsOf(node).some(carries)) continue;
     const rule = rules[node.opType] ?? ruleOf(node, graph.opset);
-    b.at(node.name || node.outputs[0]);
+    b.at(`d/${node.name || node.outputs[0]}`);
     b.type = floatTypeOf(graph, node);
     const dYs = node.outputs.map((output) => sum(b, arriving.get(output)));
     const pass = new Pass(graph, node, dYs, b, { needed, keepPaths });
@@ -86,7 +82,7 @@ export function appendGradient(
     if (pass.extended) nodes[i] = pass.extended;
     notes.push(...pass.notes);
   }
-  b.at('sum');
+  b.at('d');
   const made = wrt.map((name) => sum(b, arriving.get(name)) ?? zeros(b, graph, name));
   const written = { nodes: b.nodes, constants: b.constants, dimsOf: gradientDims(graph, arriving) };
   const { nodes: added, nameOf } = simplify(written, made);

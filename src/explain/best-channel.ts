@@ -1,4 +1,4 @@
-import { freshName, namesIn, Writer } from '../graph/writer.js';
+import { appended, Builder } from '../graph/builder.js';
 import { type Graph, subgraph, type ValueInfo } from '../graph/graph.js';
 import { pooledToScores, type Scores } from '../graph/scores.js';
 import { DataType } from '../onnx/types.js';
@@ -60,18 +60,11 @@ function pickBest(
   layer: string,
   scores: Scores,
 ): { graph: Graph; picked: string } {
-  const constants = new Map(graph.constants);
-  const taken = namesIn(graph);
-  const picked = freshName(`${layer}/best`, taken);
-  const writer = new Writer(
-    { opType: '', domain: '', name: picked, inputs: [], outputs: [picked], attributes: new Map() },
-    constants,
-    taken,
-  );
-  const rows = writer.op('Reshape', [scores.info.name, writer.ints('rows', [-1, scoreCount(scores)])]);
-  const best = writer.op('ArgMax', [rows], { axis: 1, keepdims: 1 }); // the first of equal ones, as `best` does
-  writer.op('GatherND', [layer, best], { batch_dims: 1 }, picked);
-  const whole = { ...graph, nodes: [...graph.nodes, ...writer.nodes], constants };
+  const b = new Builder(graph);
+  b.at(layer);
+  const rows = b.reshape(scores.info.name, [-1, scoreCount(scores)]);
+  const best = b.op('ArgMax', [rows], { axis: 1, keepdims: 1 }); // the first of equal ones, as `best` does
+  const picked = b.op('GatherND', [layer, best], { batch_dims: 1 });
   const outputs = [scores.info, { name: picked, type: DataType.FLOAT, dims: undefined }];
-  return { graph: subgraph(whole, [image], outputs), picked };
+  return { graph: subgraph(appended(graph, b), [image], outputs), picked };
 }

@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../autodiff/builder.js';
+import type { Builder, Name } from '../graph/builder.js';
 import type { MapMethod } from '../map/backend.js';
 
 /** A layer inside the graph: activations and the gradient of one target, [N, K, ...spatial]. */

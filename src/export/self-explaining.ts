@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { appended, Builder, type Name } from '../autodiff/builder.js';
+import { appended, Builder, type Name } from '../graph/builder.js';
 import { guidedRelu } from '../autodiff/rules/activation.js';
 import { appendGradient } from '../autodiff/walk.js';
 import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
@@ -8,7 +8,7 @@ import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import { type Method, methods } from '../explain/options.js';
 import { seedsOf } from '../explain/targets.js';
-import { type Graph, namesOf, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
 import { type Form, forms } from '../map/backend.js';
 import { DataType } from '../onnx/types.js';
@@ -123,7 +123,7 @@ async function build(explainer: Explainer, plan: Plan): Promise<Graph> {
       : undefined;
   const scoresName = scores.info.name;
   let graph: Graph = network.graph;
-  const head = new Builder(namesOf(graph));
+  const head = new Builder(graph);
   head.at('explain');
   const matrix = head.op('Reshape', [scoresName, head.ints([-1, plan.count])]);
   const classes = classesNodes(head, matrix, plan);
@@ -139,7 +139,7 @@ async function build(explainer: Explainer, plan: Plan): Promise<Graph> {
     graph = made.graph;
     maps.push(made.map);
   }
-  const tail = new Builder(namesOf(graph));
+  const tail = new Builder(graph);
   tail.at('explain');
   const outputs = { classes: 'explained_classes', maps: 'explanation_maps' };
   const stacked = maps.length > 1 ? tail.op('Concat', maps, { axis: 1 }) : maps[0];
@@ -204,7 +204,7 @@ async function targetMaps(
       current = nodes.graph;
       return nodes.derivatives;
     });
-    const b = new Builder(namesOf(current));
+    const b = new Builder(current);
     b.at('explain');
     const method = isGuided
       ? 'grad-cam++'
@@ -228,7 +228,7 @@ async function targetMaps(
   }
   if (!isGuided) return { graph: current, map: map as Name };
   const guided = appendGradient(current, { of, wrt: [network.image.name], rules: { Relu: guidedRelu } });
-  const b = new Builder(namesOf(guided.graph));
+  const b = new Builder(guided.graph);
   b.at('explain');
   const rank = network.image.dims?.length ?? 4;
   const { channelAxis } = spatialOf(explainer);
@@ -255,7 +255,7 @@ function softmaxNodes(
   const p = target.p as Name;
   let current = graph;
   if (constant) {
-    const b = new Builder(namesOf(current));
+    const b = new Builder(current);
     b.at('explain');
     const jacobian = b.floats(constant, [plan.count, constant.length / plan.count]);
     const { first, second, third } = constantMoments(b, { jacobian, p, index: target.index, ones });
@@ -269,7 +269,7 @@ function softmaxNodes(
       `The softmax form needs the gradients of all ${plan.count} classes; behind layer "${name}" the head is not linear, and a file can hold at most ${mostUnrolledClasses} of them. Use form exp, or a layer right before global average pooling.`,
     );
   const gradients = Array.from({ length: plan.count }, (_, m) => {
-    const b = new Builder(namesOf(current));
+    const b = new Builder(current);
     b.at('explain');
     const index = b.op('Mul', [target.index, b.int(0)]);
     const seed = seedNodes(b, b.op('Add', [index, b.int(m)]), scores.info, plan.count);
@@ -280,7 +280,7 @@ function softmaxNodes(
     current = made.graph;
     return made.gradients.get(name) as Name;
   });
-  const b = new Builder(namesOf(current));
+  const b = new Builder(current);
   b.at('explain');
   const probability = (m: number) =>
     b.op('Reshape', [b.op('Gather', [p, b.ints([m])], { axis: 1 }), b.ints([0, 1, ...ones])]);

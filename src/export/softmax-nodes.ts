@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../autodiff/builder.js';
+import type { Builder, Name } from '../graph/builder.js';
 import type { SoftmaxDerivatives } from './map-nodes.js';
 
 /**

@@ -82,3 +82,15 @@ export function withAttributes(node: Node, plain: Readonly<Record<string, Plain 
   for (const [name, attribute] of attributesOf(plain)) attributes.set(name, attribute);
   return { ...node, attributes };
 }
+
+/** The node with the graphs in its attributes changed; the same node where there are none, or none changes. */
+export function withGraphs(node: Node, change: (graph: Graph) => Graph): Node {
+  let attributes: Map<string, Attribute> | undefined;
+  for (const [name, { kind, value }] of node.attributes) {
+    const changed = kind === 'graph' ? change(value) : undefined;
+    if (!changed || changed === value) continue;
+    attributes ??= new Map(node.attributes);
+    attributes.set(name, { kind: 'graph', value: changed });
+  }
+  return attributes ? { ...node, attributes } : node;
+}

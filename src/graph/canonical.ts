@@ -1,5 +1,5 @@
 import { GradcamppError } from '../errors.js';
-import { type Constant, numbersOf } from '../onnx/constant.js';
+import { floatConstant, numbersOf } from '../onnx/constant.js';
 import { DataType } from '../onnx/types.js';
 import {
   floatsAttribute,
@@ -8,18 +8,18 @@ import {
   intsAttribute,
   stringAttribute,
   withAttributes,
+  withGraphs,
 } from './attributes.js';
+import { Builder, Names, rewritten } from './builder.js';
 import { type Graph, label, type Node, valueInfo } from './graph.js';
-import { namesIn, Writer } from './writer.js';
 
 /** The oldest operator set that gradients are written in; older models are raised to it. */
 export const canonicalOpset = 18;
 
-/** The graph that a node is in, its constants, and a writer of nodes in its place. */
+/** The graph that a node is in, and a builder that writes in its place. */
 interface Scope {
   readonly graph: Graph;
-  readonly constants: ReadonlyMap<string, Constant>;
-  readonly writer: Writer;
+  readonly b: Builder;
 }
 /** Writes what stands for the node, or returns it changed. */
 type Convert = (node: Node, scope: Scope) => Node | undefined;
@@ -74,47 +74,38 @@ const conversions: Readonly<Record<string, Conversion>> = {
 };
 
 /** The same network in at least the canonical operator set. Uses what is known of types and ranks. */
-export function canonicalize(graph: Graph, taken = namesIn(graph)): Graph {
-  const constants = new Map(graph.constants);
-  const nodes = graph.nodes.flatMap((node): readonly Node[] => {
-    const inner = canonicalSubgraphs(node, taken);
+export function canonicalize(graph: Graph, names = Names.of(graph)): Graph {
+  const b = new Builder(names);
+  for (const node of graph.nodes) {
+    const inner = withGraphs(node, (body) => canonicalize(body, names));
     const conversion = node.domain === '' ? conversions[node.opType] : undefined;
-    if (!conversion || graph.opset >= conversion.below) return [inner];
-    const writer = new Writer(inner, constants, taken);
-    const converted = conversion.convert(inner, { graph, constants, writer });
-    return converted ? [...writer.nodes, converted] : writer.nodes;
-  });
-  return { ...graph, opset: Math.max(graph.opset, canonicalOpset), nodes, constants };
-}
-
-function canonicalSubgraphs(node: Node, taken: Set<string>): Node {
-  if (![...node.attributes.values()].some(({ kind }) => kind === 'graph')) return node;
-  const attributes = new Map(node.attributes);
-  for (const [name, attribute] of attributes)
-    if (attribute.kind === 'graph')
-      attributes.set(name, { kind: 'graph', value: canonicalize(attribute.value, taken) });
-  return { ...node, attributes };
+    b.at(node.outputs.find(Boolean) ?? node.name);
+    b.type = typeOf(graph, node);
+    const converted =
+      conversion && graph.opset < conversion.below ? conversion.convert(inner, { graph, b }) : inner;
+    if (converted) b.keep(converted);
+  }
+  return { ...rewritten(graph, b), opset: Math.max(graph.opset, canonicalOpset) };
 }
 
 /** The type of a node's data; where nothing is known, that of nearly all models. */
-function typeOf({ graph }: Scope, node: Node): DataType {
+function typeOf(graph: Graph, node: Node): DataType {
   return valueInfo(graph, node.inputs[0]).type ?? DataType.FLOAT;
 }
 
 /** Attributes that became inputs, in input order after the first: [name], or [name, default] for a float. */
 function moveToInputs(moves: readonly (readonly [string, number?])[]): Convert {
-  return (node, scope) => {
+  return (node, { b }) => {
     if (node.inputs.length > 1) return node;
-    const { writer } = scope;
     const inputs = [node.inputs[0]];
     for (const [name, otherwise] of moves) {
       if (otherwise === undefined) {
         const values = intsAttribute(node, name) ?? asList(intAttribute(node, name));
-        inputs.push(values ? writer.ints(name, values) : '');
+        inputs.push(values ? b.ints(values) : '');
       } else {
         const isGiven = name === 'value' || node.attributes.has(name);
         const value = floatAttribute(node, name, otherwise);
-        inputs.push(isGiven ? writer.scalar(name, value, typeOf(scope, node)) : '');
+        inputs.push(isGiven ? b.scalar(value) : '');
       }
     }
     while (inputs.at(-1) === '') inputs.pop();
@@ -143,23 +134,23 @@ function batchNormalization(node: Node): Node {
  * Before 13 softmax worked on a matrix: all axes from `axis` on count as one. What turns out to be the last axis
  * is made one node again once ranks are known (graph/tidy.ts).
  */
-function coerced(node: Node, { graph, writer }: Scope): Node | undefined {
+function coerced(node: Node, { graph, b }: Scope): Node | undefined {
   const [input] = node.inputs;
   const [output] = node.outputs;
   const rank = (valueInfo(graph, input).dims ?? valueInfo(graph, output).dims)?.length;
   const axis = intAttribute(node, 'axis', 1);
   if (axis === -1 || axis + 1 === rank) return withAttributes(node, { axis: -1 });
-  const shape = writer.op('Shape', [input]);
-  const soft = writer.op(node.opType, [writer.op('Flatten', [input], { axis })], { axis: -1 });
-  writer.op('Reshape', [soft, shape], {}, output);
+  const shape = b.op('Shape', [input]);
+  const soft = b.op(node.opType, [b.op('Flatten', [input], { axis })], { axis: -1 });
+  b.op('Reshape', [soft, shape], {}, output);
   return undefined;
 }
 
 /** Without sizes the parts are equal; from 18 on their number is said. */
-function split(node: Node, { writer }: Scope): Node {
+function split(node: Node, { b }: Scope): Node {
   const sizes = intsAttribute(node, 'split');
   const inputs = [...node.inputs];
-  if (sizes) inputs[1] = writer.ints('split', sizes);
+  if (sizes) inputs[1] = b.ints(sizes);
   const isEqual = !inputs[1];
   return {
     ...withAttributes(node, { split: undefined, num_outputs: isEqual ? node.outputs.length : undefined }),
@@ -171,22 +162,16 @@ function split(node: Node, { writer }: Scope): Node {
 function resize(node: Node, scope: Scope): Node {
   if (scope.graph.opset === 10) return upsample(node, scope);
   const inputs = node.inputs.map((name) => {
-    const constant = scope.constants.get(name);
+    const constant = scope.graph.constants.get(name);
     return constant && numbersOf(constant).length === 0 ? '' : name;
   });
   while (inputs.at(-1) === '') inputs.pop();
   return { ...node, inputs };
 }
 
-function upsample(node: Node, { writer }: Scope): Node {
+function upsample(node: Node, { b }: Scope): Node {
   const scales = floatsAttribute(node, 'scales');
-  const input = scales
-    ? writer.constant('scales', {
-        type: DataType.FLOAT,
-        dims: [scales.length],
-        bytes: new Uint8Array(Float32Array.from(scales).buffer),
-      })
-    : node.inputs[1];
+  const input = scales ? b.constant(floatConstant(scales, [scales.length]), 'scales') : node.inputs[1];
   return {
     ...withAttributes(node, {
       scales: undefined,
@@ -200,47 +185,43 @@ function upsample(node: Node, { writer }: Scope): Node {
 }
 
 /** (x − mean)/(√variance + 10⁻⁹), as the specification composes it: ONNX Runtime does not tell the dims of the whole. */
-function meanVariance(node: Node, scope: Scope): undefined {
-  const { writer } = scope;
+function meanVariance(node: Node, { b }: Scope): undefined {
   const [x] = node.inputs;
   // Before 9 there were two flags instead of axes.
   const standard = intAttribute(node, 'across_channels', 0) === 1 ? [0, 1, 2, 3] : [0, 2, 3];
-  const axes = writer.ints('axes', intsAttribute(node, 'axes') ?? standard);
+  const axes = b.ints(intsAttribute(node, 'axes') ?? standard);
   const isCentredOnly = intAttribute(node, 'normalize_variance', 1) === 0;
-  const epsilon = writer.scalar('epsilon', 1e-9, typeOf(scope, node));
-  const mean = writer.op('ReduceMean', [x, axes]);
+  const epsilon = b.scalar(1e-9);
+  const mean = b.op('ReduceMean', [x, axes]);
   if (isCentredOnly) {
-    writer.op('Sub', [x, mean], {}, node.outputs[0]);
+    b.op('Sub', [x, mean], {}, node.outputs[0]);
     return;
   }
-  const centred = writer.op('Sub', [x, mean]);
-  const variance = writer.op('ReduceMean', [writer.op('Mul', [centred, centred]), axes]);
-  const divisor = writer.op('Add', [writer.op('Sqrt', [variance]), epsilon]);
-  writer.op('Div', [centred, divisor], {}, node.outputs[0]);
+  const centred = b.op('Sub', [x, mean]);
+  const variance = b.op('ReduceMean', [b.op('Mul', [centred, centred]), axes]);
+  const divisor = b.op('Add', [b.op('Sqrt', [variance]), epsilon]);
+  b.op('Div', [centred, divisor], {}, node.outputs[0]);
 }
 
 /** x·sigmoid(alpha·x): ONNX Runtime has no kernel for the whole. */
-function swish(node: Node, scope: Scope): undefined {
-  const { writer } = scope;
+function swish(node: Node, { b }: Scope): undefined {
   const [x] = node.inputs;
   const alpha = floatAttribute(node, 'alpha', 1);
-  const slope = () => writer.scalar('alpha', alpha, typeOf(scope, node));
-  const inner = alpha === 1 ? x : writer.op('Mul', [x, slope()]);
-  writer.op('Mul', [x, writer.op('Sigmoid', [inner])], {}, node.outputs[0]);
+  b.op('Mul', [x, b.op('Sigmoid', [b.scale(x, alpha)])], {}, node.outputs[0]);
 }
 
 /** Recurrent operators with the batch first, which ONNX Runtime refuses on the CPU: time first, between transposes. */
-function batchSecond(node: Node, { writer }: Scope): Node | undefined {
+function batchSecond(node: Node, { b }: Scope): Node | undefined {
   if (intAttribute(node, 'layout', 0) === 0) return node;
   const swap = { perm: [1, 0, 2] };
   const turned = node.inputs.map((name, i) =>
-    name && [0, 5, 6].includes(i) ? writer.op('Transpose', [name], swap) : name,
+    name && [0, 5, 6].includes(i) ? b.op('Transpose', [name], swap) : name,
   );
-  const outputs = node.outputs.map((name) => (name ? writer.fresh('time_first') : ''));
+  const outputs = node.outputs.map((name) => (name ? b.fresh('time_first') : ''));
   const attributes = Object.fromEntries(withAttributes(node, { layout: undefined }).attributes);
-  writer.ops(node.opType, turned, outputs, attributes);
+  b.ops(node.opType, turned, outputs, attributes);
   outputs.forEach((name, i) => {
-    if (name) writer.op('Transpose', [name], i === 0 ? { perm: [2, 0, 1, 3] } : swap, node.outputs[i]);
+    if (name) b.op('Transpose', [name], i === 0 ? { perm: [2, 0, 1, 3] } : swap, node.outputs[i]);
   });
   return undefined;
 }

@@ -2,6 +2,7 @@ import { int64Constant, numbersOf } from '../onnx/constant.js';
 import { DataType, isFloat } from '../onnx/types.js';
 import { sizeOf } from '../tensor.js';
 import { intAttribute } from './attributes.js';
+import { Builder, rewritten } from './builder.js';
 import { type Dim, type Graph, type Node, valueInfo } from './graph.js';
 
 /** A whole-number list whose items are known, known to be some dim (its name), or unknown (''). */
@@ -17,10 +18,10 @@ interface Known {
  */
 export function foldShapes(graph: Graph): Graph {
   const known = new Map<string, Known>();
-  const constants = new Map(graph.constants);
+  const b = new Builder(graph);
   const values = new Map(graph.values);
   let changed = false;
-  const nodes = graph.nodes.flatMap((node): Node[] => {
+  for (const node of graph.nodes) {
     const value = evaluate(node, graph, known);
     if (value) {
       known.set(node.outputs[0], value);
@@ -28,9 +29,9 @@ export function foldShapes(graph: Graph): Graph {
       if (!graph.outputs.some((output) => output.name === node.outputs[0]) && items.every(isNumber)) {
         const type = valueInfo(graph, node.outputs[0]).type;
         if (type === DataType.INT64) {
-          constants.set(node.outputs[0], int64Constant(items, scalar ? [] : [items.length]));
+          b.constants.set(node.outputs[0], int64Constant(items, scalar ? [] : [items.length]));
           changed = true;
-          return [];
+          continue;
         }
       }
     }
@@ -38,10 +39,10 @@ export function foldShapes(graph: Graph): Graph {
     if (target && !graph.constants.has(node.inputs[1])) {
       const fixed = reshapeTarget(target.items, valueInfo(graph, node.inputs[0]).dims);
       if (fixed) {
-        const name = `${node.outputs[0]}/dims`;
-        constants.set(name, int64Constant(fixed));
+        b.at(node.outputs[0]);
+        b.keep({ ...node, inputs: [node.inputs[0], b.ints(fixed)] });
         changed = true;
-        return [{ ...node, inputs: [node.inputs[0], name] }];
+        continue;
       }
       const [output] = node.outputs;
       const before = valueInfo(graph, output);
@@ -51,9 +52,9 @@ export function foldShapes(graph: Graph): Graph {
         changed = true;
       }
     }
-    return [node];
-  });
-  return changed ? { ...graph, nodes, constants, values } : graph;
+    b.keep(node);
+  }
+  return changed ? { ...rewritten(graph, b), values } : graph;
 }
 
 /** Dims of a Reshape whose target stays computed: channels are often known where height and width are not. */

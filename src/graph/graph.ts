@@ -60,7 +60,7 @@ export function label(node: Node): string {
   return `${op} "${node.name || node.outputs.find(Boolean) || ''}"`;
 }
 
-/** Every name that is taken in a graph. */
+/** The values of a graph itself: inputs, constants, and what its nodes make. */
 export function namesOf(graph: Graph): string[] {
   return [
     ...graph.inputs.map((input) => input.name),

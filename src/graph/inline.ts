@@ -1,18 +1,13 @@
 import { GradcamppError } from '../errors.js';
-import type { Constant } from '../onnx/constant.js';
+import { withGraphs } from './attributes.js';
+import { Builder, Names, rewritten } from './builder.js';
 import { type Body, constantValue, functionKey } from './from-model.js';
-import { type Attribute, type Graph, label, type Node } from './graph.js';
-import { freshName, namesIn } from './writer.js';
+import { type Attribute, type Graph, label, namesOf, type Node, type ValueInfo } from './graph.js';
 
-/** Beyond this many calls a model is not a network but a trap: functions that call functions multiply. */
-const mostCalls = 100_000;
+/** Beyond this many nodes a model is not a network but a trap: functions that call functions multiply. */
+const mostNodes = 250_000;
 
-/** Where inlined nodes and constants go. */
-interface Target {
-  readonly nodes: Node[];
-  readonly constants: Map<string, Constant>;
-  readonly taken: Set<string>;
-}
+type Rename = (name: string) => string;
 
 /**
  * Copies a body in place of a node: its inputs and outputs take the outer names, all other values names of their own.
@@ -24,10 +19,9 @@ interface Target {
 export function inlineBody(
   body: Graph,
   call: Pick<Node, 'inputs' | 'outputs' | 'name'>,
-  target: Target,
+  b: Builder,
   attribute: (value: Attribute) => Attribute | undefined = (value) => value,
 ): void {
-  const { nodes, constants, taken } = target;
   const names = new Map<string, string>([['', '']]);
   const prefix = call.name || call.outputs.find(Boolean) || body.name;
   body.inputs.forEach(({ name }, i) => {
@@ -42,91 +36,113 @@ export function inlineBody(
     if (made.has(name) && !names.has(name)) names.set(name, outer);
     else copies.push([name, outer]);
   });
-  for (const name of made) if (!names.has(name)) names.set(name, freshName(`${prefix}/${name}`, taken));
-  const outer = (name: string) => names.get(name) ?? name;
-  const renamed = (graph: Graph): Graph => ({
-    ...graph,
-    outputs: graph.outputs.map((info) => ({ ...info, name: outer(info.name) })),
-    nodes: graph.nodes.map(rename),
-  });
-  const rename = (node: Node): Node => {
+  for (const name of made) if (!names.has(name)) names.set(name, b.names.free(`${prefix}/${name}`));
+  const outer: Rename = (name) => names.get(name) ?? name;
+  const renamed = (graph: Graph, around: Rename): Graph => {
+    const own = new Map(namesOf(graph).map((name) => [name, b.names.free(`${prefix}/${name}`)]));
+    const rename: Rename = (name) => own.get(name) ?? around(name);
+    const info = (value: ValueInfo) => ({ ...value, name: rename(value.name) });
+    return {
+      ...graph,
+      inputs: graph.inputs.map(info),
+      outputs: graph.outputs.map(info),
+      constants: new Map(Array.from(graph.constants, ([name, constant]) => [rename(name), constant])),
+      values: new Map(Array.from(graph.values, ([name, value]) => [rename(name), info(value)])),
+      nodes: graph.nodes.map((node) => copyOf(node, rename)),
+    };
+  };
+  const copyOf = (node: Node, rename: Rename): Node => {
     const attributes = new Map<string, Attribute>();
     for (const [name, given] of node.attributes) {
       const value = attribute(given);
-      if (value?.kind === 'graph') attributes.set(name, { kind: 'graph', value: renamed(value.value) });
+      if (value?.kind === 'graph')
+        attributes.set(name, { kind: 'graph', value: renamed(value.value, rename) });
       else if (value) attributes.set(name, value);
     }
     return {
       ...node,
-      name: '',
-      inputs: node.inputs.map(outer),
-      outputs: node.outputs.map(outer),
+      name: node.name ? `${prefix}/${node.name}` : '',
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename),
       attributes,
     };
   };
-  for (const [name, constant] of body.constants) constants.set(outer(name), constant);
+  for (const [name, constant] of body.constants) b.constants.set(outer(name), constant);
   for (const node of body.nodes) {
-    const copy = rename(node);
+    const copy = copyOf(node, outer);
     const constant = copy.opType === 'Constant' && copy.domain === '' ? constantValue(copy) : undefined;
-    if (constant) constants.set(copy.outputs[0], constant);
-    else nodes.push({ ...copy, name: node.name ? `${prefix}/${node.name}` : '' });
+    if (constant) b.constants.set(copy.outputs[0], constant);
+    else b.keep(copy);
   }
-  for (const [name, output] of copies)
-    nodes.push({
-      opType: 'Identity',
-      domain: '',
-      name: output,
-      inputs: [outer(name)],
-      outputs: [output],
-      attributes: new Map(),
-    });
+  for (const [name, output] of copies) b.copy(outer(name), output);
+}
+
+/** What is inlined, and how much of it there is so far. */
+interface Inlining {
+  readonly functions: ReadonlyMap<string, Body>;
+  /** Of the whole model: values of graphs inside may not be called like those around them. */
+  readonly names: Names;
+  nodes: number;
 }
 
 /**
- * The graph with calls of the model's own functions written out, functions that call functions too.
+ * The graph with calls of the model's own functions written out, also in functions and in graphs inside nodes.
  *
- * @throws GradcamppError INVALID_MODEL where a function calls itself
+ * @throws GradcamppError INVALID_MODEL where a function calls itself, UNSUPPORTED_MODEL where there is no end in sight
  */
 export function inlineFunctions(graph: Graph, functions: ReadonlyMap<string, Body>): Graph {
   if (functions.size === 0) return graph;
-  const target = { nodes: [] as Node[], constants: new Map(graph.constants), taken: namesIn(graph) };
-  let calls = 0;
-  const write = (nodes: readonly Node[], into: Target, callers: readonly string[]): void => {
-    for (const node of nodes) {
-      const key = functionKey(node);
-      const body = functions.get(key);
-      if (!body) {
-        into.nodes.push(withInlinedSubgraphs(node, functions));
-        continue;
-      }
-      if (++calls > mostCalls)
-        throw new GradcamppError(
-          'UNSUPPORTED_MODEL',
-          `The model calls functions more than ${mostCalls} times, which is no network.`,
-        );
-      if (callers.includes(key))
-        throw new GradcamppError('INVALID_MODEL', `${label(node)} calls itself, so the model has no end.`);
-      const inner: Target = { ...into, nodes: [] };
-      inlineBody(body.graph, node, inner, (value) => referred(value, node, body));
-      write(inner.nodes, into, [...callers, key]);
-    }
-  };
-  write(graph.nodes, target, []);
+  const inlined = inlineCalls(graph, { functions, names: Names.of(graph), nodes: 0 }, []);
   const used = new Set([...functions.keys()].map((key) => (JSON.parse(key) as string[])[0]));
-  const left = new Set(target.nodes.map((node) => node.domain));
+  const left = domainsOf(inlined);
   const domains = new Map(graph.domains);
   for (const { graph: body } of functions.values())
     for (const [domain, version] of body.domains) if (left.has(domain)) domains.set(domain, version);
   for (const domain of used) if (!left.has(domain)) domains.delete(domain);
-  return { ...graph, nodes: target.nodes, constants: target.constants, domains };
+  return { ...inlined, domains };
 }
 
-function withInlinedSubgraphs(node: Node, functions: ReadonlyMap<string, Body>): Node {
-  if (![...node.attributes.values()].some(({ kind }) => kind === 'graph')) return node;
-  const attributes = new Map(node.attributes);
-  for (const [name, { kind, value }] of node.attributes)
-    if (kind === 'graph') attributes.set(name, { kind, value: inlineFunctions(value, functions) });
-  return { ...node, attributes };
+/** @param callers the functions that the graph is in */
+function inlineCalls(graph: Graph, inlining: Inlining, callers: readonly string[]): Graph {
+  const b = new Builder(inlining.names);
+  writeCalls(graph.nodes, b, inlining, callers);
+  return rewritten(graph, b);
+}
+
+function writeCalls(
+  nodes: readonly Node[],
+  b: Builder,
+  inlining: Inlining,
+  callers: readonly string[],
+): void {
+  inlining.nodes += nodes.length;
+  if (inlining.nodes > mostNodes)
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `The model's functions call each other until there are more than ${mostNodes} nodes; that is refused.`,
+    );
+  for (const node of nodes) {
+    const key = functionKey(node);
+    const body = inlining.functions.get(key);
+    if (!body) {
+      b.keep(withGraphs(node, (inner) => inlineCalls(inner, inlining, callers)));
+      continue;
+    }
+    if (callers.includes(key))
+      throw new GradcamppError('INVALID_MODEL', `${label(node)} calls itself, so the model has no end.`);
+    const written = new Builder(inlining.names);
+    inlineBody(body.graph, node, written, (value) => referred(value, node, body));
+    for (const [name, constant] of written.constants) b.constants.set(name, constant);
+    writeCalls(written.nodes, b, inlining, [...callers, key]);
+  }
+}
+
+function domainsOf(graph: Graph, domains = new Set<string>()): Set<string> {
+  for (const node of graph.nodes) {
+    domains.add(node.domain);
+    for (const { kind, value } of node.attributes.values()) if (kind === 'graph') domainsOf(value, domains);
+  }
+  return domains;
 }
 
 /** An attribute that refers to one of the function's: the call's, or the default; nothing where neither gives it. */

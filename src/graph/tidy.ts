@@ -1,7 +1,7 @@
-import { int64Constant, numbersOf } from '../onnx/constant.js';
+import { numbersOf } from '../onnx/constant.js';
 import { intAttribute, intsAttribute, stringAttribute, withAttributes } from './attributes.js';
+import { Builder, rewritten } from './builder.js';
 import { dimsAreKnown, type Graph, type Node, producers, readsOf, valueInfo } from './graph.js';
-import { namesIn, Writer } from './writer.js';
 
 const overAxis = new Set(['Softmax', 'LogSoftmax', 'Hardmax']);
 
@@ -38,27 +38,29 @@ export function tidySoftmax(graph: Graph): Graph {
  * same graph where there is none whose rank is known.
  */
 export function tidyPads(graph: Graph): Graph {
-  const constants = new Map(graph.constants);
-  const nodes = graph.nodes.map((node): Node => {
-    if (node.opType !== 'Pad' || node.domain !== '' || !node.inputs[3]) return node;
+  const namesAxes = ({ opType, domain, inputs }: Node) =>
+    opType === 'Pad' && domain === '' && Boolean(inputs[3]);
+  if (!graph.nodes.some(namesAxes)) return graph;
+  const b = new Builder(graph);
+  const whole = (node: Node): Node => {
+    if (!namesAxes(node)) return node;
     const { dims } = valueInfo(graph, node.inputs[0]);
     const [pads, axes] = [node.inputs[1], node.inputs[3]].map((name) => graph.constants.get(name));
     if (!dims || !pads || !axes) return node;
     const [sizes, places] = [numbersOf(pads), numbersOf(axes)];
-    const whole = Array<number>(2 * dims.length).fill(0);
+    const all = Array<number>(2 * dims.length).fill(0);
     for (const [i, axis] of places.entries()) {
       const place = axis < 0 ? axis + dims.length : axis;
       if (!(place >= 0 && place < dims.length) || sizes.length !== 2 * places.length) return node;
-      whole[place] = sizes[i];
-      whole[place + dims.length] = sizes[i + places.length];
+      all[place] = sizes[i];
+      all[place + dims.length] = sizes[i + places.length];
     }
-    const name = `${node.outputs[0]}/pads`;
-    if (constants.has(name)) return node;
-    constants.set(name, int64Constant(whole));
-    const inputs = [node.inputs[0], name, node.inputs[2]];
+    b.at(node.outputs[0]);
+    const inputs = [node.inputs[0], b.ints(all), node.inputs[2]];
     return { ...node, inputs: inputs[2] ? inputs : inputs.slice(0, 2) };
-  });
-  return constants.size > graph.constants.size ? { ...graph, nodes, constants } : graph;
+  };
+  for (const node of graph.nodes) b.keep(whole(node));
+  return b.constants.size > 0 ? rewritten(graph, b) : graph;
 }
 
 /**
@@ -78,33 +80,31 @@ export function tidySamePads(graph: Graph): Graph {
     );
   };
   if (!graph.nodes.some(isOpen)) return graph;
-  const constants = new Map(graph.constants);
-  const taken = namesIn(graph);
-  const nodes = graph.nodes.flatMap((node) => {
-    if (!isOpen(node)) return [node];
-    const writer = new Writer(node, constants, taken);
+  const b = new Builder(graph);
+  for (const node of graph.nodes) {
+    if (!isOpen(node)) {
+      b.keep(node);
+      continue;
+    }
+    b.at(node.outputs[0]);
     const kernel = (valueInfo(graph, node.inputs[1]).dims ?? []).slice(2).map(Number);
     const strides = intsAttribute(node, 'strides') ?? kernel.map(() => 1);
     const dilations = intsAttribute(node, 'dilations') ?? kernel.map(() => 1);
-    const list = (what: string, values: readonly number[]) => writer.ints(what, values);
-    const size = writer.op('Shape', [node.inputs[0]], { start: 2 });
-    const stride = list('strides', strides);
-    const last = writer.op('Div', [writer.op('Sub', [size, list('one', [1])]), stride]); // ⌈X/s⌉ − 1
-    const window = list(
-      'window',
-      kernel.map((k, i) => dilations[i] * (k - 1) + 1),
-    );
-    const covered = writer.op('Add', [writer.op('Mul', [last, stride]), window]);
-    const total = writer.op('Max', [writer.op('Sub', [covered, size]), list('none', [0])]);
-    const small = writer.op('Div', [total, list('two', [2])]);
-    const large = writer.op('Sub', [total, small]);
+    const size = b.op('Shape', [node.inputs[0]], { start: 2 });
+    const stride = b.ints(strides);
+    const last = b.div(b.sub(size, b.ints([1])), stride); // ⌈X/s⌉ − 1
+    const window = b.ints(kernel.map((k, i) => dilations[i] * (k - 1) + 1));
+    const covered = b.add(b.mul(last, stride), window);
+    const total = b.op('Max', [b.sub(covered, size), b.ints([0])]);
+    const small = b.div(total, b.ints([2]));
+    const large = b.sub(total, small);
     const [begin, end] =
       stringAttribute(node, 'auto_pad', '') === 'SAME_UPPER' ? [small, large] : [large, small];
-    const outer = list('outer', [0, 0]);
-    const pads = writer.op('Concat', [outer, begin, outer, end], { axis: 0 });
-    const padded = writer.op('Pad', [node.inputs[0], pads]);
+    const outer = b.ints([0, 0]);
+    const pads = b.op('Concat', [outer, begin, outer, end], { axis: 0 });
+    const padded = b.op('Pad', [node.inputs[0], pads]);
     const plain = withAttributes(node, { auto_pad: 'VALID', pads: undefined });
-    return [...writer.nodes, { ...plain, inputs: node.inputs.with(0, padded) }];
-  });
-  return { ...graph, nodes, constants };
+    b.keep({ ...plain, inputs: node.inputs.with(0, padded) });
+  }
+  return rewritten(graph, b);
 }

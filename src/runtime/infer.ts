@@ -1,6 +1,7 @@
 import type { Constant } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
-import { type Graph, type Node, readsOf, type ValueInfo } from '../graph/graph.js';
+import { appended, Builder } from '../graph/builder.js';
+import { type Graph, readsOf, type ValueInfo } from '../graph/graph.js';
 import { inferredInfo, openSession } from './session.js';
 
 /** Constants that dims can depend on are small; all others may become inputs. */
@@ -67,19 +68,9 @@ async function withoutRank(graph: Graph, values: ReadonlyMap<string, ValueInfo>)
     }),
   );
   if (doubtful.length === 0) return [];
-  const shapes = doubtful.map((name): Node => {
-    const output = `${name}/rank`;
-    return {
-      opType: 'Shape',
-      domain: '',
-      name: output,
-      inputs: [name],
-      outputs: [output],
-      attributes: new Map(),
-    };
-  });
-  const outputs = shapes.map((node) => node.outputs[0]);
-  const known = await outputsOf({ ...graph, nodes: [...graph.nodes, ...shapes] }, outputs);
+  const b = new Builder(graph);
+  const shapes = doubtful.map((name) => b.op('Shape', [name]));
+  const known = await outputsOf(appended(graph, b), shapes);
   const ranks = new Map(known.map(({ name, dims }) => [name, dims?.[0]]));
-  return doubtful.filter((name) => ranks.get(`${name}/rank`) !== 0);
+  return doubtful.filter((_, i) => ranks.get(shapes[i]) !== 0);
 }

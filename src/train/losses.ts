@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../autodiff/builder.js';
+import type { Builder, Name } from '../graph/builder.js';
 
 /**
  * Mean over pictures and classes of softplus(s) − y·s, which is −y·log σ(s) − (1 − y)·log(1 − σ(s)):

@@ -1,4 +1,4 @@
-import { Builder, type Name } from '../autodiff/builder.js';
+import { Builder, type Name } from '../graph/builder.js';
 import { appendGradient } from '../autodiff/walk.js';
 import { invalid } from '../check.js';
 import { type Graph, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
@@ -109,11 +109,8 @@ async function trainingGraph(
   loss: (b: Builder) => Name,
 ): Promise<{ graph: Graph; loss: Name; gradients: ReadonlyMap<Name, Name> }> {
   const infos = [...graph.inputs, ...inputs, ...weights.map((name) => ({ ...valueInfo(graph, name), name }))];
-  const b = new Builder([
-    ...infos.map(({ name }) => name),
-    ...graph.constants.keys(),
-    ...graph.nodes.flatMap((node) => node.outputs),
-  ]);
+  const b = new Builder(graph);
+  for (const { name } of inputs) b.names.take(name);
   b.at('loss');
   const output = loss(b);
   const seed = b.scalar(1);

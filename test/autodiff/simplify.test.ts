@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { Builder } from '../../src/autodiff/builder.js';
+import { Builder, Names } from '../../src/graph/builder.js';
 import { simplify } from '../../src/autodiff/simplify.js';
 import type { Dim } from '../../src/graph/graph.js';
 
 /** Writes nodes behind values of known dims; returns the operators that are left, and the final name of the result. */
 function simplified(dims: Record<string, readonly Dim[]>, write: (b: Builder) => string) {
-  const b = new Builder(Object.keys(dims));
+  const b = new Builder(new Names(Object.keys(dims)));
   const result = write(b);
   const { nodes, nameOf } = simplify(
     { nodes: b.nodes, constants: b.constants, dimsOf: (name) => dims[name] },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Builder } from '../../src/autodiff/builder.js';
+import { Builder } from '../../src/graph/builder.js';
 import { appendGradient } from '../../src/autodiff/walk.js';
 import { type Graph, subgraph, type ValueInfo } from '../../src/graph/graph.js';
 import { floatConstant } from '../../src/onnx/constant.js';
@@ -24,7 +24,7 @@ const draw = (dims: readonly number[], scale: number): Tensor<'float32'> => {
 
 /** Input → Conv, Softplus: A → Conv with stride, Softplus → mean over the picture → Gemm: scores. */
 function network(asInputs: boolean): Graph {
-  const b = new Builder([]);
+  const b = new Builder();
   const smooth = (value: string) => b.op('Softplus', [value]);
   const A = smooth(b.op('Conv', ['x', 'W1'], { pads: [1, 1, 1, 1] }));
   const deep = smooth(b.op('Conv', [A, 'W2'], { pads: [1, 1, 1, 1], strides: [2, 2] }));
@@ -63,7 +63,7 @@ const seed: Tensor = { type: 'float32', dims: [2, 3], data: Float32Array.of(0, 1
 
 /** Σ (Σ_k w_k A_k)² with the weights of Grad-CAM++ (paper Eq. 19 without its ReLUs, whose kinks have no slope). */
 function appendLoss(graph: Graph, gradient: string): Graph {
-  const b = new Builder([...graph.nodes.flatMap((node) => node.outputs), ...graph.constants.keys()]);
+  const b = new Builder(graph);
   const square = b.square(gradient);
   const spread = b.reduceSum(b.mul('A', b.mul(square, gradient)), [2, 3]);
   const alpha = b.div(square, b.add(b.scale(square, 2), b.add(b.op('Abs', [spread]), b.scalar(1e-3))));

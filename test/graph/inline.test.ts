@@ -7,9 +7,11 @@ import {
   AttributeProto_AttributeType as Kind,
   AttributeProtoSchema,
   FunctionProtoSchema,
+  GraphProtoSchema,
   type ModelProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  ValueInfoProtoSchema,
 } from '../../src/onnx/onnx_pb.js';
 import { readModel } from '../../src/onnx/read.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
@@ -110,6 +112,53 @@ describe("a model's own functions", () => {
     );
   });
 
+  test('that call themselves in a branch are refused', async () => {
+    const proto = model();
+    const branch = (name: string) => ({
+      name,
+      type: Kind.GRAPH,
+      g: create(GraphProtoSchema, {
+        name,
+        node: [node('twice', ['x'], [`deep_${name}`], [], own)],
+        output: [create(ValueInfoProtoSchema, { name: `deep_${name}` })],
+      }),
+    });
+    proto.functions[0].node.push(
+      node('IsNaN', ['x'], ['odd']),
+      node('If', ['odd'], ['again'], [branch('then_branch'), branch('else_branch')]),
+    );
+    await expect(readModel(encode(proto)).then(prepareGraph)).rejects.toThrow(
+      /test\.functions\.twice ".*" calls itself, so the model has no end\./,
+    );
+  });
+
+  test('with branches inside, called twice and beside values of equal names', async () => {
+    const proto = model([node('Abs', ['x'], ['deep'])]);
+    const branch = (name: string, op: string) => ({
+      name,
+      type: Kind.GRAPH,
+      g: create(GraphProtoSchema, {
+        name,
+        node: [node(op, ['out'], ['deep']), node('scaled', ['deep'], [`end_${name}`], [], own)],
+        output: [create(ValueInfoProtoSchema, { name: `end_${name}` })],
+      }),
+    });
+    const [twice] = proto.functions;
+    twice.node.push(
+      node('ReduceSum', ['x'], ['sum'], [{ name: 'keepdims', i: 0n, type: Kind.INT }]),
+      node('Greater', ['sum', 'sum'], ['is']),
+      node('If', ['is'], ['chosen'], [branch('then_branch', 'Neg'), branch('else_branch', 'Abs')]),
+    );
+    twice.output = ['chosen'];
+    proto.graph?.node.splice(-1, 0, node('twice', ['t'], ['u'], [], own));
+    if (proto.graph) proto.graph.node[proto.graph.node.length - 1].input = ['u'];
+    const bytes = encode(proto);
+    const session = await ort.InferenceSession.create(bytes);
+    const expected = await session.run({ x: new ort.Tensor('float32', x.data, x.dims) });
+    const actual = await outputsOf(await prepareGraph(await readModel(bytes)), { x });
+    expect(actual.y.data).toEqual(expected.y.data);
+  });
+
   test('that multiply without bound are refused', async () => {
     const proto = model();
     const levels = Array.from({ length: 20 }, (_, i) =>
@@ -127,7 +176,7 @@ describe("a model's own functions", () => {
     );
     proto.functions = levels;
     await expect(readModel(encode(proto)).then(prepareGraph)).rejects.toThrow(
-      'The model calls functions more than 100000 times, which is no network.',
+      "The model's functions call each other until there are more than 250000 nodes; that is refused.",
     );
   });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Builder } from '../../src/autodiff/builder.js';
+import type { Builder } from '../../src/graph/builder.js';
 import { GradcamppError } from '../../src/errors.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { floatConstant, floatsOf, int64Constant } from '../../src/onnx/constant.js';

@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import type { Rule } from '../rule.js';
 import { unbroadcast } from '../unbroadcast.js';
 import { and, derivative, greater, less } from './elementwise.js';

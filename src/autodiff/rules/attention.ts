@@ -1,5 +1,5 @@
 import { isFloat } from '../../onnx/types.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, extents, reshapeTo, shapeFrom, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { unbroadcast } from '../unbroadcast.js';

@@ -1,4 +1,4 @@
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import {
   affine,
   asState,

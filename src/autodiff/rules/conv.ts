@@ -1,7 +1,7 @@
 import { DataType } from '../../onnx/types.js';
 import { floatsOf } from '../../onnx/constant.js';
 import { sizeOf } from '../../tensor.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, extents, reshapeTo, shapeFrom } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { flip } from './slice.js';

@@ -1,5 +1,5 @@
 import { identityMatrix } from '../axis.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, filled } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 

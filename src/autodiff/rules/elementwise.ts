@@ -1,5 +1,5 @@
 import { isFloat } from '../../onnx/types.js';
-import type { Builder, Name } from '../builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import type { Pass, Rule } from '../rule.js';
 import { broadcasting } from '../unbroadcast.js';
 

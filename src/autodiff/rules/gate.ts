@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import type { Pass } from '../rule.js';
 
 /** An activation of a recurrent node: its value, and its slope in terms of value and argument. */

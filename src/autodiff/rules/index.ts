@@ -1,4 +1,4 @@
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { type Extent, extent, extents, reshapeTo, shapeFrom, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 

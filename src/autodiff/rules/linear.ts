@@ -1,5 +1,5 @@
 import { int64Constant } from '../../onnx/constant.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import type { Pass, Rule } from '../rule.js';
 import { unbroadcast } from '../unbroadcast.js';
 

@@ -1,6 +1,6 @@
 import { DataType } from '../../onnx/types.js';
 import { extents, reshapeTo } from '../extent.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import type { Pass, Rule } from '../rule.js';
 
 /** loss = −Σ w·ℓ over labels with ℓ = logs[label], and its divisor where the mean is taken. */

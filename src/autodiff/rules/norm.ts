@@ -1,6 +1,6 @@
 import { floatsOf } from '../../onnx/constant.js';
 import { DataType } from '../../onnx/types.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, type Extent, extents, reshapeTo } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { unbroadcast } from '../unbroadcast.js';

@@ -1,6 +1,6 @@
 import { sizeOf } from '../../tensor.js';
 import { identityMatrix } from '../axis.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { type Extent, extent, extents, filled, reshapeTo, shapeFrom, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { isUnit, reach, spatialAxes, type Window, windowOf } from './window.js';

@@ -1,5 +1,5 @@
 import { DataType } from '../../onnx/types.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import type { Pass, Rule } from '../rule.js';
 
 /** Smallest and largest numbers of the types that are quantised to. */

@@ -1,5 +1,5 @@
 import type { Graph, ValueInfo } from '../../graph/graph.js';
-import type { Builder, Name } from '../builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import { extents, shapeFrom } from '../extent.js';
 import type { Pass } from '../rule.js';
 import type { Activation } from './gate.js';

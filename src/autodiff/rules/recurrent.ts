@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import { extent, shapeFrom } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { type Gradients, gatedUnit, longShortTermMemory, shifted, simple } from './cells.js';

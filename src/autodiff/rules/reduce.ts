@@ -1,6 +1,6 @@
 import type { Dim } from '../../graph/graph.js';
 import { sizeOf } from '../../tensor.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, reshapeTo } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { withoutZeros } from './elementwise.js';

@@ -1,6 +1,6 @@
 import type { Plain } from '../../graph/attributes.js';
 import { alongAxis, identityMatrix } from '../axis.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { item } from './shape.js';

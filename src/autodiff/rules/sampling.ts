@@ -1,6 +1,6 @@
 import { sizeOf } from '../../tensor.js';
 import { identityMatrix } from '../axis.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, extents, reshapeTo, shapeFrom, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { type Coordinate, folding, interpolate, type Mode, type Padding } from './interpolate.js';

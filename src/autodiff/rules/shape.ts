@@ -1,6 +1,6 @@
 import { isFloat } from '../../onnx/types.js';
 import { alongAxis, identityMatrix } from '../axis.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { type Extent, extent, extents, filled, reshapeTo, shapeFrom } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { unbroadcast } from '../unbroadcast.js';

@@ -1,5 +1,5 @@
 import { DataType } from '../../onnx/types.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { type Extent, extent, extents, reshapeTo, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 import { item } from './shape.js';

@@ -1,5 +1,5 @@
 import type { Plain } from '../../graph/attributes.js';
-import type { Name } from '../builder.js';
+import type { Name } from '../../graph/builder.js';
 import { extent, reshapeTo, shapeFrom, zerosLike } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
 
