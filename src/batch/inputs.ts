@@ -4,19 +4,25 @@ import { GradcamppError } from '../errors.js';
 import { imageExtensions } from '../image/formats.js';
 import { isGlob } from '../image/glob.js';
 import { expandSources, type SourceOptions } from '../image/sources.js';
-import { InputList } from './input-list.js';
+import type { Picture } from './files-service.js';
 import { Names, rootOfPattern } from './names.js';
 import { readMembers } from './tar.js';
+
+/** A picture of a run, and the archive that its results go to, where it came from one. */
+export interface Input extends Picture {
+  readonly archive?: string;
+}
 
 /** Everything that a run explains, in order, named. */
 export async function listInputs(
   images: readonly string[],
   archives: readonly string[],
   options: SourceOptions = {},
-): Promise<InputList> {
-  const inputs = new InputList();
+): Promise<Input[]> {
+  const inputs: Input[] = [];
+  const add = (input: Omit<Input, 'index'>) => inputs.push({ index: inputs.length, ...input });
   const names = new Names(await rootsOf(images));
-  for await (const path of expandSources(images, options)) inputs.add({ path, name: names.nameOf(path) });
+  for await (const path of expandSources(images, options)) add({ path, name: names.nameOf(path) });
   const archiveNames = new Names();
   for (const path of archives) {
     const archive = `${archiveNames.nameOf(path)}.tar`;
@@ -26,7 +32,7 @@ export async function listInputs(
       if (![...imageExtensions, '.npy'].includes(extname(name).toLowerCase())) continue;
       const part = { archive: path, offset, size };
       const own = keys.reserve(keyOf(name));
-      inputs.add({ path: `${path}/${name}`, name: own, part, archive });
+      add({ path: `${path}/${name}`, name: own, part, archive });
     }
     if (inputs.length === before)
       throw new GradcamppError('INVALID_OPTION', `The archive ${JSON.stringify(path)} holds no pictures.`);

@@ -18,8 +18,7 @@ import {
   type Picture,
   type Sample,
 } from './files-service.js';
-import type { Input, InputList } from './input-list.js';
-import { listInputs } from './inputs.js';
+import { type Input, listInputs } from './inputs.js';
 import type { Opened } from './open.js';
 import { concurrently } from './ordered.js';
 import { type OutputOptions, type OutputSettings, outputSettingsOf } from './outputs.js';
@@ -272,7 +271,7 @@ function summaryOf({ out = 'gradcampp-out' }: RunOptions, record: RunRecord, sin
  * multiples of `batch` whatever is done already, so that a picture is always computed in the same company.
  */
 function* tasksOf(
-  inputs: InputList,
+  inputs: readonly Input[],
   batch: number,
   { done, redo }: { done: number; redo: readonly number[] },
   signal: AbortSignal | undefined,

@@ -1,7 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import { collectListing, compileInPlace, compileLess, keepYoungGenerationSmall } from './engine.js';
 import { collect, commaSeparated, given, number } from './flags.js';
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
@@ -51,8 +50,6 @@ export function explainCommand() {
       '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
     )
     .action(async (images, flags) => {
-      compileInPlace();
-      keepYoungGenerationSmall();
       const { explainFolder } = await import('../batch/run.js');
       const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
       const options = {
@@ -98,13 +95,10 @@ export function explainCommand() {
         progress.clear();
         if (!flags.quiet) process.stderr.write(`${text}\n`);
       };
-      let seen = 0;
       const summary = await explainFolder(
         { ...options, signal: stopSignal(say) },
         {
-          listed: collectListing,
           started: (start) => {
-            keepYoungGenerationSmall(); // the workers' threads have started
             const { layers, layerIsAutomatic, notes, backend } = start;
             for (const note of notes) say(note);
             say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
@@ -119,7 +113,6 @@ export function explainCommand() {
               else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
             }
             progress.step(failed);
-            compileLess(++seen);
           },
         },
       );
