@@ -17,7 +17,7 @@ import Benchmark from 'benchmark';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { typescriptKernels } from '../dist/image/kernels.js';
 import { loadAddon } from '../dist/addon.js';
-import { discard } from '../dist/memory.js';
+import { release } from '../dist/memory.js';
 import { defaultSettings } from '../dist/map/compute.js';
 import { openNative } from '../dist/map/native.js';
 import { computeReference } from '../dist/map/reference.js';
@@ -193,7 +193,7 @@ async function plainOnnx({ images, channels, layer, size, activations, gradients
   return async (look) => {
     const { data } = (await session.run(feeds))[output];
     look?.(data);
-    discard([data]);
+    release([data]);
   };
 }
 
@@ -238,7 +238,7 @@ function freed(compute) {
   return async (look) => {
     const { maps, raw, empty } = await compute();
     look?.(maps[0]);
-    discard([...maps, ...raw, ...empty]);
+    release([...maps, ...raw, ...empty]);
   };
 }
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "cam.h"
-#include "crc.h"
 #include "picture.h"
 #include "pool.h"
 #include "resize.h"
@@ -501,14 +500,6 @@ Napi::Value salient_runs(const Napi::CallbackInfo& info) {
   return out;
 }
 
-Napi::Value crc32(const Napi::CallbackInfo& info) {
-  if (!info[0].IsTypedArray()) refuse(info.Env(), "bytes", "a Uint8Array");
-  const std::size_t length = info[0].As<Napi::TypedArray>().ElementLength();
-  const Napi::Uint8Array data = bytes(info[0], "bytes", length);
-  const std::uint32_t start = info[1].IsUndefined() ? 0 : info[1].ToNumber().Uint32Value();
-  return Napi::Number::New(info.Env(), cam::crc32(data.Data(), length, start));
-}
-
 /** What src/image/turbojpeg.ts opens. */
 class TurboJpegObject : public Napi::ObjectWrap<TurboJpegObject> {
  public:
@@ -555,7 +546,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("filterAverage", Napi::Function::New<filter_average>(env));
   exports.Set("packCodes", Napi::Function::New<pack_codes>(env));
   exports.Set("salientRuns", Napi::Function::New<salient_runs>(env));
-  if (cam::has_fast_crc()) exports.Set("crc32", Napi::Function::New<crc32>(env));
   return exports;
 }
 

@@ -18,8 +18,6 @@ export interface Addon {
   readonly TurboJpeg: new (
     path: string,
   ) => AddonTurboJpeg;
-  /** CRC-32; absent where the processor has no instructions for it, and zlib's is faster. */
-  readonly crc32?: (bytes: Uint8Array, start?: number) => number;
 }
 
 export interface AddonTurboJpeg {

@@ -9,7 +9,7 @@ function closedPort(): MessagePort {
 const nowhere = closedPort();
 
 /** A buffer that nobody cleared, for what will be written over in any case. */
-export function unwritten(bytes: number): ArrayBuffer {
+export function uninitialized(bytes: number): ArrayBuffer {
   return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
 }
 
@@ -18,7 +18,7 @@ export function unwritten(bytes: number): ArrayBuffer {
  * collector, which large arrays call far more often than their few objects need. Arrays that are a part of a larger
  * buffer, or cannot be given away, are left alone.
  */
-export function discard(arrays: Iterable<unknown>): void {
+export function release(arrays: Iterable<unknown>): void {
   const buffers = new Set<ArrayBuffer>();
   for (const array of arrays) {
     if (!ArrayBuffer.isView(array) || array.byteLength === 0) continue;

@@ -1,5 +1,5 @@
 import { GradcamppError, messageOf } from '../errors.js';
-import { discard } from '../memory.js';
+import { release } from '../memory.js';
 import type { Watch } from '../explain/compute.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
@@ -50,7 +50,7 @@ export async function explainEach(
   const mapBefore = stages.map;
   const ready = prepared.flat().filter(isReady);
   const outcomes = await explainReady(explainer, ready, settings, stages);
-  discard(ready.map(({ image }) => image.picture && image.tensor)); // tensors without a picture are the caller's
+  release(ready.map(({ image }) => image.picture && image.tensor)); // tensors without a picture are the caller's
   stages.decode += decoded - start;
   stages.inference += performance.now() - decoded - (stages.map - mapBefore);
   return prepared.map((list) => list.map((entry) => (isReady(entry) ? outcomes.shift()! : entry)));

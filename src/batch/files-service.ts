@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { isMainThread } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
 import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
-import { crc32 } from '../image/encode.js';
-import { discard } from '../memory.js';
+import { release } from '../memory.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import { folderWriter, isFatal } from './folder.js';
 import { Names, targetSuffix } from './names.js';
@@ -176,8 +176,8 @@ class FilesWorker {
     }
     const files = written.map(({ file, parts }) => [file, sizeOf(parts), checksumOf(parts)] as const);
     const bytes = this.#write ? undefined : written.map(({ parts }) => Buffer.concat(parts));
-    discard(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
-    discard(written.flatMap(({ parts }) => parts));
+    release(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
+    release(written.flatMap(({ parts }) => parts));
     return bytes ? { index, lines, files, bytes } : { index, lines, files };
   }
 

@@ -1,8 +1,6 @@
-import { appendFileSync } from 'node:fs';
 import { type FileHandle, open, readFile, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from '../image/encode.js';
-import { Patience } from '../patience.js';
+import { crc32 } from 'node:zlib';
 
 /**
  * The journal of an unfinished run: one JSON line for each picture that is done, in the order of the inputs, written
@@ -116,13 +114,9 @@ async function readPart(path: string, start: number, size: number): Promise<Buff
   }
 }
 
-/** Bytes that are written at once; more go through the thread pool. */
-const few = 16_384;
-
 /** A file that is only appended to; its end is known. */
 export class AppendedFile {
   readonly #file: FileHandle;
-  readonly #patience = new Patience(true);
   #end: number;
 
   private constructor(file: FileHandle, end: number) {
@@ -139,9 +133,7 @@ export class AppendedFile {
 
   /** Adds bytes; gives the file's new length and the bytes' checksum. */
   async append(bytes: Uint8Array): Promise<[end: number, checksum: number]> {
-    if (bytes.length <= few && this.#patience.lasts())
-      this.#patience.watch(() => appendFileSync(this.#file.fd, bytes));
-    else await this.#file.appendFile(bytes);
+    await this.#file.appendFile(bytes);
     this.#end += bytes.length;
     return [this.#end, crc32(bytes)];
   }

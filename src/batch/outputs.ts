@@ -1,6 +1,6 @@
 import { invalid, numberIn, oneOf, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { discard } from '../memory.js';
+import { release } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type Colormap, colormaps } from '../image/colormap.js';
 import { encodePng } from '../image/encode.js';
@@ -63,7 +63,7 @@ const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawin
 
 function pngOf(drawn: AnyPixels): Parts {
   const file = encodePng(drawn);
-  discard([drawn.data]);
+  release([drawn.data]);
   return [file];
 }
 

@@ -1,5 +1,5 @@
 import type { Scores } from '../graph/scores.js';
-import { discard } from '../memory.js';
+import { release as releaseArrays } from '../memory.js';
 import type { Tensor } from '../tensor.js';
 
 /** What is kept of a forward pass: everything that the backward pass of any target needs. */
@@ -39,5 +39,5 @@ export interface Differentiator {
 
 /** Frees the memory of a forward pass. */
 export function release({ results }: Forward): void {
-  discard(Object.values(results).map(({ data }) => data));
+  releaseArrays(Object.values(results).map(({ data }) => data));
 }

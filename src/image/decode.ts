@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, messageOf, show } from '../errors.js';
-import { discard } from '../memory.js';
+import { release } from '../memory.js';
 import { readBytes } from './file.js';
 import { sniff } from './formats.js';
 import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
@@ -37,7 +37,7 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
     const name = options.name ?? path;
     const bytes = await readBytes(path, (reason, cause) => unreadable(name, reason, cause));
     const pixels = await decodeBytes(bytes, name, maxPixels, options.loadSharp);
-    discard([bytes]);
+    release([bytes]);
     return pixels;
   }
   if (source instanceof Uint8Array)

@@ -1,7 +1,6 @@
 import zlib from 'node:zlib';
-import { type Addon, loadAddon } from '../addon.js';
 import { wholeNumber } from '../check.js';
-import { discard } from '../memory.js';
+import { release } from '../memory.js';
 import { deflateLiterals } from './deflate.js';
 import { kernels } from './kernels.js';
 import { type AnyPixels, checkPixels, type Pixels } from './pixels.js';
@@ -37,7 +36,7 @@ export function encodePng(pixels: AnyPixels): Buffer {
     ...chunk('IDAT', body),
     ...chunk('IEND', Buffer.alloc(0)),
   ]);
-  discard([filtered, !isFlat && new Uint8Array(body.buffer)]);
+  release([filtered, !isFlat && new Uint8Array(body.buffer)]);
   return file;
 }
 
@@ -57,33 +56,6 @@ function chunk(type: string, body: Buffer): Buffer[] {
   head.writeUInt32BE(body.length, 0);
   head.write(type, 4, 'latin1');
   const tail = Buffer.alloc(4);
-  tail.writeUInt32BE(crc32(body, crc32(head.subarray(4))), 0);
+  tail.writeUInt32BE(zlib.crc32(body, zlib.crc32(head.subarray(4))), 0);
   return [head, body, tail];
-}
-
-type Crc32 = NonNullable<Addon['crc32']>;
-
-let chosenCrc32: Crc32 | undefined;
-
-/**
- * CRC-32 of bytes that follow those whose checksum is `start`: by the addon, or by Node.js, which has zlib's from 20.15
- * on and takes five times as long, or by table.
- */
-export const crc32: Crc32 = (bytes, start = 0) => {
-  chosenCrc32 ??= (loadAddon() as Partial<Addon>).crc32 ?? (zlib as { crc32?: Crc32 }).crc32 ?? crc32ByTable;
-  return chosenCrc32(bytes, start);
-};
-
-let crcTable: Uint32Array | undefined;
-
-/** The checksum of PNG and zlib: polynomial 0xEDB88320, reflected. */
-export function crc32ByTable(bytes: Uint8Array, start = 0): number {
-  crcTable ??= Uint32Array.from({ length: 256 }, (_, n) => {
-    let c = n;
-    for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-    return c;
-  });
-  let crc = ~start;
-  for (let i = 0; i < bytes.length; i++) crc = crcTable[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
-  return ~crc >>> 0;
 }

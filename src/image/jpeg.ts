@@ -1,5 +1,5 @@
 import type { AddonTurboJpeg } from '../addon.js';
-import { discard, unwritten } from '../memory.js';
+import { release, uninitialized } from '../memory.js';
 import { decodeInWebAssembly } from './jpeg-wasm.js';
 import { exifOrientation, orient } from './orientation.js';
 import type { Pixels } from './pixels.js';
@@ -27,10 +27,10 @@ export async function decodeJpeg(
   const { width, height, orientation } = header;
   if (width * height > maxPixels) throw tooLarge(name, width, height, maxPixels);
   if (width * height === 0) return undefined;
-  const data = new Uint8Array(unwritten(width * height * 3));
+  const data = new Uint8Array(uninitialized(width * height * 3));
   for (const decode of decoders)
     if (await decode(bytes, header, data)) return orient({ data, width, height, channels: 3 }, orientation);
-  discard([data]);
+  release([data]);
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 import { invalid, numberIn, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { discard, unwritten } from '../memory.js';
+import { release, uninitialized } from '../memory.js';
 import { byteOf, type PixelBox } from './blend.js';
 import { type Colormap, colormapTable } from './colormap.js';
 import { kernels } from './kernels.js';
@@ -30,11 +30,11 @@ export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOp
   const opacity = numberIn('opacity', options.opacity ?? 0.5, 0, 1);
   const table = colormapTable(options.colormap ?? 'turbo');
   const { over, box } = place(picture, map, options.geometry);
-  const values = new Float32Array(unwritten(box.width * box.height * Float32Array.BYTES_PER_ELEMENT));
+  const values = new Float32Array(uninitialized(box.width * box.height * Float32Array.BYTES_PER_ELEMENT));
   kernels().stretchMap(map.data, map.dims, over, box, values);
-  const data = new Uint8Array(unwritten(picture.data.length));
+  const data = new Uint8Array(uninitialized(picture.data.length));
   kernels().blend(picture.data, picture.width, box, values, table, opacity, 1 - 0.8 * opacity, data);
-  discard([values]);
+  release([values]);
   return { data, width: picture.width, height: picture.height, channels: 3 };
 }
 

@@ -1,4 +1,4 @@
-import { discard, unwritten } from '../memory.js';
+import { release, uninitialized } from '../memory.js';
 import { sizeOf } from '../tensor.js';
 import { kernels } from './kernels.js';
 import { type Pixels, type Rectangle, toGrey } from './pixels.js';
@@ -46,7 +46,7 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
   const order = p.channels === 'gray' ? [0] : p.channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
   const dims: [number, number, number] =
     p.layout === 'NCHW' ? [order.length, height, width] : [height, width, order.length];
-  const tensor = out ?? new Float32Array(unwritten(sizeOf(dims) * Float32Array.BYTES_PER_ELEMENT));
+  const tensor = out ?? new Float32Array(uninitialized(sizeOf(dims) * Float32Array.BYTES_PER_ELEMENT));
   if (tensor.length !== sizeOf(dims))
     throw new RangeError(`${tensor.length} numbers do not fill dims [${dims.join(', ')}]`);
   const plan = planResize(pixels.width, pixels.height, p);
@@ -54,7 +54,7 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
   const steps = { range: p.range, mean: p.mean, std: p.std, order };
   if (p.layout === 'NCHW') kernels().normalizeToCHW(values, steps, tensor);
   else kernels().normalizeToHWC(values, steps, tensor);
-  discard([values]);
+  release([values]);
   return { tensor, dims, geometry: geometryOf(pixels, plan, p) };
 }
 

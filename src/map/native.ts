@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { loadAddon } from '../addon.js';
 import { wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { unwritten } from '../memory.js';
+import { uninitialized } from '../memory.js';
 import { sizeOf } from '../tensor.js';
 import { type MapBackend, type MapRequest, type MapResult, mapMethods } from './backend.js';
 import { notFinite } from './compute.js';
@@ -74,5 +74,5 @@ function outputsFor(request: MapRequest): MapResult {
 
 /** The addon writes every element, so that none need be cleared: 6.4 → 5.9 ms for 64 × (2048, 7, 7) → 224². */
 function floats(length: number): Float32Array {
-  return new Float32Array(unwritten(length * Float32Array.BYTES_PER_ELEMENT));
+  return new Float32Array(uninitialized(length * Float32Array.BYTES_PER_ELEMENT));
 }

@@ -10,12 +10,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { folderWriter } from '../../src/batch/folder.js';
 import { makeRecord, type RunRecord } from '../../src/batch/record.js';
 import { RunFolder } from '../../src/batch/run-folder.js';
 import { readMembers } from '../../src/batch/tar.js';
-import { crc32 } from '../../src/image/encode.js';
 
 let out = '';
 beforeEach(() => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { crc32ByTable } from '../../src/image/encode.js';
 import zlib from 'node:zlib';
 import type { Pixels } from '../../src/image/pixels.js';
 
@@ -99,7 +98,7 @@ export function pngChunk(type: string, body: Uint8Array): Buffer {
   out.writeUInt32BE(body.length, 0);
   out.write(type, 4, 'latin1');
   out.set(body, 8);
-  out.writeUInt32BE(crc32ByTable(out.subarray(4, 8 + body.length)), 8 + body.length);
+  out.writeUInt32BE(zlib.crc32(out.subarray(4, 8 + body.length)), 8 + body.length);
   return out;
 }
 

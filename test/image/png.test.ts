@@ -2,7 +2,7 @@ import zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
 import { decodeImage } from '../../src/image/decode.js';
-import { crc32, crc32ByTable, encodePng } from '../../src/image/encode.js';
+import { encodePng } from '../../src/image/encode.js';
 import type { Pixels } from '../../src/image/pixels.js';
 import { exif, pattern, pngChunk, pngFile, pngHeader, type PngParts } from './pictures.js';
 
@@ -264,20 +264,6 @@ function repairChecksums(bytes: Buffer): Buffer {
 }
 
 describe('encodePng', () => {
-  test('the checksum is CRC-32', () => {
-    expect(crc32ByTable(Buffer.from('123456789'))).toBe(0xcbf43926); // the check value of the CRC catalogue
-    expect(crc32ByTable(Buffer.from('6789'), crc32ByTable(Buffer.from('12345')))).toBe(0xcbf43926);
-  });
-
-  test('the fast checksum is the same, of any length and in parts', () => {
-    const bytes = Buffer.from(Array.from({ length: 700 }, (_, i) => (i * i * 31 + (i >> 3)) & 255));
-    for (let length = 0; length <= bytes.length; length++) {
-      const [first, second] = [bytes.subarray(0, length), bytes.subarray(length)];
-      expect(crc32(first), `${length} bytes`).toBe(crc32ByTable(first));
-      expect(crc32(second, crc32(first)), `from ${length} on`).toBe(crc32ByTable(bytes));
-    }
-  });
-
   test.each([
     [1, 1],
     [1, 40],
