@@ -1,47 +1,97 @@
 import { createHash } from 'node:crypto';
-import { type Stats, statSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
-import { Patience } from './patience.js';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { systemReason } from './errors.js';
 
-/** Files that are looked at together, and at most before others have their turn. */
-const atOnce = 64;
+/** What the system's codes mean to someone who typed a file name. */
+const problems: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ELOOP: 'its symbolic links run in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ERR_INVALID_ARG_VALUE: 'the name holds a null character',
+};
 
-/** What the system knows of each file, in order; undefined where it says nothing. Asked at once while the disk is quick. */
-export async function* look(
-  paths: Iterable<string>,
-  patience = new Patience(true),
-): AsyncGenerator<Stats | undefined> {
+/** Why a file could not be read, in words that follow `cannot be read: `. */
+export function whyUnreadable(cause: unknown): string {
+  return problems[(cause as NodeJS.ErrnoException)?.code ?? ''] ?? systemReason(cause);
+}
+
+/**
+ * Opens a file for reading. Folders, pipes, sockets and devices are refused before they are opened: a pipe that nobody writes
+ * into would be waited for, and a device never ends.
+ */
+export async function openFile(path: string): Promise<FileHandle> {
+  refuseOthers(await stat(path));
+  return open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // in case it has just become a pipe
+}
+
+function refuseOthers(stats: Stats): void {
+  if (stats.isFile()) return;
+  const kinds: [boolean, string][] = [
+    [stats.isDirectory(), 'a folder'],
+    [stats.isFIFO(), 'a pipe'],
+    [stats.isSocket(), 'a socket'],
+  ];
+  const kind = kinds.find(([is]) => is)?.[1] ?? 'a device';
+  throw new Error(`it is ${kind}${stats.isDirectory() ? '' : ', not a file'}`);
+}
+
+/** A file's bytes. @param limit files of more bytes are refused */
+export async function readBytes(path: string, limit = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  const file = await openFile(path);
+  try {
+    const { size } = await file.stat();
+    if (size > limit) throw new Error(`it is larger than ${limit / 2 ** 30} GiB`);
+    if (size === 0) return await file.readFile(); // the system says nothing of the size of files as in /proc
+    const bytes = Buffer.allocUnsafeSlow(size);
+    const filled = await readInto(file, bytes, 0);
+    return filled === size ? bytes : bytes.subarray(0, filled);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Most bytes that the system gives at once. */
+const most = 2 ** 30;
+
+/** Fills `bytes` from the file's byte `position` on. @returns how many there were */
+export async function readInto(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let filled = 0;
+  while (filled < bytes.length) {
+    const wanted = Math.min(most, bytes.length - filled);
+    const { bytesRead } = await file.read(bytes, filled, wanted, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
+/** Files that the system is asked about together. */
+const together = 64;
+
+/** What the system knows of each file, in order; undefined where there is none. */
+export async function* statsOf(paths: Iterable<string>): AsyncGenerator<Stats | undefined> {
+  const ask = (group: readonly string[]) =>
+    Promise.all(group.map((path) => stat(path).catch(() => undefined)));
   let group: string[] = [];
   for (const path of paths) {
     group.push(path);
-    if (group.length < atOnce) continue;
-    yield* lookAtAll(group, patience);
-    await setImmediate();
+    if (group.length < together) continue;
+    yield* await ask(group);
     group = [];
   }
-  yield* lookAtAll(group, patience);
-}
-
-async function* lookAtAll(paths: readonly string[], patience: Patience): AsyncGenerator<Stats | undefined> {
-  let i = 0;
-  while (i < paths.length && patience.lasts()) yield patience.watch(() => lookAt(paths[i++]));
-  yield* await Promise.all(paths.slice(i).map((path) => stat(path).catch(() => undefined)));
-}
-
-function lookAt(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  yield* await ask(group);
 }
 
 /** SHA-256 of a file, a piece at a time. */
 export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   const piece = Buffer.allocUnsafeSlow(1 << 18);
-  const file = await open(path);
+  const file = await openFile(path);
   try {
     for (let size: number; (size = (await file.read(piece)).bytesRead) > 0; )
       hash.update(piece.subarray(0, size));

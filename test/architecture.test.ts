@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'options', 'tensor', 'memory', 'patience', 'files'];
+const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
@@ -15,7 +15,6 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   options: {},
   tensor: {},
   memory: {},
-  patience: {},
   files: {},
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },
@@ -42,7 +41,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['later', 'graph', 'differentiate', 'explain', 'export', 'batch', 'image', 'map', 'evaluate'],
   },
   cli: {
-    parts: ['addon', 'differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
+    parts: ['differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
     packages: ['commander', '@commander-js/extra-typings'],
   },
 };

@@ -1,10 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { hashFile, look } from '../src/files.js';
-import { Patience } from '../src/patience.js';
+import { hashFile, readBytes, statsOf, whyUnreadable } from '../src/files.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-files-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,27 +18,39 @@ paths.forEach((path, i) => {
 });
 const sizes = paths.map((_, i) => (isMissing(i) ? undefined : i));
 
-async function sizesBy(patience: Patience): Promise<(number | undefined)[]> {
+test('files are asked about in order', async () => {
   const found: (number | undefined)[] = [];
-  for await (const stats of look(paths, patience)) found.push(stats?.size);
-  return found;
-}
-
-test('files are looked at in order, whether the disk is quick, slow, or slow at times', async () => {
-  expect(await sizesBy(new Patience(true))).toEqual(sizes);
-  expect(await sizesBy(new Patience(false))).toEqual(sizes);
-  let now = 0;
-  expect(await sizesBy(new Patience(true, () => (now += 10)))).toEqual(sizes);
+  for await (const stats of statsOf(paths)) found.push(stats?.size);
+  expect(found).toEqual(sizes);
 });
 
-test('the event loop has its turn between groups of files that are looked at', async () => {
-  let turns = 0;
-  const timer = setInterval(() => turns++, 0);
-  const patience = new Patience(true);
-  const end = performance.now() + 50;
-  while (performance.now() < end) await sizesBy(patience);
-  clearInterval(timer);
-  expect(turns).toBeGreaterThan(2);
+test('a file is read whole, or refused when it is too large', async () => {
+  const path = join(folder, 'some');
+  writeFileSync(path, 'some bytes');
+  expect((await readBytes(path)).toString()).toBe('some bytes');
+  expect(await readBytes(paths[0])).toHaveLength(0);
+  await expect(readBytes(path, 9)).rejects.toThrow('it is larger than');
+});
+
+test.skipIf(!existsSync('/proc/version'))(
+  'files of which the system tells no size are read (needs /proc)',
+  async () => {
+    expect((await readBytes('/proc/version')).toString()).toMatch(/^Linux/);
+  },
+);
+
+test.skipIf(process.platform === 'win32')('what is no file is refused before it is opened', async () => {
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]); // nobody writes into it: opening would wait
+  const reasons = [pipe, '/dev/zero', folder, join(folder, 'nothing')].map((path) =>
+    readBytes(path).catch(whyUnreadable),
+  );
+  expect(await Promise.all(reasons)).toEqual([
+    'it is a pipe, not a file',
+    'it is a device, not a file',
+    'it is a folder',
+    'there is no such file',
+  ]);
 });
 
 test('a file is hashed in pieces', async () => {

@@ -1,9 +1,6 @@
-import * as fs from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { GradcamppError, messageOf } from '../errors.js';
-import { Patience } from '../patience.js';
 
 /** What the system's codes mean to someone who named an output folder. */
 const problems: Readonly<Record<string, string>> = {
@@ -34,10 +31,6 @@ export function isFatal({ cause }: GradcamppError): boolean {
 /** Puts a file into a folder, its parts one behind another. */
 export type Write = (name: string, parts: readonly Uint8Array[]) => Promise<void>;
 
-// Not those of node:fs/promises, whose FileHandle costs more than writing a small file.
-const writeFile = promisify(fs.writeFile);
-const rename = promisify(fs.rename);
-
 /** Where files are before they have their names. */
 export const partialFolder = '.partial';
 
@@ -63,7 +56,6 @@ export async function makeFolder(path: string): Promise<void> {
  */
 export function folderWriter(out: string, writer: string | number): Write {
   const made = new Set<string>();
-  const patience = new Patience();
   let count = 0;
   return async (name, parts) => {
     const path = join(out, name);
@@ -72,15 +64,8 @@ export function folderWriter(out: string, writer: string | number): Write {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);
       made.add(folder);
-      if (patience.lasts()) {
-        patience.watch(() => {
-          writeNow(partial, parts);
-          fs.renameSync(partial, path);
-        });
-      } else {
-        await writeFile(partial, Buffer.concat(parts));
-        await rename(partial, path);
-      }
+      await writeAll(partial, parts);
+      await rename(partial, path);
     } catch (cause) {
       await rm(partial, { force: true }).catch(() => undefined);
       throw unwritable(path, cause);
@@ -88,14 +73,11 @@ export function folderWriter(out: string, writer: string | number): Write {
   };
 }
 
-/** In one call, or, where the system takes less at once, in several. */
-function writeNow(path: string, parts: readonly Uint8Array[]): void {
-  const file = fs.openSync(path, 'w');
+async function writeAll(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'w');
   try {
-    const size = parts.reduce((sum, { length }) => sum + length, 0);
-    let written = fs.writevSync(file, parts);
-    while (written < size) written += fs.writeSync(file, Buffer.concat(parts), written);
+    for (const part of parts) await file.writeFile(part);
   } finally {
-    fs.closeSync(file);
+    await file.close();
   }
 }

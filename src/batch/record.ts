@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GradcamppError } from '../errors.js';
-import { look } from '../files.js';
+import { statsOf } from '../files.js';
 import { unwritable } from './folder.js';
 
 /** `run.json`: what a run explains and how, and, once it is finished, how it ended. Nothing that differs when it is repeated. */
@@ -89,7 +89,7 @@ interface File {
 /** SHA-256 over path and size of files; a missing one has size "-". */
 export async function hashInputs(inputs: Iterable<File>): Promise<string> {
   const hash = createHash('sha256');
-  const found = look(ownPaths(inputs));
+  const found = statsOf(ownPaths(inputs));
   for (const { path, part } of inputs) {
     const size = part?.size ?? (await found.next()).value?.size ?? '-';
     hash.update(`${path}\0${size}\n`);

@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { GradcamppError, systemReason } from '../errors.js';
-import { look } from '../files.js';
+import { statsOf } from '../files.js';
 import { imageExtensions } from './formats.js';
 import { glob, isGlob } from './glob.js';
 import { naturalOrder } from './natural-order.js';
@@ -101,7 +101,7 @@ async function picturesIn(
   shown.sort((a, b) => naturalOrder(a.name, b.name));
   const within = join(folder, '_').slice(0, -1);
   const paths = shown.map(({ name }) => within + name); // `join` would leave three strings for each
-  const links = look(paths.filter((_, i) => shown[i].isSymbolicLink()));
+  const links = statsOf(paths.filter((_, i) => shown[i].isSymbolicLink()));
   for (const [i, path] of paths.entries()) {
     const isFolder = (shown[i].isSymbolicLink() ? (await links.next()).value : shown[i])?.isDirectory();
     if (isFolder) await picturesIn(path, found, [...above, real]);
