@@ -1,4 +1,5 @@
 import { intsAttribute, withAttributes } from '../graph/attributes.js';
+import { is } from '../graph/facts.js';
 import { type Dim, type Node, readsOf } from '../graph/graph.js';
 import { type Constant, numbersOf } from '../onnx/constant.js';
 import type { Name } from '../graph/builder.js';
@@ -17,16 +18,6 @@ export interface Simplified {
   /** What a value is called now. */
   readonly nameOf: (name: Name) => Name;
 }
-
-/** Operators whose result has its operands' dims, broadcast. */
-const elementwise = new Set([
-  'Add', 'Sub', 'Mul', 'Div', 'Pow', 'Min', 'Max', 'Sum', 'Where', 'And', 'Or', 'Not', 'Equal', 'Greater', 'Less',
-  'GreaterOrEqual', 'LessOrEqual', 'Cast', 'Neg', 'Abs', 'Exp', 'Log', 'Sqrt', 'Reciprocal', 'Sign', 'Tanh', 'Sigmoid',
-  'Relu', 'Erf', 'Sin', 'Cos',
-]); // biome-ignore format: a list
-
-/** Those that take an operand which is repeated as well as one that was repeated before. */
-const broadcasts = new Set(['Add', 'Sub', 'Mul', 'Div', 'Where']);
 
 /**
  * Leaves out what rules write for safety or for inputs that nobody asked for: unused nodes, Expand before an operator
@@ -91,7 +82,7 @@ function rewrite(
         inputs: [before.inputs[0]],
       };
   }
-  return broadcasts.has(node.opType) ? withoutExpand(node, made, known) : node;
+  return is(node, 'broadcasts') ? withoutExpand(node, made, known) : node;
 }
 
 /** A Reshape target with zeros means dims of its own input, or is not known. */
@@ -134,7 +125,7 @@ function resultDims(
   known: Known,
   constants: ReadonlyMap<Name, Constant>,
 ): readonly Dim[] | undefined {
-  if (elementwise.has(node.opType)) return broadcast(node.inputs.map(known));
+  if (is(node, 'elementwise')) return broadcast(node.inputs.map(known));
   if (node.opType !== 'Reshape' && node.opType !== 'Expand') return undefined;
   const target = constants.get(node.inputs[1]);
   const from = known(node.inputs[0]);

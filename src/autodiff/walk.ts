@@ -1,4 +1,5 @@
 import { GradcamppError, messageOf } from '../errors.js';
+import { is } from '../graph/facts.js';
 import {
   ancestors,
   descendants,
@@ -95,23 +96,12 @@ export function appendGradient(
   };
 }
 
-const unboundedOperators = new Set([
-  'Acos',
-  'Acosh',
-  'Asin',
-  'Atanh',
-  'Log',
-  'Reciprocal',
-  'ReduceLogSum',
-  'Sqrt',
-]);
-
 /** Whether the slope of an operator can be infinite where its value is not. */
 function isUnbounded(graph: Graph, node: Node): boolean {
   const constant = graph.constants.get(node.inputs[1]);
   if (node.opType === 'Div') return constant === undefined;
   if (node.opType === 'Pow') return !constant || numbersOf(constant).some((exponent) => exponent < 1);
-  return unboundedOperators.has(node.opType);
+  return is(node, 'unboundedSlope');
 }
 
 /** Attributes and dims that contradict each other can break a rule: ONNX Runtime looks at many only when it runs. */
@@ -138,21 +128,11 @@ function gradientDims(graph: Graph, arriving: ReadonlyMap<Name, readonly Name[]>
   return (name) => valueInfo(graph, values.get(name) ?? name).dims;
 }
 
-/** Operators that put whole numbers in the place of floats. */
-const quantizers = new Set([
-  'QuantizeLinear',
-  'DynamicQuantizeLinear',
-  'QLinearConv',
-  'QLinearMatMul',
-  'ConvInteger',
-  'MatMulInteger',
-]);
-
 /** Whole numbers that stand for floats: made by quantisation, passed on until they are floats again. */
 function quantizedValues(graph: Graph): Set<Name> {
   const values = new Set<Name>();
   for (const node of graph.nodes) {
-    const isQuantizer = node.domain === '' && quantizers.has(node.opType);
+    const isQuantizer = is(node, 'quantizer');
     if (!isQuantizer && (stops(node) || !node.inputs.some((name) => values.has(name)))) continue;
     for (const output of node.outputs) if (output && !carriesGradient(graph, output)) values.add(output);
   }

@@ -1,11 +1,7 @@
+import { is } from './facts.js';
 import { type Graph, type Node, producers } from './graph.js';
 import { isFloat } from '../onnx/types.js';
 import { sizeOf } from '../tensor.js';
-
-/** What gates are made of, besides the operators that keep a value's form. */
-const bends = new Set(['Sigmoid', 'HardSigmoid', 'Tanh', 'Erf', 'Clip', 'Relu', 'Softplus']);
-/** Of one tensor, the others being single numbers. */
-const scales = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Identity', 'Cast', 'Neg', 'Reciprocal', 'Exp']);
 
 /** Activations that exporters write as several operators: Swish, GELU of both kinds, HardSwish, Mish. */
 export interface Gates {
@@ -50,8 +46,12 @@ function gateOf(
   const root = a.names.find((name) => b.names.includes(name));
   if (root === undefined) return undefined;
   const between = [a, b].map(({ names }) => names.slice(0, names.indexOf(root)));
-  const isBent = between.map((names) => names.some((name) => bends.has(made.get(name)?.opType ?? '')));
+  const isBent = between.map((names) => names.some((name) => isBend(made.get(name))));
   return isBent[0] !== isBent[1] ? between.flat() : undefined;
+}
+
+function isBend(node: Node | undefined): boolean {
+  return node !== undefined && is(node, 'bends');
 }
 
 /** GELU by tanh is the longest: 0.5 x (1 + tanh(c (x + 0.04 x³))). */
@@ -65,7 +65,7 @@ function trail(name: string, graph: Graph, made: ReadonlyMap<string, Node>): { n
     node && names.length < mostSteps;
     node = made.get(names[names.length - 1])
   ) {
-    if (node.domain !== '' || !(bends.has(node.opType) || scales.has(node.opType))) break;
+    if (!isBend(node) && !is(node, 'scales')) break;
     const sources = [...new Set(node.inputs.filter((input) => input && !isNumber(graph, input)))];
     const source = sources.length === 1 ? sources[0] : rootOfSum(node, sources, graph, made);
     if (source === undefined) break;
@@ -97,7 +97,7 @@ function isComputedFrom(
 ): boolean {
   if (value === root) return true;
   const node = made.get(value);
-  if (!node || steps === 0 || node.domain !== '' || !scales.has(node.opType)) return false;
+  if (!node || steps === 0 || !is(node, 'scales')) return false;
   const sources = node.inputs.filter((input) => input && !isNumber(graph, input));
   return sources.length > 0 && sources.every((input) => isComputedFrom(input, root, graph, made, steps - 1));
 }

@@ -2,6 +2,7 @@ import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { numbersOf } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
+import { is } from './facts.js';
 import { findGates } from './gates.js';
 import { ancestors, descendants, type Graph, type Node, producers, readsOf, valueInfo } from './graph.js';
 import { pictureValues } from './pictures.js';
@@ -18,71 +19,6 @@ export interface Layer {
   /** Whether everything the scores know of the picture goes through it. */
   readonly isCut: boolean;
 }
-
-const activations = new Set([
-  'Relu', 'LeakyRelu', 'PRelu', 'Clip', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Elu', 'Selu', 'Celu',
-  'Gelu', 'Mish', 'Swish', 'Softplus', 'Softsign', 'ThresholdedRelu', 'Erf', 'Exp', 'Abs',
-]); // biome-ignore format: a list
-const nonNegative = new Set([
-  'Relu',
-  'Sigmoid',
-  'HardSigmoid',
-  'Softplus',
-  'Exp',
-  'Abs',
-  'Softmax',
-  'ThresholdedRelu',
-]);
-/** Non-negative where all their float inputs are. */
-const keepSign = new Set([
-  'MaxPool',
-  'AveragePool',
-  'GlobalAveragePool',
-  'GlobalMaxPool',
-  'Concat',
-  'Add',
-  'Mul',
-  'Sum',
-  'Mean',
-  'Transpose',
-  'Reshape',
-  'Identity',
-  'Dropout',
-  'Split',
-  'Slice',
-  'Gather',
-  'Squeeze',
-  'Unsqueeze',
-  'Expand',
-  'ReduceMean',
-  'ReduceSum',
-  'ReduceMax',
-  'LRN',
-]);
-/** Operators that only thin out or move what a better candidate before them holds. */
-const derived = new Set([
-  'MaxPool',
-  'AveragePool',
-  'GlobalAveragePool',
-  'GlobalMaxPool',
-  'Identity',
-  'Dropout',
-  'Cast',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Slice',
-  'Split',
-  'Pad',
-  'LRN',
-  'Resize',
-  'ReduceMean',
-  'ReduceMax',
-  'LpPool',
-  'DepthToSpace',
-  'SpaceToDepth',
-]);
 
 /**
  * The layers that can be explained, best first: activations before other values, values that nothing bypasses
@@ -103,7 +39,7 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
   for (const node of graph.nodes) {
     const [name] = node.outputs;
     const isActivation =
-      activations.has(node.opType) ||
+      is(node, 'activation') ||
       positive.has(name) ||
       gated.has(name) ||
       (node.opType === 'Transpose' && bent.has(node.inputs[0]));
@@ -125,7 +61,7 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
 
 /** Groups of candidates: the last activation that nothing bypasses is the automatic choice. */
 function rank({ isActivation, isCut, opType }: Layer): number {
-  if (derived.has(opType)) return isCut ? 1 : 0;
+  if (is({ opType, domain: '' }, 'derived')) return isCut ? 1 : 0;
   if (isActivation) return isCut ? 4 : 2;
   return isCut ? 3 : 1;
 }
@@ -236,9 +172,9 @@ function nonNegativeValues(graph: Graph): Set<string> {
       return !graph.constants.has(name) && (type === undefined || isFloat(type));
     });
     const isPositive =
-      nonNegative.has(node.opType) ||
+      is(node, 'nonNegative') ||
       (node.opType === 'Clip' && lowerBound(node, graph) >= 0) ||
-      (keepSign.has(node.opType) &&
+      (is(node, 'keepsSign') &&
         inputs.length > 0 &&
         inputs.every((name) => positive.has(name)) &&
         noNegativeConstants(node, graph));

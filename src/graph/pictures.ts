@@ -1,21 +1,7 @@
 import { intsAttribute } from './attributes.js';
 import { numbersOf } from '../onnx/constant.js';
+import { is } from './facts.js';
 import { type Graph, type Node, valueInfo } from './graph.js';
-
-/** Operators whose first input and output are [N, K, ...spatial]. */
-const spatialOperators = new Set([
-  'Conv', 'ConvTranspose', 'MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool',
-  'BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LRN', 'Resize', 'GridSample', 'DepthToSpace',
-  'SpaceToDepth', 'ConvInteger', 'QLinearConv', 'DeformConv',
-]); // biome-ignore format: a list
-
-/** Operators between values of equal layout. */
-const elementwise = new Set([
-  'Add', 'Sub', 'Mul', 'Div', 'Sum', 'Mean', 'Max', 'Min', 'Where', 'Pow', 'Sqrt', 'Exp', 'Neg', 'Abs', 'Identity',
-  'Dropout', 'Cast', 'Relu', 'LeakyRelu', 'PRelu', 'Clip', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Tanh', 'Elu', 'Selu',
-  'Celu', 'Gelu', 'Mish', 'Swish', 'Softplus', 'Softsign', 'ThresholdedRelu', 'Erf', 'Shrink', 'Log', 'Reciprocal',
-  'Sin', 'Cos', 'Concat', 'Split',
-]); // biome-ignore format: a list
 
 /**
  * Values that are pictures, [N, K, ...spatial], and not tokens, windows, attention or channels-last tensors of the
@@ -25,15 +11,15 @@ export function pictureValues(graph: Graph, image: string): Set<string> {
   const found = new Set([image]);
   const rank = valueInfo(graph, image).dims?.length ?? 4;
   for (const node of graph.nodes) {
-    if (node.domain !== '') continue;
-    if (spatialOperators.has(node.opType)) for (const name of ends(node)) found.add(name);
-    else if (node.opType === 'ReduceMean' && reducesSpace(node, graph, rank)) found.add(node.inputs[0]);
+    if (is(node, 'spatial')) for (const name of ends(node)) found.add(name);
+    else if (node.opType === 'ReduceMean' && node.domain === '' && reducesSpace(node, graph, rank))
+      found.add(node.inputs[0]);
   }
   for (let size = -1; size !== found.size; ) {
     size = found.size;
     for (const nodes of [graph.nodes, graph.nodes.toReversed()])
       for (const node of nodes)
-        if (node.domain === '' && elementwise.has(node.opType)) spread(node, graph, found);
+        if (is(node, 'elementwise') || is(node, 'keepsLayout')) spread(node, graph, found);
   }
   return found;
 }

@@ -2,6 +2,7 @@ import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { numbersOf } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
+import { is } from './facts.js';
 import { type Graph, type Node, producers, type ValueInfo, valueInfo } from './graph.js';
 
 /** How probabilities follow from the scores. */
@@ -19,7 +20,6 @@ export interface Scores {
   readonly steppedOver?: Node;
 }
 
-const passThrough = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Dropout']);
 const finals: Readonly<Record<string, Link>> = {
   Softmax: 'softmax',
   LogSoftmax: 'softmax',
@@ -44,7 +44,7 @@ export function findScores(graph: Graph, name?: string): Scores {
     );
   const made = producers(graph);
   let node = made.get(output);
-  while (node && passThrough.has(node.opType) && node.domain === '') node = made.get(node.inputs[0]);
+  while (node && is(node, 'passThrough')) node = made.get(node.inputs[0]);
   const link = node?.domain === '' ? finals[node.opType] : undefined;
   if (node && link) return { info: valueInfo(graph, node.inputs[0]), output, link, steppedOver: node };
   const info = valueInfo(graph, output);
@@ -58,15 +58,13 @@ export function findScores(graph: Graph, name?: string): Scores {
 export function pooledToScores(graph: Graph, { info }: Scores): string | undefined {
   const made = producers(graph);
   let node = made.get(info.name);
-  while (node && onlyDims.has(node.opType) && node.domain === '') node = made.get(node.inputs[0]);
+  while (node && is(node, 'onlyDims')) node = made.get(node.inputs[0]);
   if (!node || node.domain !== '' || !isGlobalAverage(graph, node)) return undefined;
   const [, M, ...rest] = info.dims ?? [];
   const dims = valueInfo(graph, node.inputs[0]).dims ?? [];
   const isOneEach = typeof M === 'number' && M === dims[1] && rest.every((dim) => dim === 1);
   return isOneEach && dims.length > 2 ? node.inputs[0] : undefined;
 }
-
-const onlyDims = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
 function isGlobalAverage(graph: Graph, node: Node): boolean {
   if (node.opType === 'GlobalAveragePool') return true;

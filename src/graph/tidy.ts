@@ -1,9 +1,8 @@
 import { numbersOf } from '../onnx/constant.js';
 import { intAttribute, intsAttribute, stringAttribute, withAttributes } from './attributes.js';
 import { Builder, rewritten } from './builder.js';
+import { is } from './facts.js';
 import { dimsAreKnown, type Graph, type Node, producers, readsOf, valueInfo } from './graph.js';
-
-const overAxis = new Set(['Softmax', 'LogSoftmax', 'Hardmax']);
 
 /**
  * Softmax over the last axis as one node, where canonicalisation, which did not know the ranks, wrote it between
@@ -15,7 +14,7 @@ export function tidySoftmax(graph: Graph): Graph {
   const nodes = graph.nodes.map((node): Node => {
     if (node.opType !== 'Reshape' || node.domain !== '') return node;
     const soft = made.get(node.inputs[0]);
-    const flat = soft && overAxis.has(soft.opType) ? made.get(soft.inputs[0]) : undefined;
+    const flat = soft && is(soft, 'overAxis') ? made.get(soft.inputs[0]) : undefined;
     if (!soft || flat?.opType !== 'Flatten') return node;
     const { dims } = valueInfo(graph, flat.inputs[0]);
     const back = made.get(node.inputs[1]);

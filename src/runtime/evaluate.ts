@@ -1,6 +1,7 @@
 import type { Constant } from '../onnx/constant.js';
 import { byteLength, DataType } from '../onnx/types.js';
 import { sizeOf } from '../tensor.js';
+import { is } from '../graph/facts.js';
 import {
   dimsAreKnown,
   type Graph,
@@ -11,22 +12,6 @@ import {
   valueInfo,
 } from '../graph/graph.js';
 import { openSession } from './session.js';
-
-/** Operators whose value must be made anew at every run, or that run graphs of their own. */
-const notConstant = new Set([
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-  'Multinomial',
-  'Bernoulli',
-  'If',
-  'Loop',
-  'Scan',
-]);
-
-/** Operators whose output is as large as a number says, so that its size must be known before it is made. */
-const growing = new Set(['ConstantOfShape', 'Expand', 'EyeLike', 'OneHot', 'Pad', 'Range', 'Resize', 'Tile']);
 
 const types: Record<string, DataType> = {
   float32: DataType.FLOAT,
@@ -57,7 +42,8 @@ export async function foldConstants(graph: Graph, keep: readonly string[] = []):
     const isFixed =
       reads.length > 0 &&
       node.domain === '' &&
-      !notConstant.has(node.opType) &&
+      !is(node, 'random') &&
+      !is(node, 'runsGraph') &&
       reads.every((name) => fixed.has(name)) &&
       isModest(graph, node);
     if (isFixed) for (const output of node.outputs) fixed.add(output);
@@ -81,7 +67,7 @@ function isModest(graph: Graph, node: Node): boolean {
   const outputs = node.outputs.filter(Boolean);
   if (!outputs.every((name) => kept.has(valueInfo(graph, name).type))) return false;
   const sizes = outputs.map(bytesOf);
-  if (sizes.includes(undefined)) return !growing.has(node.opType);
+  if (sizes.includes(undefined)) return !is(node, 'growing');
   const sum = (list: readonly (number | undefined)[]) =>
     list.reduce<number>((total, size) => total + (size ?? 0), 0);
   const made = sum(sizes);
