@@ -128,10 +128,15 @@ function show({ name, type, dims }: Value): string {
   return `${name}  ${type} [${dims?.map((dim) => (dim === '' ? '?' : dim)).join(', ') ?? '?'}]`;
 }
 
-function layerLine({ name, dims, opType, isActivation, isCut }: Layer, isChosen: boolean): string {
-  const remarks = [opType, isActivation ? '' : 'before its activation', isCut ? '' : 'a branch'].filter(
-    Boolean,
-  );
+function layerLine(layer: Layer, isChosen: boolean): string {
+  const { name, dims, opType } = layer;
+  const remarks = [
+    opType,
+    layer.activation === undefined ? '' : 'before its activation',
+    layer.isCut ? '' : 'a branch',
+    layer.isClassMap ? 'a channel a class: methods do not differ' : '',
+    layer.isPicture ? '' : 'not laid out as a picture',
+  ].filter(Boolean);
   return `${isChosen ? '>' : ' '} ${name}  [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}]  ${remarks.join(', ')}`;
 }
 

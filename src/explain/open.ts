@@ -48,9 +48,9 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const { names, automatic } = layerNames(options.layer, given?.targetLayer);
   const layers = names.map((name) => network.layer(name, scores));
   for (const layer of layers)
-    if (!layer.isActivation)
+    if (layer.activation !== undefined)
       notes.push(
-        `Layer "${layer.name}" (${layer.opType}) comes before its activation; maps are cleaner after it.`,
+        `Layer "${layer.name}" (${layer.opType}) comes before its activation "${layer.activation}"; maps are cleaner after it.`,
       );
   const backend = await openBackend(options.backend ?? 'auto', { threads });
   return {

@@ -2,9 +2,20 @@ import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { numbersOf } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
+import { classMaps } from './channels.js';
 import { is } from './facts.js';
 import { findGates } from './gates.js';
-import { ancestors, descendants, type Graph, type Node, producers, readsOf, valueInfo } from './graph.js';
+import {
+  ancestors,
+  descendants,
+  type Graph,
+  type Node,
+  producers,
+  readersOf,
+  readsOf,
+  valueInfo,
+} from './graph.js';
+import { between, cutValues } from './paths.js';
 import { pictureValues } from './pictures.js';
 
 /** A value that can be explained. */
@@ -16,13 +27,22 @@ export interface Layer {
   readonly opType: string;
   /** Whether it comes after a nonlinearity: it is one, or cannot be negative. */
   readonly isActivation: boolean;
+  /** The activation right behind it, where it is none itself. */
+  readonly activation?: string;
   /** Whether everything the scores know of the picture goes through it. */
   readonly isCut: boolean;
+  /** Whether its positions are places in the picture; not so for tokens, attention and channels-last values. */
+  readonly isPicture: boolean;
+  /**
+   * Whether its channels are the classes (SqueezeNet's and NiN's last activation): the score of a class looks at one
+   * channel alone, so that no method of weighing channels differs from another.
+   */
+  readonly isClassMap: boolean;
 }
 
 /**
  * The layers that can be explained, best first: activations before other values, values that nothing bypasses
- * before branches, later before earlier.
+ * before branches, later before earlier; then those whose channels are the classes.
  *
  * @param image the name of the input that holds the picture
  * @param scores the score tensor
@@ -33,46 +53,115 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
   const cuts = cutValues(graph, image, onPath);
   const positive = nonNegativeValues(graph);
   const pictures = pictureValues(graph, image);
+  const maps = classMaps(graph, scores, onPath);
   const { gated, parts } = findGates(graph);
+  const readers = readersOf(graph);
   const bent = new Set<string>(); // activations, also after they were laid out otherwise
-  const layers: Layer[] = [];
+  const places: Place[] = [];
+  const isBent = (node: Node) => is(node, 'activation') || gated.has(node.outputs[0]);
+  let depth = 0;
   for (const node of graph.nodes) {
     const [name] = node.outputs;
     const isActivation =
-      is(node, 'activation') ||
-      positive.has(name) ||
-      gated.has(name) ||
-      (node.opType === 'Transpose' && bent.has(node.inputs[0]));
+      isBent(node) || positive.has(name) || (node.opType === 'Transpose' && bent.has(node.inputs[0]));
     if (isActivation) bent.add(name);
+    if (onPath.has(name) && weighs(node)) depth++;
     if (!onPath.has(name) || name === scores) continue;
     const { type, dims } = valueInfo(graph, name);
     if (!dims || dims.length !== imageRank || (type !== undefined && !isFloat(type))) continue;
     if (!isSpatial(dims)) continue;
-    layers.push({ name, dims, opType: node.opType, isActivation, isCut: cuts.has(name) });
+    const layer: Layer = {
+      name,
+      dims,
+      opType: node.opType,
+      isActivation,
+      ...(isActivation ? {} : { activation: activationBehind(graph, readers, name, isBent) }),
+      isCut: cuts.has(name),
+      isPicture: pictures.has(name),
+      isClassMap: maps.has(name),
+    };
+    places.push({
+      layer,
+      depth,
+      isSecondary: parts.has(name) || depth === 0,
+      isDerived: is(node, 'derived'),
+    });
   }
-  const last = layers.length - 1;
-  const rankOf = (layer: Layer) => {
-    if (!pictures.has(layer.name)) return -1; // tokens, attention, channels last
-    return parts.has(layer.name) ? 0 : rank(layer);
-  };
-  const order = layers.map((layer, i) => ({ layer, score: rankOf(layer) * (last + 1) + i }));
-  return order.sort((a, b) => b.score - a.score).map(({ layer }) => layer);
+  return sorted(places);
 }
 
-/** Groups of candidates: the last activation that nothing bypasses is the automatic choice. */
-function rank({ isActivation, isCut, opType }: Layer): number {
-  if (is({ opType, domain: '' }, 'derived')) return isCut ? 1 : 0;
-  if (isActivation) return isCut ? 4 : 2;
-  return isCut ? 3 : 1;
+/** A candidate and where it lies. */
+interface Place {
+  readonly layer: Layer;
+  /** How many operators with weights lie before it. */
+  readonly depth: number;
+  /** Whether it is a part of an activation, or still the picture itself. */
+  readonly isSecondary: boolean;
+  /** Whether it only thins out or moves what lies before it. */
+  readonly isDerived: boolean;
+}
+
+/** Operators of other domains stand for whole layers. */
+function weighs(node: Node): boolean {
+  return node.domain !== '' || is(node, 'weighs') || is(node, 'runsGraph');
+}
+
+/** The activation that alone reads a value, perhaps normalised and scaled. */
+function activationBehind(
+  graph: Graph,
+  readers: ReadonlyMap<string, readonly (Node | undefined)[]>,
+  name: string,
+  isBent: (node: Node) => boolean,
+): string | undefined {
+  const alone = readers.get(name) ?? [];
+  const [reader] = alone;
+  if (!reader || alone.length > 1) return undefined;
+  if (isBent(reader)) return reader.outputs[0];
+  const isSingle = reader.inputs.every(
+    (input) => input === name || input === '' || graph.constants.has(input),
+  );
+  const goesOn =
+    isSingle && (is(reader, 'elementwise') || is(reader, 'channelwise')) && !is(reader, 'derived');
+  return goesOn ? activationBehind(graph, readers, reader.outputs[0], isBent) : undefined;
+}
+
+function sorted(places: readonly Place[]): Layer[] {
+  const stages = places.filter(
+    ({ layer, isSecondary, isDerived }) =>
+      layer.isCut && layer.isPicture && !layer.isClassMap && !isSecondary && !isDerived,
+  );
+  const activations = stages.filter(({ layer }) => layer.isActivation);
+  const isInStem = (activations.at(-1)?.depth ?? 0) < (stages.at(-1)?.depth ?? 0) / 2;
+  const order = places.map((place, i) => ({ place, score: rank(place, isInStem) * places.length + i }));
+  return order.sort((a, b) => b.score - a.score).map(({ place }) => place.layer);
+}
+
+/**
+ * Groups of candidates. The last activation that nothing bypasses is the automatic choice, unless it lies in the stem: where
+ * residual connections bypass all later ones (EfficientFormer, Visformer), it is the last value that nothing bypasses.
+ *
+ * @param isInStem whether that activation has more of the network behind it than before it, up to that value
+ */
+function rank({ layer, isSecondary, isDerived }: Place, isInStem: boolean): number {
+  const { isActivation, isCut, isPicture, isClassMap } = layer;
+  if (!isPicture) return 0;
+  if (isSecondary) return 1;
+  if (isDerived) return isCut ? 3 : 1;
+  if (isClassMap) return isCut ? 4 : 2;
+  if (isActivation && isCut) return isInStem ? 6 : 8;
+  if (isCut) return 7;
+  return isActivation ? 5 : 3;
 }
 
 /** The layer that is explained when none is named. */
 export function automaticLayer(graph: Graph, image: string, scores: string): Layer {
   const [best] = candidateLayers(graph, image, scores);
-  if (best) return best;
+  if (best?.isPicture) return best;
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    'No layer between the input and the scores has spatial dims that are known, so none can be chosen automatically. Name one with "layer".',
+    best
+      ? `No layer between the input and the scores is laid out as a picture (${JSON.stringify(best.name)} has dims [${best.dims.map((dim) => dim || '?').join(', ')}]: tokens, attention or channels last), so none can be chosen automatically. Name one with "layer".`
+      : 'No layer between the input and the scores has spatial dims that are known, so none can be chosen automatically. Name one with "layer".',
   );
 }
 
@@ -133,35 +222,6 @@ function reasonAgainst(graph: Graph, value: string, image: string, scores: strin
 function isSpatial(dims: readonly (number | string)[]): boolean {
   if (dims.length < 3 || dims.length > 5) return false;
   return typeof dims[1] === 'number' && dims.slice(2).some((dim) => dim !== 1);
-}
-
-function between(graph: Graph, image: string, scores: string): Set<string> {
-  // What a shape says of the picture is no path of its own.
-  const data = {
-    ...graph,
-    nodes: graph.nodes.filter(({ opType }) => opType !== 'Shape' && opType !== 'Size'),
-  };
-  const reached = descendants(data, [image]);
-  return new Set([...ancestors(graph, [scores])].filter((name) => reached.has(name)));
-}
-
-/** Values through which every path from picture to scores goes: after them, nothing else is waited for. */
-function cutValues(graph: Graph, image: string, onPath: ReadonlySet<string>): Set<string> {
-  const lastUse = new Map<string, number>();
-  graph.nodes.forEach((node, i) => {
-    if (node.outputs.some((name) => onPath.has(name)))
-      for (const name of readsOf(node)) if (onPath.has(name)) lastUse.set(name, i);
-  });
-  const open = new Set([image]);
-  const cuts = new Set<string>();
-  graph.nodes.forEach((node, i) => {
-    const made = node.outputs.filter((name) => onPath.has(name));
-    if (made.length === 0) return;
-    for (const name of open) if ((lastUse.get(name) ?? -1) <= i) open.delete(name);
-    for (const name of made) open.add(name);
-    if (open.size === 1) cuts.add(made[0]);
-  });
-  return cuts;
 }
 
 function nonNegativeValues(graph: Graph): Set<string> {

@@ -1,5 +1,4 @@
-import { intsAttribute } from './attributes.js';
-import { numbersOf } from '../onnx/constant.js';
+import { isGlobalAverage } from './channels.js';
 import { is } from './facts.js';
 import { type Graph, type Node, valueInfo } from './graph.js';
 
@@ -9,11 +8,9 @@ import { type Graph, type Node, valueInfo } from './graph.js';
  */
 export function pictureValues(graph: Graph, image: string): Set<string> {
   const found = new Set([image]);
-  const rank = valueInfo(graph, image).dims?.length ?? 4;
   for (const node of graph.nodes) {
     if (is(node, 'spatial')) for (const name of ends(node)) found.add(name);
-    else if (node.opType === 'ReduceMean' && node.domain === '' && reducesSpace(node, graph, rank))
-      found.add(node.inputs[0]);
+    else if (isGlobalAverage(node, graph)) found.add(node.inputs[0]);
   }
   for (let size = -1; size !== found.size; ) {
     size = found.size;
@@ -26,13 +23,6 @@ export function pictureValues(graph: Graph, image: string): Set<string> {
 
 function ends({ inputs, outputs }: Node): string[] {
   return [inputs[0], outputs[0]];
-}
-
-/** A mean over all axes from the third on is global average pooling. */
-function reducesSpace(node: Node, graph: Graph, rank: number): boolean {
-  const constant = graph.constants.get(node.inputs[1] ?? '');
-  const axes = constant ? numbersOf(constant) : intsAttribute(node, 'axes', []);
-  return axes.length === rank - 2 && axes.every((axis) => (axis < 0 ? axis + rank : axis) >= 2);
 }
 
 /** Operands of the rank of the result are alike; a gate or a bias of smaller dims takes no part. */

@@ -1,7 +1,7 @@
 import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { numbersOf } from '../onnx/constant.js';
 import { isFloat } from '../onnx/types.js';
+import { isGlobalAverage } from './channels.js';
 import { is } from './facts.js';
 import { type Graph, type Node, producers, type ValueInfo, valueInfo } from './graph.js';
 
@@ -59,20 +59,11 @@ export function pooledToScores(graph: Graph, { info }: Scores): string | undefin
   const made = producers(graph);
   let node = made.get(info.name);
   while (node && is(node, 'onlyDims')) node = made.get(node.inputs[0]);
-  if (!node || node.domain !== '' || !isGlobalAverage(graph, node)) return undefined;
+  if (!node || !isGlobalAverage(node, graph)) return undefined;
   const [, M, ...rest] = info.dims ?? [];
   const dims = valueInfo(graph, node.inputs[0]).dims ?? [];
   const isOneEach = typeof M === 'number' && M === dims[1] && rest.every((dim) => dim === 1);
   return isOneEach && dims.length > 2 ? node.inputs[0] : undefined;
-}
-
-function isGlobalAverage(graph: Graph, node: Node): boolean {
-  if (node.opType === 'GlobalAveragePool') return true;
-  const axes = graph.constants.get(node.inputs[1] ?? '');
-  const rank = valueInfo(graph, node.inputs[0]).dims?.length;
-  if (node.opType !== 'ReduceMean' || !axes || !rank) return false;
-  const reduced = new Set(numbersOf(axes).map((axis) => (axis < 0 ? axis + rank : axis)));
-  return reduced.size === rank - 2 && !reduced.has(0) && !reduced.has(1);
 }
 
 function isFloatOutput(graph: Graph, name: string): boolean {

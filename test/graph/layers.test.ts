@@ -1,0 +1,243 @@
+import { describe, expect, test } from 'vitest';
+import { candidateLayers, automaticLayer, type Layer } from '../../src/graph/layers.js';
+import { findScores } from '../../src/graph/scores.js';
+import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
+import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
+import { prepared } from './equal.js';
+
+/** Layers of a network on [N, 3, 16, 16], best first, and the automatic one. */
+async function layersOf(
+  nodes: readonly ShortNode[],
+  constants: ShortGraph['constants'],
+  image: readonly (number | string)[] = ['N', 3, 16, 16],
+) {
+  const outputs = [nodes[nodes.length - 1][2][0]];
+  const graph = await prepared(graphFrom({ inputs: { image }, outputs, nodes, constants }));
+  const scores = findScores(graph).info.name;
+  const layers = candidateLayers(graph, 'image', scores);
+  const named = (name: string) => layers.find((layer) => layer.name === name) as Layer;
+  return { layers, named, automatic: () => automaticLayer(graph, 'image', scores) };
+}
+
+const conv = (from: string, weight: string, to: string, attributes = {}): ShortNode => [
+  'Conv',
+  [from, weight],
+  [to],
+  { pads: [1, 1, 1, 1], ...attributes },
+];
+const half = { strides: [2, 2] };
+const w = (count: number, channels: number) => weights(count + channels, [count, channels, 3, 3]);
+const relu = (from: string, to: string): ShortNode => ['Relu', [from], [to]];
+
+describe('a layer whose channels are the classes', () => {
+  const trunk = [conv('image', 'a', 'c1'), relu('c1', 'r1'), conv('r1', 'b', 'c2', half), relu('c2', 'r2')];
+  const constants = { a: w(6, 3), b: w(8, 6), last: w(5, 8), own: w(5, 3) };
+
+  test('as in SqueezeNet: the Concat before it is chosen, and it is marked', async () => {
+    const { layers, named, automatic } = await layersOf(
+      [
+        ...trunk,
+        conv('r1', 'b', 'c3', half),
+        relu('c3', 'r3'),
+        ['Concat', ['r2', 'r3'], ['joined'], { axis: 1 }],
+        ['Dropout', ['joined'], ['dropped']],
+        conv('dropped', 'wide', 'final'),
+        relu('final', 'relu_final'),
+        ['GlobalAveragePool', ['relu_final'], ['pooled']],
+        ['Flatten', ['pooled'], ['logits']],
+        ['Softmax', ['logits'], ['probabilities'], { axis: 1 }],
+      ],
+      { ...constants, wide: w(5, 16) },
+    );
+    expect(automatic().name).toBe('joined');
+    expect(layers.filter(({ isClassMap }) => isClassMap).map(({ name }) => name)).toEqual([
+      'relu_final',
+      'final',
+    ]);
+    expect(named('final').activation).toBe('relu_final');
+  });
+
+  test('as in Network in Network, behind other ways of pooling, scaling and dropping', async () => {
+    const tails: readonly ShortNode[][] = [
+      [['ReduceMean', ['final', 'places'], ['scores'], { keepdims: 0 }]],
+      [
+        relu('final', 'r'),
+        ['AveragePool', ['r'], ['p'], { kernel_shape: [8, 8] }],
+        ['Reshape', ['p', 'flat'], ['scores']],
+      ],
+      [
+        ['Mul', ['final', 'two'], ['scaled']],
+        ['GlobalMaxPool', ['scaled'], ['p']],
+        ['Squeeze', ['p', 'places'], ['scores']],
+      ],
+      [
+        ['Sigmoid', ['final'], ['gate']],
+        ['Mul', ['final', 'gate'], ['swish']],
+        ['ReduceSum', ['swish', 'places'], ['scores'], { keepdims: 0 }],
+      ],
+    ];
+    const more = {
+      places: int64Constant([2, 3]),
+      flat: int64Constant([0, 5]),
+      two: floatConstant([2], []),
+    };
+    for (const tail of tails) {
+      const { named, automatic } = await layersOf([...trunk, conv('r2', 'last', 'final'), ...tail], {
+        ...constants,
+        ...more,
+      });
+      expect(automatic().name).toBe('r2');
+      expect([named('final').isClassMap, named('r2').isClassMap]).toEqual([true, false]);
+    }
+  });
+
+  test('is chosen where there is no other', async () => {
+    const { automatic } = await layersOf(
+      [
+        ['Sub', ['image', 'mean'], ['centred']],
+        conv('centred', 'own', 'final'),
+        ['GlobalAveragePool', ['final'], ['pooled']],
+        ['Flatten', ['pooled'], ['scores']],
+      ],
+      { ...constants, mean: floatConstant([0.5, 0.4, 0.3], [1, 3, 1, 1]) },
+    );
+    expect(automatic()).toMatchObject({ name: 'final', isClassMap: true });
+  });
+
+  test('is none where classes are mixed behind it, though there are as many channels', async () => {
+    const { named, automatic } = await layersOf(
+      [
+        ...trunk,
+        conv('r2', 'last', 'final'),
+        relu('final', 'relu_final'),
+        ['GlobalAveragePool', ['relu_final'], ['pooled']],
+        ['Flatten', ['pooled'], ['flat']],
+        ['Gemm', ['flat', 'mix'], ['scores']],
+      ],
+      { ...constants, mix: weights(9, [5, 5]) },
+    );
+    expect(automatic().name).toBe('relu_final');
+    expect(named('relu_final').isClassMap).toBe(false);
+  });
+
+  test('of a segmentation is no choice either', async () => {
+    const { named, automatic } = await layersOf(
+      [
+        ...trunk,
+        conv('r2', 'last', 'final'),
+        ['Resize', ['final', '', 'scales'], ['large'], { mode: 'linear' }],
+      ],
+      { ...constants, scales: floatConstant([1, 1, 2, 2], [4]) },
+    );
+    expect(automatic().name).toBe('r2');
+    expect(named('final').isClassMap).toBe(true);
+  });
+});
+
+describe('activations in the stem alone', () => {
+  /** x + conv(relu(conv(x))) */
+  const residual = (from: string, to: string): ShortNode[] => [
+    conv(from, 'b', `${to}/in`),
+    relu(`${to}/in`, `${to}/relu`),
+    conv(`${to}/relu`, 'b', `${to}/out`),
+    ['Add', [from, `${to}/out`], [to]],
+  ];
+  const stem = [conv('image', 'a', 'c1', half), relu('c1', 'stem'), conv('stem', 'b', 'embedded', half)];
+  const constants = { a: w(8, 3), b: w(8, 8), head: weights(4, [5, 8]) };
+  const head: ShortNode[] = [
+    ['GlobalAveragePool', ['end'], ['pooled']],
+    ['Flatten', ['pooled'], ['flat']],
+    ['Gemm', ['flat', 'head'], ['scores'], { transB: 1 }],
+  ];
+
+  test('as in Visformer: the last value that nothing bypasses', async () => {
+    const { automatic } = await layersOf(
+      [...stem, ...residual('embedded', 's1'), ...residual('s1', 's2'), ...residual('s2', 'end'), ...head],
+      constants,
+    );
+    expect(automatic()).toMatchObject({ name: 'end', opType: 'Add', isCut: true });
+    expect(automatic().activation).toBeUndefined();
+  });
+
+  test('as in EfficientFormer: the last one before tokens', async () => {
+    const { automatic } = await layersOf(
+      [
+        ...stem,
+        ...residual('embedded', 's1'),
+        ...residual('s1', 's2'),
+        ['Reshape', ['s2', 'rows'], ['rows_first']],
+        ['Transpose', ['rows_first'], ['tokens'], { perm: [0, 2, 1] }],
+        ['MatMul', ['tokens', 'square'], ['mixed']],
+        ['Add', ['tokens', 'mixed'], ['end']],
+        ['ReduceMean', ['end', 'one'], ['flat'], { keepdims: 0 }],
+        ['Gemm', ['flat', 'head'], ['scores'], { transB: 1 }],
+      ],
+      {
+        ...constants,
+        rows: int64Constant([0, 8, -1]),
+        square: weights(5, [8, 8]),
+        one: int64Constant([1]),
+      },
+    );
+    expect(automatic().name).toBe('s2');
+  });
+
+  test('not so where the activation is in the second half, or behind the last stage', async () => {
+    const late = await layersOf(
+      [...stem, ...residual('embedded', 's1'), relu('s1', 'bent'), conv('bent', 'b', 'end'), ...head],
+      constants,
+    );
+    expect(late.automatic().name).toBe('bent');
+    const last = await layersOf(
+      [...stem, ...residual('embedded', 's1'), ...residual('s1', 's2'), relu('s2', 'end'), ...head],
+      constants,
+    );
+    expect(last.automatic().name).toBe('end');
+    expect(last.named('s2').activation).toBe('end');
+  });
+});
+
+describe('what is no choice', () => {
+  test('the picture itself, whatever was done to it', async () => {
+    const { automatic, layers } = await layersOf(
+      [
+        ['Abs', ['image'], ['positive']],
+        ['Mul', ['positive', 'positive'], ['square']],
+        ['Sigmoid', ['square'], ['bent']],
+        conv('bent', 'a', 'c1'),
+        ['GlobalAveragePool', ['c1'], ['pooled']],
+        ['Flatten', ['pooled'], ['flat']],
+        ['Gemm', ['flat', 'head'], ['scores'], { transB: 1 }],
+      ],
+      { a: w(8, 3), head: weights(4, [5, 8]) },
+    );
+    expect(automatic().name).toBe('c1');
+    expect(layers.map(({ name }) => name)).toContain('bent');
+  });
+
+  test('tokens and attention, of the rank of a picture', async () => {
+    const { automatic, named } = await layersOf(
+      [
+        ['Reshape', ['image', 'heads'], ['keys']],
+        ['MatMul', ['keys', 'narrow'], ['tokens']],
+        ['Transpose', ['tokens'], ['turned'], { perm: [0, 1, 3, 2] }],
+        ['MatMul', ['tokens', 'turned'], ['products']],
+        ['Softmax', ['products'], ['attention'], { axis: -1 }],
+        ['MatMul', ['attention', 'tokens'], ['mixed']],
+        ['ReduceMean', ['mixed', 'two'], ['flat'], { keepdims: 0 }],
+        ['Flatten', ['flat'], ['row']],
+        ['Gemm', ['row', 'head'], ['scores'], { transB: 1 }],
+      ],
+      {
+        heads: int64Constant([0, 2, 24, 16]),
+        narrow: weights(3, [16, 8]),
+        two: int64Constant([2]),
+        head: weights(4, [5, 16]),
+      },
+    );
+    expect(named('attention')).toMatchObject({ isPicture: false, dims: ['N', 2, 24, 24] });
+    expect(automatic).toThrow(
+      /laid out as a picture \("mixed" has dims \[N, 2, 24, 8\].*Name one with "layer"\./,
+    );
+  });
+});
