@@ -19,9 +19,24 @@ export class GradcamppError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    const text = visible(message);
+    super(text.length > longest ? `${text.slice(0, longest - 3)}...` : text, options);
     this.code = code;
   }
+}
+
+/** Characters of a message at most: names in files can be of any length. */
+const longest = 2000;
+
+/** Control characters, line ends among them, and marks that turn the direction of writing. */
+const hidden = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+
+/** A text from a file as a terminal may show it: what would move the cursor or hide the rest is written out. */
+export function visible(text: string): string {
+  return text.replace(hidden, (character) => {
+    if (character === '\n') return '\\n';
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 /** The first line of an error's message, whatever was thrown. */

@@ -1,4 +1,5 @@
 import { onlyKeys, text } from '../check.js';
+import { visible } from '../errors.js';
 import { table } from '../autodiff/table.js';
 import {
   ancestors,
@@ -121,7 +122,7 @@ export function describe(inspection: Inspection, mostLayers = Number.POSITIVE_IN
     `between ${layer.name} and ${scores.name}:`,
     ...operators.map((operator) => `  ${operatorLine(operator)}`),
   ];
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(visible).join('\n')}\n`;
 }
 
 function show({ name, type, dims }: Value): string {

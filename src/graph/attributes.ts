@@ -29,6 +29,13 @@ export function intsAttribute(
   return attribute?.kind === 'ints' ? attribute.value : otherwise;
 }
 
+/** One whole number or several, each exact. */
+export function exactInts(node: Node, name: string): readonly (number | bigint)[] | undefined {
+  const attribute = node.attributes.get(name);
+  if (attribute?.kind === 'int') return [attribute.exact ?? attribute.value];
+  return attribute?.kind === 'ints' ? (attribute.exact ?? attribute.value) : undefined;
+}
+
 export function floatsAttribute(node: Node, name: string): readonly number[] | undefined {
   const attribute = node.attributes.get(name);
   return attribute?.kind === 'floats' ? attribute.value : undefined;

@@ -127,7 +127,7 @@ export class Builder {
   }
 
   /** A list of whole numbers (or in other dims); equal ones are one constant. */
-  ints(values: readonly number[], dims: readonly number[] = [values.length]): Name {
+  ints(values: readonly (number | bigint)[], dims: readonly number[] = [values.length]): Name {
     return this.#once(`ints ${dims} ${values}`, () => int64Constant(values, dims));
   }
 

@@ -2,6 +2,7 @@ import { GradcamppError } from '../errors.js';
 import { floatConstant, numbersOf } from '../onnx/constant.js';
 import { DataType } from '../onnx/types.js';
 import {
+  exactInts,
   floatsAttribute,
   floatAttribute,
   intAttribute,
@@ -100,7 +101,7 @@ function moveToInputs(moves: readonly (readonly [string, number?])[]): Convert {
     const inputs = [node.inputs[0]];
     for (const [name, otherwise] of moves) {
       if (otherwise === undefined) {
-        const values = intsAttribute(node, name) ?? asList(intAttribute(node, name));
+        const values = exactInts(node, name);
         inputs.push(values ? b.ints(values) : '');
       } else {
         const isGiven = name === 'value' || node.attributes.has(name);
@@ -112,10 +113,6 @@ function moveToInputs(moves: readonly (readonly [string, number?])[]): Convert {
     const gone = Object.fromEntries(moves.map(([name]) => [name, undefined]));
     return { ...withAttributes(node, gone), inputs };
   };
-}
-
-function asList(value: number | undefined): readonly number[] | undefined {
-  return value === undefined ? undefined : [value];
 }
 
 function batchNormalization(node: Node): Node {

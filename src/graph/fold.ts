@@ -26,7 +26,7 @@ export function foldShapes(graph: Graph): Graph {
     if (value) {
       known.set(node.outputs[0], value);
       const { items, scalar } = value;
-      if (!graph.outputs.some((output) => output.name === node.outputs[0]) && items.every(isNumber)) {
+      if (!graph.outputs.some((output) => output.name === node.outputs[0]) && items.every(isExact)) {
         const type = valueInfo(graph, node.outputs[0]).type;
         if (type === DataType.INT64) {
           b.constants.set(node.outputs[0], int64Constant(items, scalar ? [] : [items.length]));
@@ -66,13 +66,19 @@ function reshapedDims(items: readonly Dim[], inferred: readonly Dim[] | undefine
   });
 }
 
+/** Not the bound that larger numbers are clamped to, such as the end of a Slice. */
+function isExact(item: Dim): item is number {
+  return isNumber(item) && Math.abs(item) < Number.MAX_SAFE_INTEGER;
+}
+
 function isNumber(item: Dim): item is number {
   return typeof item === 'number';
 }
 
 /** A constant target: 0 copies a dim that stays where it is, -1 stands for at most one other. */
 function reshapeTarget(items: readonly Dim[], dims: readonly Dim[] | undefined): number[] | undefined {
-  if (items.every(isNumber)) return [...items];
+  if (items.every(isExact)) return [...items];
+  if (items.some((item) => isNumber(item) && !isExact(item))) return undefined;
   const target = items.map((item, i) => {
     if (isNumber(item)) return item;
     return item !== '' && dims?.[i] === item ? 0 : -1;
@@ -144,11 +150,16 @@ function combine(op: string, a: Known, b: Known): Known | undefined {
     const y = b.items[b.items.length === 1 ? 0 : i];
     if (x === '' || y === '') return '';
     if (!isNumber(x) || !isNumber(y)) return neutral(op, x, y);
-    if (op === 'Add') return x + y;
-    if (op === 'Sub') return x - y;
-    return op === 'Mul' ? x * y : y === 0 ? '' : Math.trunc(x / y);
+    const result = isExact(x) && isExact(y) ? compute(op, x, y) : Number.NaN;
+    return Number.isSafeInteger(result) ? result : '';
   });
   return { scalar: a.scalar && b.scalar, items };
+}
+
+function compute(op: string, x: number, y: number): number {
+  if (op === 'Add') return x + y;
+  if (op === 'Sub') return x - y;
+  return op === 'Mul' ? x * y : Math.trunc(x / y);
 }
 
 /** `N * 1`, `N / 1`, `N + 0`, `N - 0` are still `N`. */

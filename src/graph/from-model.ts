@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { GradcamppError } from '../errors.js';
-import { type Constant, constantOf, floatConstant, int64Constant } from '../onnx/constant.js';
+import { type Constant, constantOf, floatConstant, int64Constant, mostDims } from '../onnx/constant.js';
 import {
   type AttributeProto,
   type GraphProto,
@@ -13,9 +13,20 @@ import {
 } from '../onnx/onnx_pb.js';
 import type { Model } from '../onnx/read.js';
 import { isFloat } from '../onnx/types.js';
-import type { Attribute, Dim, Graph, Node, ValueInfo } from './graph.js';
+import { exactInts } from './attributes.js';
+import {
+  type Attribute,
+  captures,
+  type Dim,
+  type Graph,
+  label,
+  type Node,
+  readsOf,
+  type ValueInfo,
+} from './graph.js';
+import { inOrder } from './order.js';
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** The default domain has two spellings. */
 const domainOf = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);
@@ -40,7 +51,20 @@ export function graphOf(model: Model): Graph {
     );
   domains.delete('');
   const metadata = new Map(proto.metadataProps.map((entry) => [entry.key, entry.value]));
-  return readGraph(proto.graph as GraphProto, { model, opset, domains, metadata });
+  const graph = readGraph(proto.graph as GraphProto, { model, opset, domains, metadata });
+  checkReads(graph, model.name);
+  return graph;
+}
+
+/** @throws GradcamppError INVALID_MODEL where something is read that nothing makes */
+function checkReads(graph: Graph, model: string): void {
+  const [missing] = captures(graph);
+  if (missing === undefined) return;
+  const reader = graph.nodes.find((node) => readsOf(node).includes(missing));
+  throw new GradcamppError(
+    'INVALID_MODEL',
+    `"${model}" is incomplete: ${reader ? `${label(reader)} reads` : 'it returns'} ${JSON.stringify(missing)}, which is no input and no weight, and which no node makes.`,
+  );
 }
 
 /** A function of the model's own: calls of it stand for its body. */
@@ -90,8 +114,8 @@ interface Context {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** A graph or subgraph, as stored. */
-export function readGraph(proto: GraphProto, context: Context): Graph {
+/** A graph or subgraph, its nodes in an order in which they can run. */
+function readGraph(proto: GraphProto, context: Context): Graph {
   const constants = new Map<string, Constant>();
   for (const tensor of proto.initializer)
     constants.set(tensor.name, constantOf(tensor, context.model.external));
@@ -113,10 +137,20 @@ export function readGraph(proto: GraphProto, context: Context): Graph {
   for (const info of [...proto.valueInfo.map(readValueInfo), ...inputs, ...outputs])
     values.set(info.name, info);
   const { opset, domains, metadata } = context;
-  return { name: proto.name || 'graph', opset, domains, inputs, outputs, nodes, constants, values, metadata };
+  return {
+    name: proto.name || 'graph',
+    opset,
+    domains,
+    inputs,
+    outputs,
+    nodes: inOrder(nodes),
+    constants,
+    values,
+    metadata,
+  };
 }
 
-export function readNode(proto: NodeProto, context: Context): Node {
+function readNode(proto: NodeProto, context: Context): Node {
   return {
     opType: proto.opType,
     domain: domainOf(proto.domain),
@@ -132,17 +166,24 @@ function readAttribute(proto: AttributeProto, context: Context): Attribute {
   if (proto.refAttrName) return { kind: 'other', value: proto };
   switch (kindOf(proto)) {
     case Kind.INT:
-      return { kind: 'int', value: Number(proto.i) };
+      return { kind: 'int', value: Number(proto.i), ...(isExact(proto.i) ? {} : { exact: proto.i }) };
     case Kind.FLOAT:
       return { kind: 'float', value: proto.f };
     case Kind.STRING:
-      return { kind: 'string', value: decoder.decode(proto.s) };
+      return textOr(proto, () => ({ kind: 'string', value: decoder.decode(proto.s) }));
     case Kind.INTS:
-      return { kind: 'ints', value: proto.ints.map(Number) };
+      return {
+        kind: 'ints',
+        value: proto.ints.map(Number),
+        ...(proto.ints.every(isExact) ? {} : { exact: proto.ints }),
+      };
     case Kind.FLOATS:
       return { kind: 'floats', value: proto.floats };
     case Kind.STRINGS:
-      return { kind: 'strings', value: proto.strings.map((item) => decoder.decode(item)) };
+      return textOr(proto, () => ({
+        kind: 'strings',
+        value: proto.strings.map((item) => decoder.decode(item)),
+      }));
     case Kind.TENSOR:
       return proto.t
         ? { kind: 'tensor', value: constantOf(proto.t, context.model.external) }
@@ -153,6 +194,19 @@ function readAttribute(proto: AttributeProto, context: Context): Attribute {
         : { kind: 'other', value: proto };
     default:
       return { kind: 'other', value: proto };
+  }
+}
+
+function isExact(value: bigint): boolean {
+  return Number.isSafeInteger(Number(value));
+}
+
+/** Bytes that are no text stay as they are. */
+function textOr(proto: AttributeProto, read: () => Attribute): Attribute {
+  try {
+    return read();
+  } catch {
+    return { kind: 'other', value: proto };
   }
 }
 
@@ -174,8 +228,9 @@ export function constantValue(node: Node): Constant | undefined {
   if (entry === undefined) return undefined;
   const [name, attribute] = entry;
   if (attribute.kind === 'tensor') return attribute.value;
-  if (name === 'value_int' && attribute.kind === 'int') return int64Constant([attribute.value], []);
-  if (name === 'value_ints' && attribute.kind === 'ints') return int64Constant(attribute.value);
+  const ints = exactInts(node, name);
+  if (name === 'value_int' && ints) return int64Constant(ints, []);
+  if (name === 'value_ints' && ints) return int64Constant(ints);
   if (name === 'value_float' && attribute.kind === 'float') return floatConstant([attribute.value], []);
   if (name === 'value_floats' && attribute.kind === 'floats')
     return floatConstant(attribute.value, [attribute.value.length]);
@@ -184,6 +239,12 @@ export function constantValue(node: Node): Constant | undefined {
 
 function readValueInfo(proto: ValueInfoProto): ValueInfo {
   const tensor = proto.type?.value.case === 'tensorType' ? proto.type.value.value : undefined;
+  const count = tensor?.shape?.dim.length ?? 0;
+  if (count > mostDims)
+    throw new GradcamppError(
+      'INVALID_MODEL',
+      `The value ${JSON.stringify(proto.name)} has ${count} dims; at most ${mostDims} are read.`,
+    );
   const dims = tensor?.shape?.dim.map((dim): Dim => {
     if (dim.value.case === 'dimValue') return dim.value.value < 0n ? '' : Number(dim.value.value);
     return dim.value.case === 'dimParam' ? dim.value.value : '';

@@ -14,9 +14,12 @@ export interface ValueInfo {
 }
 
 export type Attribute =
-  | { readonly kind: 'int' | 'float'; readonly value: number }
+  /** `exact` where a number cannot hold it, beyond 2^53. */
+  | { readonly kind: 'int'; readonly value: number; readonly exact?: bigint }
+  | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
-  | { readonly kind: 'ints' | 'floats'; readonly value: readonly number[] }
+  | { readonly kind: 'ints'; readonly value: readonly number[]; readonly exact?: readonly bigint[] }
+  | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: Constant }
   | { readonly kind: 'graph'; readonly value: Graph }

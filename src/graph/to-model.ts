@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { Constant } from '../onnx/constant.js';
+import { type Constant, toInt64 } from '../onnx/constant.js';
 import {
   type AttributeProto,
   AttributeProtoSchema,
@@ -78,13 +78,21 @@ function nodeProto(node: Node): ReturnType<typeof create<typeof NodeProtoSchema>
 function attributeProto(name: string, attribute: Attribute): AttributeProto {
   switch (attribute.kind) {
     case 'int':
-      return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(attribute.value) });
+      return create(AttributeProtoSchema, {
+        name,
+        type: Kind.INT,
+        i: attribute.exact ?? toInt64(attribute.value),
+      });
     case 'float':
       return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: attribute.value });
     case 'string':
       return create(AttributeProtoSchema, { name, type: Kind.STRING, s: encoder.encode(attribute.value) });
     case 'ints':
-      return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: attribute.value.map(BigInt) });
+      return create(AttributeProtoSchema, {
+        name,
+        type: Kind.INTS,
+        ints: attribute.exact ? [...attribute.exact] : attribute.value.map(toInt64),
+      });
     case 'floats':
       return create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: [...attribute.value] });
     case 'strings':
@@ -111,7 +119,7 @@ export function tensorProto(name: string, constant: Constant): TensorProto {
     name,
     dims: constant.dims.map(BigInt),
     dataType: constant.type,
-    rawData: constant.bytes,
+    ...(constant.strings ? { stringData: [...constant.strings] } : { rawData: constant.bytes }),
   });
 }
 

@@ -9,7 +9,12 @@ export interface Constant {
   readonly type: DataType;
   readonly dims: readonly number[];
   readonly bytes: Uint8Array;
+  /** Of strings, whose `bytes` are empty. */
+  readonly strings?: readonly Uint8Array[];
 }
+
+/** Dims that a tensor has at most. */
+export const mostDims = 64;
 
 /** The bytes of a stored tensor. `external` gives those that the model keeps in another file. */
 export function constantOf(
@@ -17,8 +22,15 @@ export function constantOf(
   external: (proto: TensorProto) => Uint8Array | undefined,
 ): Constant {
   const type = proto.dataType as DataType;
+  if (proto.dims.length > mostDims)
+    throw new GradcamppError(
+      'INVALID_MODEL',
+      `Tensor "${proto.name}" has ${proto.dims.length} dims; at most ${mostDims} are read.`,
+    );
   const dims = proto.dims.map(Number);
   const count = sizeOf(dims);
+  if (type === DataType.STRING && proto.stringData.length === count)
+    return { type, dims, bytes: new Uint8Array(0), strings: proto.stringData };
   const expected = byteLength(type, count);
   if (expected === undefined || dims.some((dim) => dim < 0) || !Number.isSafeInteger(count))
     throw new GradcamppError(
@@ -121,14 +133,15 @@ export function floatConstant(values: ArrayLike<number>, dims: readonly number[]
 }
 
 export function int64Constant(
-  values: readonly number[],
+  values: readonly (number | bigint)[],
   dims: readonly number[] = [values.length],
 ): Constant {
   return { type: DataType.INT64, dims, bytes: bytesOf(BigInt64Array.from(values, toInt64)) };
 }
 
 /** "To the end" is written as the largest number there is, which a double rounds up to one more. */
-function toInt64(value: number): bigint {
+export function toInt64(value: number | bigint): bigint {
+  if (typeof value === 'bigint') return value;
   if (value >= 2 ** 63) return 2n ** 63n - 1n;
   return value <= -(2 ** 63) ? -(2n ** 63n) : BigInt(value);
 }

@@ -1,9 +1,10 @@
-import { open, readFile } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fromBinary } from '@bufbuild/protobuf';
 import { invalid } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
+import { readBytes, whyUnreadable } from '../files.js';
 import {
   type AttributeProto,
   type GraphProto,
@@ -38,22 +39,31 @@ export async function readModel(source: string | URL | Uint8Array): Promise<Mode
   const path = source instanceof URL ? urlPath(source) : source;
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readBytes(path);
   } catch (error) {
-    throw new GradcamppError('INVALID_MODEL', `Cannot read model "${path}": ${reason(error)}.`, {
+    throw new GradcamppError('INVALID_MODEL', `Cannot read model "${path}": ${whyUnreadable(error)}.`, {
       cause: error,
     });
   }
   const proto = decode(bytes, path);
-  return { proto, name: path, external: await loadExternal(proto, dirname(path), path) };
+  return { proto, name: path, external: await loadExternal(proto, path, path) };
 }
 
 function urlPath(url: URL): string {
-  if (url.protocol === 'file:') return fileURLToPath(url);
-  throw new GradcamppError(
-    'INVALID_MODEL',
-    `"model" must be a path, a file: URL or bytes; received a ${url.protocol} URL. Fetch it first and pass the bytes.`,
-  );
+  if (url.protocol !== 'file:')
+    throw new GradcamppError(
+      'INVALID_MODEL',
+      `"model" must be a path, a file: URL or bytes; received a ${url.protocol} URL. Fetch it first and pass the bytes.`,
+    );
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new GradcamppError(
+      'INVALID_MODEL',
+      `"model" must be a URL of a file on this machine; received "${url.href}": ${messageOf(error)}.`,
+      { cause: error },
+    );
+  }
 }
 
 function decode(bytes: Uint8Array, name: string): ModelProto {
@@ -63,7 +73,9 @@ function decode(bytes: Uint8Array, name: string): ModelProto {
   } catch (error) {
     throw new GradcamppError(
       'INVALID_MODEL',
-      `"${name}" is not an ONNX model, or only part of one (${bytes.byteLength} bytes); export or copy it again.`,
+      /recursion depth/.test(messageOf(error))
+        ? `"${name}" holds graphs inside graphs, too many levels deep; that is refused.`
+        : `"${name}" is not an ONNX model, or only part of one (${bytes.byteLength} bytes); export or copy it again.`,
       { cause: error },
     );
   }
@@ -88,24 +100,24 @@ function* attributeTensors(attribute: AttributeProto): Generator<TensorProto> {
   for (const graph of attribute.graphs) yield* tensorsOf(graph);
 }
 
+/** Reads the files in which tensors are kept, each once. */
 async function loadExternal(
   proto: ModelProto,
-  directory: string | undefined,
+  path: string | undefined,
   name: string,
 ): Promise<Model['external']> {
   const views = new Map<TensorProto, Uint8Array>();
-  const files = new Map<string, Uint8Array>();
-  for (const tensor of tensorsOf(proto.graph as GraphProto)) {
+  const beside = new Beside(path, name);
+  for (const tensor of allTensors(proto)) {
     if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
     const entries = new Map(tensor.externalData.map((entry) => [entry.key, entry.value]));
     const location = entries.get('location') ?? '';
-    if (directory === undefined)
+    if (path === undefined)
       throw new GradcamppError(
         'INVALID_MODEL',
         `The model keeps tensor "${tensor.name}" in a file "${location}", which bytes alone cannot name. Pass the model's path instead.`,
       );
-    if (!files.has(location)) files.set(location, await readBeside(directory, location, name));
-    const file = files.get(location) as Uint8Array;
+    const file = await beside.read(location);
     const offset = Number(entries.get('offset') ?? 0);
     const length = Number(entries.get('length') ?? file.byteLength - offset);
     if (!(offset >= 0 && length >= 0 && offset + length <= file.byteLength))
@@ -118,47 +130,62 @@ async function loadExternal(
   return (tensor) => views.get(tensor);
 }
 
-async function readBeside(directory: string, location: string, name: string): Promise<Uint8Array> {
-  const relative = normalize(location);
-  if (location === '' || isAbsolute(relative) || relative.split(sep)[0] === '..')
-    throw new GradcamppError(
-      'INVALID_MODEL',
-      `"${name}" keeps data in "${location}", outside its own folder; that is refused.`,
-    );
-  const path = join(directory, relative);
-  try {
-    return await readWhole(path);
-  } catch (error) {
-    throw new GradcamppError(
-      'INVALID_MODEL',
-      `External data "${path}" of "${name}" cannot be read: ${reason(error)}.`,
-      { cause: error },
-    );
-  }
+function* allTensors({ graph, functions }: ModelProto): Generator<TensorProto> {
+  if (graph) yield* tensorsOf(graph);
+  for (const { node } of functions)
+    for (const { attribute } of node) for (const item of attribute) yield* attributeTensors(item);
 }
 
-/** Like readFile, without its limit of 2 GiB. */
-async function readWhole(path: string): Promise<Uint8Array> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    const bytes = new Uint8Array(size);
-    const step = 1 << 30;
-    for (let position = 0; position < size; ) {
-      const { bytesRead } = await file.read(bytes, position, Math.min(step, size - position), position);
-      if (bytesRead === 0) return bytes.subarray(0, position);
-      position += bytesRead;
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The files beside a model. One that is spelled in several ways is read once; none outside the folder is read. */
+class Beside {
+  readonly #path: string;
+  readonly #name: string;
+  readonly #spellings = new Map<string, Uint8Array>();
+  readonly #files = new Map<string, Uint8Array>();
+
+  constructor(path = '', name: string) {
+    this.#path = path;
+    this.#name = name;
+  }
+
+  async read(location: string): Promise<Uint8Array> {
+    const known = this.#spellings.get(location);
+    if (known) return known;
+    const relative = normalize(location);
+    if (location === '' || isAbsolute(relative) || relative.split(sep)[0] === '..')
+      throw this.#outside(location);
+    const path = join(dirname(this.#path), relative);
+    try {
+      const real = await realpath(path);
+      if (!(await this.#isWithin(real))) throw this.#outside(location);
+      const bytes = this.#files.get(real) ?? viewOf(await readBytes(real));
+      this.#files.set(real, bytes);
+      this.#spellings.set(location, bytes);
+      return bytes;
+    } catch (error) {
+      if (error instanceof GradcamppError) throw error;
+      throw new GradcamppError(
+        'INVALID_MODEL',
+        `External data "${path}" of "${this.#name}" cannot be read: ${whyUnreadable(error)}.`,
+        { cause: error },
+      );
     }
-    return bytes;
-  } finally {
-    await file.close();
   }
-}
 
-function reason(error: unknown): string {
-  const code = (error as { code?: string }).code;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EISDIR') return 'it is a folder';
-  if (code === 'EACCES') return 'permission denied';
-  return messageOf(error);
+  /** In the folder where the model lies, or in that where it really lies: caches link both into one folder. */
+  async #isWithin(real: string): Promise<boolean> {
+    const folders = [await realpath(dirname(this.#path)), dirname(await realpath(this.#path))];
+    return folders.some((folder) => real.startsWith(folder.endsWith(sep) ? folder : folder + sep));
+  }
+
+  #outside(location: string): GradcamppError {
+    return new GradcamppError(
+      'INVALID_MODEL',
+      `"${this.#name}" keeps data in "${location}", outside its own folder; that is refused.`,
+    );
+  }
 }

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -7,10 +8,21 @@ import { Network } from '../../src/explain/network.js';
 import { graphOf } from '../../src/graph/from-model.js';
 import { modelOf, valueInfoProto } from '../../src/graph/to-model.js';
 import { constantOf, floatsOf, halfToNumber, int64Constant, numbersOf } from '../../src/onnx/constant.js';
-import { type ModelProto, ModelProtoSchema, TensorProtoSchema } from '../../src/onnx/onnx_pb.js';
+import {
+  AttributeProto_AttributeType as AttributeType,
+  AttributeProtoSchema,
+  FunctionProtoSchema,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  TensorProtoSchema,
+} from '../../src/onnx/onnx_pb.js';
 import { readModel } from '../../src/onnx/read.js';
 import { DataType } from '../../src/onnx/types.js';
 import { externalTensor } from '../../src/onnx/write.js';
+import { prepareGraph } from '../../src/runtime/prepare.js';
 import { bytesFrom, classifier, graphFrom } from '../support/network.js';
 
 let folder = '';
@@ -66,6 +78,49 @@ describe('files that are no models', () => {
     );
   });
 
+  test('a URL of another machine', async () => {
+    await expect(readModel(new URL('file://elsewhere/model.onnx'))).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+    });
+  });
+
+  test('more dims than any tensor has', async () => {
+    const model = whole();
+    if (model.graph) model.graph.initializer[0].dims = Array<bigint>(1000).fill(1n);
+    await expect(readModel(encode(model)).then(graphOf)).rejects.toThrow(
+      /Tensor "w1" has 1000 dims; at most 64 are read\./,
+    );
+    const other = whole();
+    const info = { name: 'image', type: DataType.FLOAT, dims: Array<number>(65).fill(1) };
+    if (other.graph) other.graph.input = [valueInfoProto(info)];
+    await expect(readModel(encode(other)).then(graphOf)).rejects.toThrow('The value "image" has 65 dims');
+  });
+
+  test('graphs in nodes without end', async () => {
+    const model = whole();
+    let inner = create(GraphProtoSchema, { name: 'end' });
+    for (let i = 0; i < 60; i++) {
+      const attribute = create(AttributeProtoSchema, { name: 'body', type: AttributeType.GRAPH, g: inner });
+      const node = create(NodeProtoSchema, { opType: 'Loop', output: [`o${i}`], attribute: [attribute] });
+      inner = create(GraphProtoSchema, { name: `level${i}`, node: [node] });
+    }
+    model.graph?.node.push(...inner.node);
+    await expect(readModel(encode(model)).then(graphOf)).rejects.toThrow(
+      'holds graphs inside graphs, too many levels deep',
+    );
+  });
+
+  test('a value that nothing makes', async () => {
+    const model = whole();
+    if (model.graph) model.graph.node[1].input = ['nowhere'];
+    await expect(readModel(encode(model)).then(graphOf)).rejects.toThrow(
+      'Relu "node_relu1" reads "nowhere", which is no input and no weight, and which no node makes.',
+    );
+    const other = whole();
+    other.graph?.output.push(valueInfoProto({ name: 'gone', type: undefined, dims: undefined }));
+    await expect(readModel(encode(other)).then(graphOf)).rejects.toThrow('it returns "gone", which');
+  });
+
   test('an operator set older than 7', async () => {
     const model = whole();
     model.opsetImport[0].version = 6n;
@@ -96,6 +151,82 @@ describe('external data', () => {
     );
   });
 
+  test('behind a symbolic link is read where that stays in the folder', async () => {
+    const path = await withExternalData('linked.onnx', 'real.bin', 432);
+    await withExternalData('link.onnx', 'link.bin', undefined);
+    await symlink('real.bin', join(folder, 'link.bin'));
+    const [one, other] = await Promise.all(
+      [path, join(folder, 'link.onnx')].map(async (name) => graphOf(await readModel(name))),
+    );
+    expect(other.constants.get('w1')?.bytes).toEqual(one.constants.get('w1')?.bytes);
+  });
+
+  test('behind a symbolic link that leads out of the folder is refused, whatever it is called', async () => {
+    await mkdir(join(folder, 'inner'));
+    await file('secret.bin', new Uint8Array(432));
+    await symlink('../secret.bin', join(folder, 'inner', 'weights.bin'));
+    await symlink('..', join(folder, 'inner', 'up'));
+    for (const location of ['weights.bin', './weights.bin', 'up/secret.bin']) {
+      const path = await withExternalData('inner/model.onnx', location, undefined);
+      await expect(readModel(path)).rejects.toThrow(
+        `keeps data in "${location}", outside its own folder; that is refused.`,
+      );
+    }
+  });
+
+  test('of a model that is itself a link is found where both really are, as caches keep them', async () => {
+    await mkdir(join(folder, 'blobs'));
+    await mkdir(join(folder, 'snapshot'));
+    await rename(await withExternalData('cached.onnx', 'data.bin', 432), join(folder, 'blobs', 'aa'));
+    await rename(join(folder, 'data.bin'), join(folder, 'blobs', 'bb'));
+    await symlink('../blobs/aa', join(folder, 'snapshot', 'model.onnx'));
+    await symlink('../blobs/bb', join(folder, 'snapshot', 'data.bin'));
+    const graph = graphOf(await readModel(join(folder, 'snapshot', 'model.onnx')));
+    expect(graph.constants.get('w1')?.dims).toEqual([4, 3, 3, 3]);
+  });
+
+  test('is read once, however it is spelled', async () => {
+    const graph = graphFrom(classifier());
+    const names = ['w1', 'w2', 'w3'];
+    const model = modelOf(graph, (key) => !names.includes(key));
+    const spellings = ['all.bin', './all.bin', 'x/../all.bin'];
+    const bytes = names.map((name) => graph.constants.get(name)?.bytes as Uint8Array);
+    names.forEach((name, i) =>
+      model.graph?.initializer.push(externalTensor(name, graph.constants.get(name) as never, spellings[i])),
+    );
+    await file('all.bin', new Uint8Array(Math.max(...bytes.map((item) => item.byteLength))));
+    const read = graphOf(await readModel(await file('spelled.onnx', encode(model))));
+    const buffers = names.map((name) => read.constants.get(name)?.bytes.buffer);
+    expect(new Set(buffers).size).toBe(1);
+  });
+
+  test.skipIf(process.platform === 'win32')('in a pipe is refused at once', async () => {
+    execFileSync('mkfifo', [join(folder, 'pipe.bin')]);
+    await expect(readModel(await withExternalData('pipe.onnx', 'pipe.bin', undefined))).rejects.toThrow(
+      'it is a pipe, not a file',
+    );
+    await expect(readModel(join(folder, 'pipe.bin'))).rejects.toThrow('it is a pipe, not a file');
+  });
+
+  test('of a function of the model is read too', async () => {
+    const path = await withExternalData('own.onnx', 'own.bin', 432);
+    const model = (await readModel(path)).proto;
+    const tensor = model.graph?.initializer.pop();
+    const attribute = create(AttributeProtoSchema, { name: 'value', type: AttributeType.TENSOR, t: tensor });
+    model.functions.push(
+      create(FunctionProtoSchema, {
+        name: 'weight',
+        domain: 'own',
+        output: ['out'],
+        node: [create(NodeProtoSchema, { opType: 'Constant', output: ['out'], attribute: [attribute] })],
+      }),
+    );
+    model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: 'own', version: 1n }));
+    model.graph?.node.unshift(create(NodeProtoSchema, { opType: 'weight', domain: 'own', output: ['w1'] }));
+    const graph = await prepareGraph(await readModel(await file('function.onnx', encode(model))));
+    expect(graph.constants.get('w1')?.dims).toEqual([4, 3, 3, 3]);
+  });
+
   test('cannot be named by bytes', async () => {
     const graph = graphFrom(classifier());
     const model = modelOf(graph, (key) => key !== 'w1');
@@ -105,6 +236,65 @@ describe('external data', () => {
 });
 
 describe('what exporters write', () => {
+  test('whole numbers beyond 2^53 come out as they went in', async () => {
+    const big = [9_007_199_254_740_993n, -9_007_199_254_740_995n];
+    const most = 2n ** 63n - 1n;
+    const model = whole();
+    const attributes = [
+      { name: 'end', type: AttributeType.INT, i: most },
+      { name: 'start', type: AttributeType.INT, i: 0n },
+    ];
+    model.graph?.node.push(
+      create(NodeProtoSchema, {
+        opType: 'Shape',
+        input: ['image'],
+        output: ['shape'],
+        attribute: attributes.map((item) => create(AttributeProtoSchema, item)),
+      }),
+      create(NodeProtoSchema, {
+        opType: 'Constant',
+        output: ['bounds'],
+        attribute: [
+          create(AttributeProtoSchema, { name: 'value_ints', type: AttributeType.INTS, ints: big }),
+        ],
+      }),
+      create(NodeProtoSchema, {
+        opType: 'Custom',
+        domain: 'own',
+        input: ['bounds'],
+        output: ['custom'],
+        attribute: [create(AttributeProtoSchema, { name: 'seeds', type: AttributeType.INTS, ints: big })],
+      }),
+    );
+    const written = modelOf(graphOf(await readModel(encode(model))), () => true).graph;
+    const node = (opType: string) => written?.node.find((item) => item.opType === opType);
+    expect(node('Shape')?.attribute.map(({ i }) => i)).toEqual([most, 0n]);
+    expect(node('Custom')?.attribute[0].ints).toEqual(big);
+    const { rawData = new Uint8Array() } = written?.initializer.find(({ name }) => name === 'bounds') ?? {};
+    expect([...new BigInt64Array(rawData.slice().buffer)]).toEqual(big);
+  });
+
+  test('strings stay strings, and bytes that are no text stay bytes', async () => {
+    const model = whole();
+    const bytes = Uint8Array.of(0xff, 0xfe, 0x41);
+    const words = ['yes', 'no'].map((word) => new TextEncoder().encode(word));
+    model.graph?.initializer.push(
+      create(TensorProtoSchema, { name: 'words', dims: [2n], dataType: DataType.STRING, stringData: words }),
+    );
+    model.graph?.node.push(
+      create(NodeProtoSchema, {
+        opType: 'Custom',
+        domain: 'own',
+        input: ['words'],
+        output: ['custom'],
+        attribute: [create(AttributeProtoSchema, { name: 'raw', type: AttributeType.STRING, s: bytes })],
+      }),
+    );
+    const written = modelOf(graphOf(await readModel(encode(model))), () => true).graph;
+    expect(written?.node.at(-1)?.attribute[0].s).toEqual(bytes);
+    expect(written?.initializer.find(({ name }) => name === 'words')?.stringData).toEqual(words);
+  });
+
   test('initializers that are also inputs are constants (IR 3)', async () => {
     const model = whole();
     model.irVersion = 3n;
