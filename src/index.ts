@@ -5,7 +5,7 @@ export type { Explanation, ExplanationMap, TargetExplanation } from './explain/e
 export type { ImageInput } from './explain/input.js';
 export type { Inspection } from './explain/inspect.js';
 export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/options.js';
-export type { Target } from './explain/targets.js';
+export type { Target } from './targets/index.js';
 export type { ExportOptions } from './export/self-explaining.js';
 export type { Listener, RunOptions, Summary } from './batch/run.js';
 export { explainFolder, exportExplained, inspect } from './later.js';

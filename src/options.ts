@@ -17,8 +17,8 @@ export interface Option<T, D extends T | undefined = T | undefined> {
   readonly otherwise?: string;
   /** How commander spells it, as `--top <n>`; absent: the option is not on the command line. */
   readonly flag?: string;
-  /** A flag that is repeated, or takes a comma-separated list. */
-  readonly many?: boolean;
+  /** A flag that is repeated, or takes a comma-separated list too (true); 'repeat' where its values may hold commas. */
+  readonly many?: boolean | 'repeat';
   /** From what was typed to what the API takes; default: numbers become numbers, all else stays text. */
   readonly parse?: (text: string) => unknown;
 }

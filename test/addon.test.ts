@@ -83,7 +83,7 @@ describe.skipIf(!existsSync(dist))('an installed package (needs dist/: npm run b
   const ask = () => {
     const program = askTwice.replace(
       'gradcampp-map',
-      new URL(`file://${join(home, 'dist/map/open.js')}`).href,
+      new URL(`file://${join(home, 'dist/map/open-backend.js')}`).href,
     );
     return run(['--input-type=module', '--eval', program]).trim().split('\n');
   };

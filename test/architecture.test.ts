@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files'];
+const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   check: {},
   options: {},
   tensor: {},
+  'random-stream': {},
   memory: {},
   files: {},
   telemetry: {},
@@ -22,23 +23,40 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   autodiff: { parts: ['graph', 'onnx'] },
   runtime: { parts: ['onnx', 'graph', 'telemetry'], packages: ['onnxruntime-node'] },
   addon: {},
-  map: { parts: ['addon'], packages: ['webgpu'] },
+  methods: { parts: ['graph'] },
+  targets: {},
+  map: { parts: ['addon', 'methods'], packages: ['webgpu'] },
   image: {
     parts: ['addon'],
     packages: ['@cornerstonejs/codec-libjpeg-turbo-8bit', 'pngjs', 'sharp', 'valibot'],
   },
   differentiate: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
-  explain: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
-  export: { parts: ['onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },
-  batch: { parts: ['explain', 'map', 'image', 'telemetry'], packages: ['hyparquet-writer'] },
+  explain: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
+  export: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },
+  batch: {
+    parts: ['methods', 'targets', 'explain', 'map', 'image', 'telemetry'],
+    packages: ['hyparquet-writer'],
+  },
   train: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
   evaluate: {
-    parts: ['onnx', 'graph', 'map', 'image', 'explain', 'batch'],
+    parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'explain', 'batch'],
     packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml'],
   },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
-    parts: ['later', 'graph', 'differentiate', 'explain', 'export', 'batch', 'image', 'map', 'evaluate'],
+    parts: [
+      'later',
+      'methods',
+      'targets',
+      'graph',
+      'differentiate',
+      'explain',
+      'export',
+      'batch',
+      'image',
+      'map',
+      'evaluate',
+    ],
   },
   cli: {
     parts: ['differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],

@@ -1,11 +1,11 @@
 import { GradcamppError, messageOf } from '../errors.js';
 import { release } from '../memory.js';
-import type { Watch } from '../explain/compute.js';
+import type { Watch } from '../explain/explain-batch.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput, PreparedImage } from '../explain/input.js';
 import type { Settings } from '../explain/options.js';
-import type { Target } from '../explain/targets.js';
+import type { Target } from '../targets/index.js';
 
 /** One picture to explain. */
 export interface Item {
@@ -75,9 +75,8 @@ async function explainReady(
   stages: Stages,
 ): Promise<Outcome[]> {
   if (ready.length === 0) return [];
-  const ownTargets = ready.map(({ targets }) => targets ?? settings.targets);
   const own = ready.some(({ targets }) => targets !== undefined)
-    ? { ...settings, targetsPerImage: ownTargets }
+    ? { ...settings, targetsPerImage: ready.map(({ targets }) => targets ?? explainer.targetsOf(settings)) }
     : settings;
   try {
     const images = ready.map(({ image }) => image);

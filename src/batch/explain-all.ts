@@ -5,7 +5,7 @@ import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput } from '../explain/input.js';
 import { explainKeys, type ExplainOptions, settingsOf } from '../explain/options.js';
-import type { Target } from '../explain/targets.js';
+import type { Target } from '../targets/index.js';
 import type { Item } from './each.js';
 import { type ExplanationsInit, explanationsService, type SentOutcome } from './explanations-service.js';
 import { concurrently } from './ordered.js';

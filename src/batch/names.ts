@@ -1,7 +1,7 @@
 import { basename, dirname, extname, isAbsolute, normalize, sep } from 'node:path';
 import type { TargetExplanation } from '../explain/explanation.js';
 import type { Settings } from '../explain/options.js';
-import type { Target } from '../explain/targets.js';
+import { isSingle, type Target } from '../targets/index.js';
 
 /**
  * What a picture's results are called: its path under the folder that was named (or the folder in which a pattern
@@ -62,14 +62,12 @@ export function targetSuffix(
   { target, method }: TargetExplanation,
   { targets, targetsPerImage, variants }: Settings,
 ): string {
-  const list = Array.isArray(targets) ? (targets as readonly Target[]) : [targets as Target];
-  const isOnlyTarget = !targetsPerImage && list.length === 1 && isSingle(list[0]);
+  const list = Array.isArray(targets)
+    ? (targets as readonly Target[])
+    : targets === undefined
+      ? []
+      : [targets as Target];
+  const isOnlyTarget = !targetsPerImage && (list.length === 0 || (list.length === 1 && isSingle(list[0])));
   const label = target.class ?? target.name.replaceAll(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60);
   return `${isOnlyTarget ? '' : `.${label}`}${variants.length === 1 ? '' : `.${method}`}`;
-}
-
-function isSingle(target: Target): boolean {
-  if (typeof target !== 'object') return true;
-  if ('top' in target) return target.top === 1;
-  return 'scores' in target || typeof target.select !== 'object' || target.select.length === 1;
 }

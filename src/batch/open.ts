@@ -4,7 +4,7 @@ import { Explainer } from '../explain/explainer.js';
 import type { ExplainerOptions, Settings } from '../explain/options.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { BackendName } from '../map/backend.js';
-import { openBackend } from '../map/open.js';
+import { openBackend } from '../map/open-backend.js';
 
 /** What every worker opens. */
 export interface Opening {

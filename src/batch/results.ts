@@ -3,7 +3,7 @@ import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import type { Method } from '../explain/options.js';
 import type { Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
-import type { BackendName, Form } from '../map/backend.js';
+import type { BackendName } from '../map/backend.js';
 import type { SaveKind } from './outputs.js';
 
 /**
@@ -21,12 +21,16 @@ export interface ResultLine {
     /** Before softmax. */
     readonly score: number;
     readonly probability?: number;
+    /** Where a detected object lies, in pixels of the network's input. */
+    readonly box?: Rectangle;
   };
   readonly layers: readonly string[];
   readonly method: Method;
-  /** Grad-CAM++ only. */
-  readonly form?: Form;
+  /** The method's own settings, seeds among them; absent where it has none. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   readonly backend?: BackendName;
+  /** What a method says of its own result, such as a completeness error. */
+  readonly facts?: Readonly<Record<string, number>>;
   readonly map: {
     /** [H, W] of the network's input. */
     readonly dims: readonly number[];
@@ -58,7 +62,7 @@ export function resultLine(
   explained: TargetExplanation,
   files: ResultLine['files'],
 ): ResultLine {
-  const { target, layers, method, form, backend, map } = explained;
+  const { target, layers, method, settings, backend, facts, map } = explained;
   const { dims, empty, logScale, bounds } = map;
   return {
     index,
@@ -68,10 +72,12 @@ export function resultLine(
       name: target.name,
       score: shortest(target.score),
       probability: shortest(target.probability),
+      box: target.box,
     },
     layers,
     method,
-    form,
+    settings: Object.keys(settings).length > 0 ? settings : undefined,
+    facts,
     backend,
     map: {
       dims,

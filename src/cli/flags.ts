@@ -11,13 +11,18 @@ export function addFlags<C extends { addOption(flag: Flag): unknown }>(
   for (const own of stages.flatMap((stage) => Object.values(stage))) {
     if (own.flag === undefined) continue;
     const { help, many, parse = number } = own;
-    const isList = many ? 'repeatable or comma-separated' : undefined;
+    const isList = many && (many === 'repeat' ? 'repeatable' : 'repeatable or comma-separated');
     const otherwise = own.otherwise ?? (isShown(own.default) ? String(own.default) : undefined);
     const remarks = [isList, otherwise && `default: ${otherwise}`].filter(Boolean).join('; ');
     const flag = new Flag(own.flag, remarks ? `${help} (${remarks})` : help);
     if (flag.required || flag.optional)
       flag.argParser((typed: string, before: unknown) =>
-        many ? [...((before as unknown[]) ?? []), ...commaSeparated(typed).map(parse)] : parse(typed),
+        many
+          ? [
+              ...((before as unknown[]) ?? []),
+              ...(many === 'repeat' ? [typed] : commaSeparated(typed)).map(parse),
+            ]
+          : parse(typed),
       );
     command.addOption(flag);
   }

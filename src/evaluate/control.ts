@@ -1,5 +1,5 @@
 import { linearUpsampler } from '../map/upsample.js';
-import { random } from './random.js';
+import { random } from '../random-stream.js';
 import type { Explained, ExplanationMap, PreparedImage, Subject, Variant } from './subject.js';
 
 /**

@@ -4,7 +4,7 @@ import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
 import type { ExplainerOptions, Variant as MethodVariant } from '../explain/options.js';
-import { probabilitiesOf } from '../explain/probabilities.js';
+import { probabilitiesOf } from '../targets/probabilities.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
 import type { Pixels } from '../image/pixels.js';

@@ -1,4 +1,4 @@
-import { random } from './random.js';
+import { random } from '../random-stream.js';
 
 /** A mean over pictures with its 95 % interval; `count` pictures. Without pictures everything is NaN. */
 export interface Estimate {

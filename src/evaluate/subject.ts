@@ -1,6 +1,6 @@
 import type { Method } from '../explain/options.js';
 import type { Pixels } from '../image/pixels.js';
-import type { Form } from '../map/backend.js';
+import type { Form } from '../methods/grad-cam++.js';
 import type { Geometry } from './annotations/region.js';
 import type { PictureLayout } from './masking.js';
 

@@ -1,9 +1,10 @@
 import { didYouMean, invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { type Method, methods } from '../explain/options.js';
+import type { Method } from '../explain/options.js';
+import { methodNames } from '../methods/index.js';
 import type { Variant } from './subject.js';
 
-const known: readonly string[] = [...methods, 'random'];
+const known: readonly string[] = [...methodNames, 'random'];
 
 /** Variants for plain method names, `random` among them. */
 export function variantsOfMethods(names: readonly string[]): Variant[] {

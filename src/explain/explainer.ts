@@ -2,13 +2,18 @@ import { GradcamppError } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
-import type { OpenedBackend } from '../map/open.js';
+import type { OpenedBackend } from '../map/open-backend.js';
+import { className } from '../targets/class.js';
+import { goalsOf, outputOf, type Target, targetLists } from '../targets/index.js';
+import { best, probabilitiesOf } from '../targets/probabilities.js';
 import type { Tensor } from '../tensor.js';
-import { differentiatorFor, explainBatch, type Watch } from './compute.js';
+import type { Context, Watch } from './explain-batch.js';
 import type { Explanation } from './explanation.js';
+import type { Feeds } from './feeds.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
 import type { Network } from './network.js';
-import type { Parts } from './open.js';
+import type { Parts } from './open-parts.js';
+import { rowSize, rowsOf } from './rows.js';
 import {
   checkExplainerOptions,
   type ExplainerOptions,
@@ -16,8 +21,6 @@ import {
   type Settings,
   settingsOf,
 } from './options.js';
-import { probabilitiesOf } from './probabilities.js';
-import { className, best, outputOf, scoreCount, seedsOf, targetLists } from './targets.js';
 
 /** What a plain forward pass says of one picture. */
 export interface Prediction {
@@ -51,7 +54,11 @@ export class Explainer {
   /** The opened model, for tools that look inside. */
   readonly network: Network;
   readonly scores: Scores;
+  /** What is explained where no target is named; undefined: one must be. */
+  readonly defaultTarget: Target | undefined;
   readonly #backend: OpenedBackend;
+  readonly #feeds: Feeds;
+  readonly #channelAxis: number;
   #isClosed = false;
 
   protected constructor(parts: Parts) {
@@ -64,7 +71,10 @@ export class Explainer {
     this.preprocessing = parts.preprocessing;
     this.classes = parts.classes;
     this.notes = parts.notes;
+    this.defaultTarget = parts.defaultTarget;
     this.#backend = parts.backend;
+    this.#feeds = parts.feeds;
+    this.#channelAxis = parts.channelAxis;
   }
 
   /**
@@ -75,7 +85,7 @@ export class Explainer {
    */
   static async open(model: string | URL | Uint8Array, options: ExplainerOptions = {}): Promise<Explainer> {
     checkExplainerOptions(options);
-    const { openParts } = await import('./open.js'); // ONNX and gradients; importing the package stays cheap
+    const { openParts } = await import('./open-parts.js'); // ONNX and gradients; importing the package stays cheap
     return new this(await openParts(model, options));
   }
 
@@ -105,14 +115,21 @@ export class Explainer {
     settings: Settings,
     watch?: Watch,
   ): Promise<Explanation[]> {
-    const targets = targetLists(settings.targets, settings.targetsPerImage, prepared.length);
+    const { targetsPerImage } = settings;
+    const same = targetsPerImage ? [] : this.targetsOf(settings);
+    const targets = targetLists(same, targetsPerImage, prepared.length);
+    const { explainBatch } = await import('./explain-batch.js'); // with gradients; importing the package stays cheap
     const explanations: Explanation[] = [];
     const step = this.network.fixedBatch ?? settings.batchSize;
     for (let start = 0; start < prepared.length; ) {
       const end = endOfBatch(prepared, start, step);
-      const batch = prepared.slice(start, end);
-      const own = targets.slice(start, end);
-      explanations.push(...(await explainBatch(this.#context, batch, own, settings, watch)));
+      const pictures = {
+        images: prepared.slice(start, end),
+        targets: targets.slice(start, end),
+        start,
+        total: prepared.length,
+      };
+      explanations.push(...(await explainBatch(this.#context, pictures, settings, watch)));
       start = end;
     }
     return explanations;
@@ -123,19 +140,23 @@ export class Explainer {
     const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
     const prepared = (await Promise.all(list.map((image) => this.prepare(image)))).flat();
     const predictions: Prediction[] = [];
-    for (const { tensor, dims } of prepared) {
+    for (const [start, { tensor, dims }] of prepared.entries()) {
       const N = this.network.fixedBatch ?? 1;
       const data = new Float32Array(N * tensor.length);
       for (let n = 0; n < N; n++) data.set(tensor, n * tensor.length);
-      const all = await this.scoresOf({ type: 'float32', dims: [N, ...dims], data });
-      predictions.push(this.#prediction(all.slice(0, all.length / N)));
+      const input = { type: 'float32', dims: [N, ...dims], data } as const;
+      const feeds = this.#feeds.of(start, 1, prepared.length, N);
+      const scores = await this.network.predict({ ...feeds, [this.network.image.name]: input }, this.scores);
+      predictions.push(this.#prediction(rowsOf(scores, N)[0].data));
     }
     return predictions;
   }
 
-  /** Scores of a batch of preprocessed pictures: [N, C, H, W] → [N, M]. */
-  scoresOf(images: Tensor<'float32'>): Promise<Float32Array> {
-    return this.network.predict(images, this.scores);
+  /** Scores of a batch of preprocessed pictures: [N, C, H, W] → [N, M]. Other inputs get the same row for all. */
+  async scoresOf(images: Tensor<'float32'>): Promise<Float32Array> {
+    const [N] = images.dims;
+    const feeds = this.#feeds.of(0, 1, 1, N);
+    return (await this.network.predict({ ...feeds, [this.network.image.name]: images }, this.scores)).data;
   }
 
   /**
@@ -146,25 +167,38 @@ export class Explainer {
   async prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
     if (this.#isClosed)
       throw new GradcamppError('RUNTIME', 'The explainer is closed: open another with Explainer.open.');
-    return prepareImages(image, this.preprocessing, this.network.image, name);
+    return prepareImages(image, this.preprocessing, this.network, name);
   }
 
   /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
   async warmUp(settings = settingsOf({})): Promise<void> {
-    const lists = settings.targetsPerImage ?? [settings.targets];
-    const targets = lists.flatMap((list) => targetLists(list, undefined, 1));
-    await differentiatorFor(this, this.scores, targets, settings);
+    const { passesFor } = await import('./explain-batch.js');
+    await passesFor(this, this.scores, settings);
   }
 
   /** Refuses targets that no picture can have, before any is read. */
   checkTargets(settings: Settings): void {
-    const nothing = new Float32Array(scoreCount(this.scores));
-    for (const list of targetLists(settings.targets, undefined, 1))
-      seedsOf(
-        list.filter((target) => outputOf(target) === undefined),
-        nothing,
-        this.classes,
-      );
+    const size = rowSize(this.scores.info.dims ?? []);
+    const [list] = targetLists(this.targetsOf(settings), undefined, 1);
+    if (size === 0) return; // only known when the network runs
+    const row = { data: new Float32Array(size), dims: (this.scores.info.dims ?? []).slice(1) as number[] };
+    const facts = { classes: this.classes, link: this.scores.link, size: [1, 1], output: () => row };
+    goalsOf(
+      list.filter((target) => outputOf(target) === undefined),
+      row,
+      facts,
+    );
+  }
+
+  /** What is explained where nothing is named: what fits the output. */
+  targetsOf({ targets }: Settings): Target | readonly Target[] {
+    if (targets !== undefined) return targets;
+    if (this.defaultTarget !== undefined) return this.defaultTarget;
+    const { name, dims } = this.scores.info;
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `The output "${name}" has dims [${dims?.map((dim) => dim || '?').join(', ') ?? '?'}], which are not those of class scores, [N, classes]. Name what to explain with "targets" (--target), or another output with "output".`,
+    );
   }
 
   /** Frees the sessions and the backend. The explainer cannot be used afterwards. */
@@ -178,9 +212,18 @@ export class Explainer {
     await this.close();
   }
 
-  get #context() {
+  get #context(): Context {
     const { network, scores, layers, classes, preprocessing } = this;
-    return { network, scores, layers, classes, preprocessing, backend: this.#backend };
+    return {
+      network,
+      scores,
+      layers,
+      classes,
+      preprocessing,
+      backend: this.#backend,
+      feeds: this.#feeds,
+      channelAxis: this.#channelAxis,
+    };
   }
 
   #prediction(scores: Float32Array): Prediction {

@@ -1,6 +1,6 @@
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
-import type { BackendName, Form } from '../map/backend.js';
+import type { BackendName } from '../map/backend.js';
 import type { Method } from './options.js';
 
 /** The answer for one picture. */
@@ -9,8 +9,10 @@ export interface Explanation {
   readonly image: { readonly path?: string; readonly width?: number; readonly height?: number };
   /** Dims of the network's input, without N. */
   readonly inputDims: readonly number[];
-  /** Scores before softmax, [M]. */
+  /** The explained output's values before softmax, row by row. */
   readonly scores: Float32Array;
+  /** Their dims, without N: [M] for a classifier. */
+  readonly scoreDims: readonly number[];
   /** Their probabilities, [M]; undefined where the scores are no class scores. */
   readonly probabilities?: Float32Array;
   /** One for each target and method: targets in the order asked for, methods within each. */
@@ -22,24 +24,29 @@ export interface Explanation {
 
 export interface TargetExplanation {
   readonly target: {
-    /** Class index; undefined for a combination of scores. */
+    /** Class index; undefined where no class is explained. */
     readonly class?: number;
     readonly name: string;
+    /** The number that is explained. */
     readonly score: number;
     readonly probability?: number;
+    /** Where a detected object lies, in pixels of the network's input. */
+    readonly box?: Rectangle;
   };
-  /** The layers whose maps were averaged. */
+  /** The layers whose maps were combined. */
   readonly layers: readonly string[];
   readonly method: Method;
-  /** Which function of the scores; Grad-CAM++ only. */
-  readonly form?: Form;
+  /** The method's own settings, seeds among them. */
+  readonly settings: Readonly<Record<string, unknown>>;
   /** Softmax form: the probability of the classes left out of the moments. */
   readonly epsilon?: number;
   readonly backend?: BackendName;
+  /** What a method says of its own result, such as a completeness error. */
+  readonly facts?: Readonly<Record<string, number>>;
   readonly map: ExplanationMap;
   /** The first layer's map before upsampling and normalisation, without the factor e^logScale. */
   readonly raw?: { readonly data: Float32Array; readonly dims: readonly number[] };
-  /** Guided methods: the attribution of every input element, dims of the input. */
+  /** Methods of the input: the attribution of every input element, dims of the input. */
   readonly attribution?: { readonly data: Float32Array; readonly dims: readonly number[] };
 }
 

@@ -1,10 +1,13 @@
 import { GradcamppError, show } from '../errors.js';
-import type { ValueInfo } from '../graph/graph.js';
+import type { Dim, ValueInfo } from '../graph/graph.js';
 import { decodeImage, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import { type Preprocessing, preprocess } from '../image/preprocess.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
+import type { Network } from './network.js';
+
+type Ends = Pick<Network, 'image' | 'original'>;
 
 /**
  * A picture: a path, file URL, the bytes of a picture file, decoded pixels, or a tensor that is preprocessed
@@ -29,9 +32,10 @@ export interface PreparedImage {
 export async function prepareImages(
   input: ImageInput,
   preprocessing: Preprocessing | undefined,
-  image: ValueInfo,
+  ends: Ends,
   name?: string,
 ): Promise<PreparedImage[]> {
+  const { image, original } = ends;
   const path = name ?? (typeof input === 'string' ? input : undefined);
   if (typeof input === 'string' && input.toLowerCase().endsWith('.npy'))
     return splitTensor(await readNpy(input), image, path);
@@ -41,7 +45,7 @@ export async function prepareImages(
   if (preprocessing === undefined)
     throw new GradcamppError(
       'INVALID_IMAGE',
-      `${path ? `"${path}"` : 'A picture'} cannot be fed to the model, whose input has dims [${image.dims?.join(', ') ?? 'unknown'}]; pass preprocessed tensors or .npy files, or describe the input in a sidecar file.`,
+      `${path ? `"${path}"` : 'A picture'} cannot be fed to the model, whose input has dims [${shown(original.dims)}]; pass preprocessed tensors or .npy files, or describe the input in a sidecar file.`,
     );
   const picture = await decodeImage(input as ImageSource, { name: path });
   if (picture.width * picture.height === 1)
@@ -58,16 +62,32 @@ function isTensor(input: ImageInput): input is Tensor {
 }
 
 /** Refuses a sidecar that makes inputs which the model does not take. */
-export function checkFit({ layout, size, channels }: Preprocessing, { name, dims }: ValueInfo): void {
+export function checkFit({ layout, size, channels }: Preprocessing, { image, original }: Ends): void {
   const count = channels === 'gray' ? 1 : 3;
   const made = layout === 'NCHW' ? [count, ...size] : [...size, count];
-  const wanted = dims?.slice(1);
+  const wanted = image.dims?.slice(1);
   const fits = made.every((dim, i) => typeof wanted?.[i] !== 'number' || wanted[i] === dim);
   if (wanted === undefined || (fits && wanted.length === made.length)) return;
   throw new GradcamppError(
     'INVALID_OPTION',
-    `The sidecar makes inputs of dims [N, ${made.join(', ')}] (input.size, input.channels, input.layout), and the model's "${name}" takes [${dims?.map((dim) => dim || '?').join(', ')}].`,
+    `The sidecar makes inputs of dims [N, ${made.join(', ')}] (input.size, input.channels, input.layout), and the model's "${original.name}" takes [${shown(original.dims)}].`,
   );
+}
+
+/**
+ * The axis of a picture's input, without N, that holds its channels; −1 where there is none. The sidecar says, else the dims:
+ * the last where it is short and the first is not, else the first.
+ */
+export function channelAxisOf(preprocessing: Preprocessing | undefined, { dims }: ValueInfo): number {
+  const own = dims?.slice(1) ?? [];
+  if (own.length < 2) return -1;
+  if (preprocessing) return preprocessing.layout === 'NHWC' ? own.length - 1 : 0;
+  const isShort = (dim: Dim) => typeof dim === 'number' && dim <= 4;
+  return own.length >= 3 && isShort(own[own.length - 1]) && !isShort(own[0]) ? own.length - 1 : 0;
+}
+
+function shown(dims: readonly Dim[] | undefined): string {
+  return dims?.map((dim) => dim || '?').join(', ') ?? 'unknown';
 }
 
 function checkTensor({ dims, data }: Tensor, what: string): void {
@@ -104,7 +124,7 @@ function splitTensor(tensor: Tensor, image: ValueInfo, path?: string): PreparedI
   if (!fits)
     throw new GradcamppError(
       'INVALID_IMAGE',
-      `${what} must have dims [${wanted.slice(1).join(', ')}] or [N, ${wanted.slice(1).join(', ')}]; received [${tensor.dims.join(', ')}].`,
+      `${what} must have dims [${shown(wanted.slice(1))}] or [N, ${shown(wanted.slice(1))}]; received [${tensor.dims.join(', ')}].`,
     );
   const bad = firstNotFinite(data);
   if (bad >= 0)

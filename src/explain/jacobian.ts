@@ -1,4 +1,4 @@
-import type { Differentiator } from './differentiator.js';
+import type { Differentiator } from './passes.js';
 
 /** Classes in one backward pass. */
 const step = 8;
@@ -27,8 +27,9 @@ async function computeJacobian(differentiator: Differentiator): Promise<(Float32
   for (let first = 0; first < count && jacobians.some(Boolean); first += batch) {
     const seed = new Float32Array(batch * count);
     for (let i = 0; i < batch; i++) seed[i * count + Math.min(first + i, count - 1)] = 1;
-    const nothing = { scores: seed, activations: [], dims: [], saved: {}, results: {}, images: batch };
-    const gradients = await differentiator.backward(nothing, seed);
+    const dims = [batch, ...((differentiator.scores.info.dims ?? []).slice(1) as number[])];
+    const scores = { type: 'float32', dims, data: seed } as const;
+    const gradients = await differentiator.backward({ saved: {}, scores, images: batch }, seed);
     gradients.forEach((gradient, layer) => {
       const rows = Math.min(batch, count - first) * channels[layer];
       jacobians[layer]?.set(gradient.subarray(0, rows), first * channels[layer]);

@@ -1,4 +1,5 @@
-import type { Differentiator, Forward } from './differentiator.js';
+import { sizeOf } from '../tensor.js';
+import type { Differentiator } from './passes.js';
 
 type Backward = Differentiator['backward'];
 
@@ -6,14 +7,16 @@ type Backward = Differentiator['backward'];
 const mostRemembered = 1 << 22;
 
 /**
- * A linear head has the same gradient for every picture, so that of a class is computed once. `batch` is the N to
- * compute it with.
+ * A linear head has the same gradient for every picture, so that of a class is computed once. `batch` is the N to compute it
+ * with, `dims` are those of the scores.
  */
-export function remembered(
-  run: (forward: Pick<Forward, 'saved' | 'images'>, seed: Float32Array) => Promise<Float32Array[]>,
-  count: number,
+export function rememberedClasses(
+  run: Backward,
+  dims: readonly (number | string)[],
   batch: number,
 ): Backward {
+  const rest = dims.slice(1) as number[];
+  const count = sizeOf(rest);
   const known = new Map<number, Float32Array[]>();
   let size = 0;
   const ofClass = async (index: number) => {
@@ -21,7 +24,8 @@ export function remembered(
     if (found) return found;
     const seed = new Float32Array(batch * count);
     seed[index] = 1;
-    const gradients = (await run({ saved: {}, images: batch }, seed)).map((gradient) =>
+    const scores = { type: 'float32', dims: [batch, ...rest], data: seed } as const;
+    const gradients = (await run({ saved: {}, images: batch, scores }, seed)).map((gradient) =>
       gradient.slice(0, gradient.length / batch),
     );
     size += gradients.reduce((sum, gradient) => sum + gradient.length, 0);

@@ -1,7 +1,7 @@
-import type { Moments } from '../map/backend.js';
+import type { Moments } from '../methods/method.js';
+import { softmax } from '../targets/probabilities.js';
 import { constantJacobian } from './jacobian.js';
-import type { Differentiator, Forward } from './differentiator.js';
-import { softmax } from './probabilities.js';
+import type { Differentiator, Forward } from './passes.js';
 
 /** Behind a head that is not linear, classes are visited until this part of what the best class leaves is left. */
 const tolerance = 1e-4;
@@ -18,7 +18,7 @@ export function centredSeed(scores: Float32Array, index: number): Float32Array {
 }
 
 export interface ClassMoments {
-  /** One a layer; `mean` is zero, since the gradients that go with them are centred (`centredSeed`). */
+  /** One a layer, at the gradient's places; `mean` is zero, since the gradients that go with them are centred (`centredSeed`). */
   readonly moments: readonly Moments[];
   /** Probability of the classes that were left out of V and κ, the largest over the pictures. */
   readonly epsilon: number;
@@ -31,7 +31,7 @@ export interface ClassMoments {
 export async function classMoments(differentiator: Differentiator, forward: Forward): Promise<ClassMoments> {
   const { count } = differentiator;
   const p = Array.from({ length: forward.images }, (_, n) =>
-    softmax(forward.scores.subarray(n * count, (n + 1) * count)),
+    softmax(forward.scores.data.subarray(n * count, (n + 1) * count)),
   );
   const jacobians = await constantJacobian(differentiator);
   if (jacobians.every((jacobian) => jacobian !== undefined))
@@ -42,11 +42,10 @@ export async function classMoments(differentiator: Differentiator, forward: Forw
   return visitClasses(differentiator, forward, p);
 }
 
-/** From J [M, K]: one number a channel, repeated over the positions. Float64, differences before powers. */
+/** From J [M, K]: one number a channel, [N, K]. Float64, differences before powers. */
 function pooledMoments(jacobian: Float32Array, p: readonly Float32Array[], dims: readonly number[]): Moments {
-  const [images, channels, ...spatial] = dims;
-  const positions = spatial.reduce((product, dim) => product * dim, 1);
-  const moments = emptyMoments(images * channels * positions);
+  const [images, channels] = dims;
+  const moments = emptyMoments(images * channels);
   for (let n = 0; n < images; n++)
     for (let k = 0; k < channels; k++) {
       let mean = 0;
@@ -59,9 +58,8 @@ function pooledMoments(jacobian: Float32Array, p: readonly Float32Array[], dims:
         variance += square;
         third += square * deviation;
       }
-      const at = (n * channels + k) * positions;
-      moments.variance.fill(variance, at, at + positions);
-      moments.third.fill(third, at, at + positions);
+      moments.variance[n * channels + k] = variance;
+      moments.third[n * channels + k] = third;
     }
   return moments;
 }

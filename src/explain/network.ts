@@ -1,50 +1,46 @@
-import { appendGradient, type GradientOptions } from '../autodiff/walk.js';
-import { splitAtSeed } from '../autodiff/split.js';
-import { GradcamppError } from '../errors.js';
-import { isFloatValue } from '../graph/from-model.js';
-import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import type { GradientOptions } from '../autodiff/walk.js';
+import { type Graph, readsOf, subgraph, type ValueInfo } from '../graph/graph.js';
 import { automaticLayer, candidateLayers, type Layer, namedLayer } from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
 import { type Model, readModel } from '../onnx/read.js';
-import { DataType } from '../onnx/types.js';
 import { prepareGraph } from '../runtime/prepare.js';
-import { inferredInfo, openSession, type Session, type SessionOptions } from '../runtime/session.js';
+import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
-import { openBestChannel } from './best-channel.js';
-import { type Differentiator, type Forward, release } from './differentiator.js';
-import { remembered } from './linear-head.js';
-import { scoreCount } from './targets.js';
-
-const seedName = 'seed';
-const none = Promise.resolve(undefined);
+import { type Differentiator, openDifferentiator, openForward, type Passes, type Source } from './passes.js';
+import { adaptPicture } from './picture-input.js';
 
 /** One model, opened: its graph, its score tensor, and the sessions made for it so far. */
 export class Network {
   readonly graph: Graph;
   readonly name: string;
-  /** The input that takes the picture. */
+  /** The input that takes the picture: float32, [N, …]. */
   readonly image: ValueInfo;
+  /** The model's own input for it, as the user knows it. */
+  readonly original: ValueInfo;
   readonly #options: SessionOptions;
-  readonly #differentiators = new Map<string, Promise<Differentiator>>();
-  readonly #bestChannels = new Map<string, Promise<Differentiator | undefined>>();
+  readonly #opened = new Map<string, Promise<unknown>>();
   readonly #sessions: Session[] = [];
-  #plain: Promise<Session> | undefined;
 
-  private constructor(graph: Graph, name: string, image: ValueInfo, options: SessionOptions) {
-    this.graph = graph;
+  private constructor(
+    parts: { graph: Graph; image: ValueInfo; original: ValueInfo },
+    name: string,
+    options: SessionOptions,
+  ) {
+    this.graph = parts.graph;
+    this.image = parts.image;
+    this.original = parts.original;
     this.name = name;
-    this.image = image;
     this.#options = options;
   }
 
+  /** @param image the input that takes the picture; default: found */
   static async open(
     source: string | URL | Uint8Array | Model,
     options: SessionOptions = {},
     image?: string,
   ): Promise<Network> {
     const model = isModel(source) ? source : await readModel(source);
-    const graph = await prepareGraph(model);
-    return new Network(graph, model.name, imageInput(graph, image), options);
+    return new Network(adaptPicture(await prepareGraph(model), image), model.name, options);
   }
 
   /** N of the model, where it is fixed. */
@@ -53,7 +49,7 @@ export class Network {
     return typeof batch === 'number' ? batch : undefined;
   }
 
-  /** The score tensor behind an output; default: the first float output. */
+  /** The score tensor behind an output; default: the output that looks like scores. */
   scores(output?: string): Scores {
     return findScores(this.graph, output);
   }
@@ -68,156 +64,75 @@ export class Network {
     return candidateLayers(this.graph, this.image.name, scores.info.name);
   }
 
-  /** The sessions for some layers (or the input) and an output; made once, then kept. */
+  /** Forward and backward passes for some layers (or the input) and an output; opened once, then kept. */
   differentiator(
-    wrt: readonly string[],
+    layers: readonly string[],
     scores: Scores,
-    rules: GradientOptions['rules'] & object = {},
+    more: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] } = {},
   ): Promise<Differentiator> {
-    const key = JSON.stringify([wrt, scores.info.name, Object.keys(rules)]);
-    let made = this.#differentiators.get(key);
+    const key = ['gradient', layers, scores.info.name, Object.keys(more.rules ?? {}), more.reads ?? []];
+    return this.once(key, () => openDifferentiator(this.#source, layers, scores, more));
+  }
+
+  /** Forward passes that also give some layers and outputs; opened once, then kept. */
+  forward(layers: readonly string[], scores: Scores, reads: readonly string[] = []): Promise<Passes> {
+    const key = ['forward', layers, scores.info.name, reads];
+    return this.once(key, () => openForward(this.#source, layers, scores, reads));
+  }
+
+  /** A session over a part of the graph, or one that grew out of it; opened once, closed with the network. */
+  session(key: string, make: () => Graph): Promise<Session> {
+    return this.once(['session', key], () => this.#open(make()));
+  }
+
+  /** Scores alone, without the cost of a gradient. */
+  async predict(feeds: Readonly<Record<string, Tensor>>, scores: Scores): Promise<Tensor<'float32'>> {
+    const session = await this.session(`scores ${scores.info.name}`, () =>
+      subgraph(this.graph, this.graph.inputs, [scores.info]),
+    );
+    return (await session.run(feeds))[scores.info.name] as Tensor<'float32'>;
+  }
+
+  /** What is open already, and what is being opened, is closed. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opened.values());
+    await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
+  }
+
+  get #source(): Source {
+    const { graph, image, fixedBatch } = this;
+    return { graph, image, fixedBatch, open: (part, arena) => this.#open(part, arena) };
+  }
+
+  /** What is made once for this network, and kept. */
+  once<T>(key: unknown, open: () => Promise<T>): Promise<T> {
+    const id = JSON.stringify(key);
+    let made = this.#opened.get(id);
     if (!made) {
-      made = this.#makeDifferentiator(wrt, scores, rules);
-      this.#differentiators.set(key, made);
+      made = open();
+      this.#opened.set(id, made);
     }
-    return made;
-  }
-
-  async #makeDifferentiator(
-    wrt: readonly string[],
-    scores: Scores,
-    rules: NonNullable<GradientOptions['rules']>,
-  ): Promise<Differentiator> {
-    const output = scores.info.name;
-    const dims = scores.info.dims ?? [];
-    const count = scoreCount(scores);
-    const seed: ValueInfo = {
-      name: seedName,
-      type: DataType.FLOAT,
-      dims: [this.image.dims?.[0] ?? 'N', ...dims.slice(1)],
-    };
-    const { graph, gradients } = appendGradient(this.graph, { of: [{ output, seed: seedName }], wrt, rules });
-    const names = wrt.map((name) => gradients.get(name) as string);
-    const layers = wrt.filter((name) => name !== this.image.name);
-    const split = splitAtSeed(graph, seed, [output, ...layers], names);
-    const forward = await this.#open({ ...split.forward, inputs: [this.image] });
-    const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
-    const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
-    const { session: backward, isPooled } = await this.#openBackward({ ...split.backward, inputs }, wrt);
-    const run = async ({ saved, images }: Pick<Forward, 'saved' | 'images'>, data: Float32Array) => {
-      const seedDims = [images, ...(dims.slice(1) as number[])];
-      const results = await backward.run({ ...saved, [seedName]: { type: 'float32', dims: seedDims, data } });
-      return backward.outputs.map(({ name }) => results[name].data as Float32Array);
-    };
-    return {
-      scores,
-      count,
-      wrt,
-      channels: wrt.map((name) => Number(valueInfo(this.graph, name).dims?.[1])),
-      batch: this.fixedBatch,
-      isConstant: split.saved.length === 0,
-      isPooled,
-      forward: async (images) => {
-        const results = await forward.run({ [this.image.name]: images });
-        const valueOf = (name: string) => (name === this.image.name ? images : results[name]);
-        return {
-          scores: results[output].data as Float32Array,
-          activations: wrt.map((name) => valueOf(name).data as Float32Array),
-          dims: wrt.map((name) => valueOf(name).dims),
-          saved: Object.fromEntries(split.saved.map((name) => [name, valueOf(name)])),
-          results,
-          images: images.dims[0],
-        };
-      },
-      backward: split.saved.length === 0 ? remembered(run, count, this.fixedBatch ?? 1) : run,
-      release,
-    };
-  }
-
-  /** What explains the best class alone, where that needs less than a differentiator (best-channel.ts); made once. */
-  bestChannel(layers: readonly string[], scores: Scores): Promise<Differentiator | undefined> {
-    const key = JSON.stringify([layers, scores.info.name]);
-    let made = this.#bestChannels.get(key);
-    if (!made) {
-      const open = (graph: Graph) => this.#open(graph);
-      made = layers.length === 1 ? openBestChannel(this, layers[0], scores, open) : none;
-      this.#bestChannels.set(key, made);
-    }
-    return made;
-  }
-
-  /** The backward session, without an arena: its tensors are large and short-lived. Where a gradient only repeats one number a channel, that number is its output. */
-  async #openBackward(
-    graph: Graph,
-    wrt: readonly string[],
-  ): Promise<{ session: Session; isPooled: boolean[] }> {
-    const made = producers(graph);
-    const before = graph.outputs.map((info) => {
-      const node = made.get(info.name);
-      return node?.opType === 'Expand' ? { name: node.inputs[0], type: info.type, dims: undefined } : info;
-    });
-    if (
-      before.some((info, i) => info !== graph.outputs[i]) &&
-      new Set(before.map(({ name }) => name)).size === before.length
-    ) {
-      const session = await this.#open(subgraph(graph, graph.inputs, before), false);
-      const isPooled = session.outputs.map(({ name, dims }, i) => {
-        const K = valueInfo(this.graph, wrt[i]).dims?.[1];
-        return (
-          name !== graph.outputs[i].name &&
-          dims.length > 2 &&
-          dims[1] === K &&
-          dims.slice(2).every((dim) => dim === 1)
-        );
-      });
-      if (before.every((info, i) => info === graph.outputs[i] || isPooled[i])) return { session, isPooled };
-    }
-    return { session: await this.#open(graph, false), isPooled: wrt.map(() => false) };
-  }
-
-  /** Scores alone, without the cost of a gradient: [N, M]. */
-  async predict(images: Tensor<'float32'>, scores: Scores): Promise<Float32Array> {
-    const outputs = [scores.info];
-    this.#plain ??= this.#open(subgraph(this.graph, [this.image], outputs));
-    const results = await (await this.#plain).run({ [this.image.name]: images });
-    return results[scores.info.name].data as Float32Array;
+    return made as Promise<T>;
   }
 
   async #open(graph: Graph, arena = true): Promise<Session> {
-    const session = await openSession(graph, this.#options, { arena });
+    const used = usedInputs(graph);
+    const session = await openSession({ ...graph, inputs: used }, this.#options, { arena });
     this.#sessions.push(session);
-    return session;
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled([
-      ...this.#differentiators.values(),
-      ...this.#bestChannels.values(),
-      this.#plain,
-    ]);
-    await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
+    const names = new Set(used.map(({ name }) => name));
+    return {
+      ...session,
+      run: (feeds) =>
+        session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => names.has(name)))),
+    };
   }
 }
 
-function imageInput(graph: Graph, name?: string): ValueInfo {
-  const inputs = graph.inputs.map((input) => valueInfo(graph, input.name));
-  if (name !== undefined) {
-    const named = inputs.find((input) => input.name === name);
-    if (named) return named;
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `"input.name" must be an input of the model; received ${JSON.stringify(name)}. Inputs: ${inputs.map((input) => JSON.stringify(input.name)).join(', ')}.`,
-    );
-  }
-  const pictures = inputs.filter((input) => isFloatValue(input) && (input.dims?.length ?? 4) >= 3);
-  if (pictures.length === 1 && inputs.length === 1) return pictures[0];
-  const list = inputs
-    .map((input) => `${JSON.stringify(input.name)} [${input.dims?.join(', ') ?? '?'}]`)
-    .join(', ');
-  throw new GradcamppError(
-    'UNSUPPORTED_MODEL',
-    `The model must have one float input that takes pictures; it has ${inputs.length || 'none'}${list && `: ${list}`}.${inputs.length > 1 ? ` Name the picture's as "input.name" in the JSON sidecar.` : ''}`,
-  );
+/** Inputs that a graph reads or hands out: a session wants no others. */
+function usedInputs(graph: Graph): ValueInfo[] {
+  const read = new Set(graph.nodes.flatMap(readsOf));
+  for (const { name } of graph.outputs) read.add(name);
+  return graph.inputs.filter(({ name }) => read.has(name));
 }
 
 function isModel(source: unknown): source is Model {

@@ -1,149 +1,253 @@
-import { invalid, oneOf, onlyKeys, text, wholeNumber } from '../check.js';
+import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { backendChoices, type BackendName, type Form, forms, mapMethods } from '../map/backend.js';
-import type { SessionOptions } from '../runtime/session.js';
-import type { Target } from './targets.js';
+import { backendChoices } from '../map/backend.js';
+import {
+  type MethodName,
+  type MethodOptions,
+  methodNamed,
+  methodNames,
+  methodOptions,
+} from '../methods/index.js';
+import {
+  choice,
+  count,
+  number,
+  type OptionsOf,
+  onlyOneOf,
+  option,
+  readOptions,
+  type Stage,
+  text,
+} from '../options.js';
+import { parseTarget, type Target } from '../targets/index.js';
+import type { Tensor } from '../tensor.js';
 
-/** The map methods, and guided backpropagation alone and times the Grad-CAM++ map. */
-export const methods = [...mapMethods, 'guided-grad-cam++', 'guided-backprop'] as const;
-export type Method = (typeof methods)[number];
+export type Method = MethodName;
 
-export interface ExplainerOptions {
-  /** A layer's tensor or node name, several to average their maps, or 'auto' (default): the sidecar's, else the last activation. */
-  readonly layer?: string | readonly string[];
+/** A value of an input beside the picture: a number, numbers, a tensor, or the path of a .npy file. */
+export type InputValue = number | readonly number[] | Tensor | string;
+
+const asText = (typed: string) => typed;
+
+/** What a model is opened with. */
+export const explainerOptions = {
+  /** A layer's tensor or node name, several to combine their maps, or 'auto' (default): the sidecar's, else the last activation. */
+  layer: option(checkLayer, {
+    help: 'the layer to explain; several are combined',
+    otherwise: 'auto',
+    flag: '--layer <name>',
+    many: true,
+    parse: asText,
+  }),
   /** How pictures become the input: the path of a JSON sidecar or its content. Default: `<model>.json`, else ImageNet's. */
-  readonly preprocess?: string | object;
-  /** The output (or any value) that holds the scores. Default: the sidecar's, else the first float output. */
-  readonly output?: string;
+  preprocess: option((value) => value as string | object, {
+    help: 'JSON sidecar',
+    otherwise: '<model>.json, else ImageNet preprocessing',
+    flag: '--preprocess <file>',
+    parse: asText,
+  }),
+  /** The output (or any value) that holds the scores. Default: the sidecar's, else the one that looks like scores. */
+  output: text({
+    help: 'the output that holds the scores',
+    otherwise: 'found',
+    flag: '--output <name>',
+    parse: asText,
+  }),
+  /** Values of the model's inputs beside the picture, by name; the same for every picture, or a row each. */
+  inputs: option(checkInputs, {
+    help: 'value of an input beside the picture, NAME=NUMBER or NAME=FILE.npy',
+    otherwise: "the sidecar's",
+    flag: '--feed <name=value>',
+    many: 'repeat',
+    parse: asText,
+  }),
   /** Who computes the maps; default 'auto'. */
-  readonly backend?: 'auto' | BackendName;
+  backend: choice(backendChoices, {
+    help: 'auto, reference, native or webgpu',
+    otherwise: 'auto',
+    flag: '--backend <name>',
+    parse: asText,
+  }),
   /** ONNX Runtime execution providers; default ['cpu']. */
-  readonly executionProviders?: SessionOptions['executionProviders'];
-  /** Threads of one session and of the native backend; default: ONNX Runtime's choice. */
-  readonly threads?: number;
-}
+  executionProviders: option(checkProviders, {
+    help: 'ONNX Runtime execution provider: cpu, cuda, webgpu …',
+    otherwise: 'cpu',
+    flag: '--provider <name>',
+    many: true,
+    parse: asText,
+  }),
+  /** Threads of one session and of the native backend; default: ONNX Runtime's choice, and 1 in workers. */
+  threads: count({
+    from: 1,
+    to: 1024,
+    help: 'threads of one session',
+    otherwise: '1',
+    flag: '--threads <n>',
+  }),
+} satisfies Stage;
 
-export interface ExplainOptions {
-  /** The same targets for every picture; default { top: 1 }. */
-  readonly targets?: Target | readonly Target[];
+export type ExplainerOptions = OptionsOf<typeof explainerOptions>;
+
+/** A method with options of its own. */
+export type Variant = { readonly method: Method } & MethodOptions;
+
+/** How the maps of several layers become one. */
+export const layerCombinations = ['mean', 'max', 'product'] as const;
+
+const ownExplainOptions = {
+  /** The same targets for every picture; default: what fits the output, { top: 1 } for a classifier. */
+  targets: option((value) => value as Target | readonly Target[], {
+    help: 'what to explain, KIND:WHAT (gradcampp explain --help lists them)',
+    otherwise: 'the best class, or what fits the output',
+    flag: '--target <kind:what>',
+    many: 'repeat',
+    parse: parseTarget,
+  }),
   /** Targets of each picture apart, as many entries as pictures. */
-  readonly targetsPerImage?: readonly (Target | readonly Target[])[];
+  targetsPerImage: option(checkPerImage, { help: 'targets of each picture apart' }),
   /** One method (default 'grad-cam++') or several, which then share the forward and backward passes. */
-  readonly method?: Method | readonly (Method | Variant)[];
-  /** Grad-CAM++ only; default 'exp'. */
-  readonly form?: Form;
-  /** Grad-CAM++ only; default false. */
-  readonly alphaNormalization?: boolean;
-  /** Grad-CAM++ only; default true. */
-  readonly gradientRelu?: boolean;
+  method: option((value) => value as Method | readonly (Method | Variant)[], {
+    help: `of ${methodNames.join(', ')}`,
+    otherwise: 'grad-cam++',
+    flag: '--method <name>',
+    many: true,
+    parse: asText,
+  }),
+  /** How the normalised maps of several layers become one: their mean (default), maximum or product. */
+  combine: choice(layerCombinations, {
+    default: 'mean',
+    help: 'maps of several layers: mean, max or product',
+    flag: '--combine <how>',
+  }),
   /** Pictures in one pass; default 1, since batches do not pay on a CPU. */
-  readonly batchSize?: number;
+  batchSize: count({
+    from: 1,
+    to: 4096,
+    default: 1,
+    help: 'pictures in one pass',
+    otherwise: '1 on the CPU, 8 elsewhere',
+    flag: '--batch <n>',
+  }),
   /** Regions of the map are bounded where it exceeds this part of its maximum; default 0.15. */
-  readonly threshold?: number;
-}
+  threshold: number({
+    from: 0,
+    below: 1,
+    default: 0.15,
+    help: 'of the maximum, for the boxes in results.jsonl',
+    flag: '--threshold <number>',
+  }),
+} satisfies Stage;
 
-/** A method with all that belongs to it. */
-export interface Variant {
+/** What pictures are explained with: the same for every method, and the methods' own. */
+export const explainOptions = { ...ownExplainOptions, ...methodOptions };
+export type ExplainOptions = OptionsOf<typeof ownExplainOptions> & MethodOptions;
+export const explainKeys: readonly string[] = Object.keys(explainOptions);
+
+/** A method and its settings, as plain data. */
+export interface MethodSettings {
   readonly method: Method;
-  readonly form?: Form;
-  readonly alphaNormalization?: boolean;
-  readonly gradientRelu?: boolean;
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** Every option of `explain`, checked, with its default. */
 export interface Settings {
-  readonly targets: Target | readonly Target[];
+  /** Undefined: what fits the output. */
+  readonly targets: Target | readonly Target[] | undefined;
   readonly targetsPerImage: readonly (Target | readonly Target[])[] | undefined;
-  readonly variants: readonly Required<Variant>[];
+  readonly variants: readonly MethodSettings[];
+  readonly combine: (typeof layerCombinations)[number];
   readonly batchSize: number;
   readonly threshold: number;
 }
 
-const explainerKeys = ['layer', 'preprocess', 'output', 'backend', 'executionProviders', 'threads'] as const;
-export const explainKeys = [
-  'targets',
-  'targetsPerImage',
-  'method',
-  'form',
-  'alphaNormalization',
-  'gradientRelu',
-  'batchSize',
-  'threshold',
-] as const;
-
 export function checkExplainerOptions(options: ExplainerOptions): ExplainerOptions {
-  onlyKeys('Explainer.open', options, explainerKeys);
-  const { layer = 'auto', output, backend, executionProviders, threads } = options;
-  const layers = Array.isArray(layer) ? layer : [layer];
-  if (layers.length === 0 || layers.some((name) => typeof name !== 'string' || name === ''))
-    throw invalid('layer', "'auto', a name or a list of names", layer);
-  if (output !== undefined) text('output', output);
-  if (backend !== undefined) oneOf('backend', backend, backendChoices);
-  if (executionProviders !== undefined) checkProviders(executionProviders);
-  if (threads !== undefined) wholeNumber('threads', threads, 1, 1024);
+  readOptions('Explainer.open', explainerOptions, options);
   return options;
 }
 
-function checkProviders(providers: unknown): void {
-  const isProvider = (item: unknown) =>
-    typeof (item !== null && typeof item === 'object' && 'name' in item ? item.name : item) === 'string';
-  if (!Array.isArray(providers) || providers.length === 0 || !providers.every(isProvider))
-    throw invalid('executionProviders', "a list of names such as ['cuda', 'cpu']", providers);
-}
-
-const variantKeys = ['method', 'form', 'alphaNormalization', 'gradientRelu'] as const;
-
-/** Every option of `explain`, checked, with its default. */
 export function settingsOf(options: ExplainOptions): Settings {
   onlyKeys('explain', options, explainKeys);
-  const threshold = options.threshold ?? 0.15;
-  if (!(typeof threshold === 'number' && threshold >= 0 && threshold < 1))
-    throw invalid('threshold', 'a number from 0 to below 1', threshold);
-  const { targets, targetsPerImage } = options;
-  if (targets !== undefined && targetsPerImage !== undefined)
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      '"targets" and "targetsPerImage" exclude each other: give one.',
-    );
-  if (targetsPerImage !== undefined && !Array.isArray(targetsPerImage))
-    throw invalid('targetsPerImage', 'a list with one entry an image', targetsPerImage);
-  return {
-    targets: targets ?? { top: 1 },
-    targetsPerImage,
-    variants: variantsOf(options),
-    batchSize: wholeNumber('batchSize', options.batchSize ?? 1, 1, 4096),
-    threshold,
-  };
+  onlyOneOf(options, ['targets', 'targetsPerImage']);
+  const own = readOptions(
+    'explain',
+    ownExplainOptions,
+    Object.fromEntries(Object.entries(options).filter(([key]) => key in ownExplainOptions)),
+  );
+  const { targets, targetsPerImage, combine, batchSize, threshold } = own;
+  return { targets, targetsPerImage, variants: variantsOf(options), combine, batchSize, threshold };
 }
 
-function variantsOf(options: ExplainOptions): Required<Variant>[] {
-  const list = Array.isArray(options.method) ? options.method : [options.method ?? 'grad-cam++'];
-  if (list.length === 0) throw invalid('method', `at least one of ${methods.join(', ')}`, list);
-  const { form, alphaNormalization, gradientRelu } = options;
-  const common = { form, alphaNormalization, gradientRelu };
-  return list.map((item: Method | Variant) =>
-    item !== null && typeof item === 'object' && !Array.isArray(item)
-      ? checkVariant({ ...common, ...item })
-      : checkVariant({ ...common, method: item as Method }),
+/** Every method with its own settings. An option that none of the methods has is refused. */
+function variantsOf(options: ExplainOptions): MethodSettings[] {
+  const list = (
+    Array.isArray(options.method) ? options.method : [options.method ?? 'grad-cam++']
+  ) as readonly (Method | Variant)[];
+  if (list.length === 0) throw invalid('method', `at least one of ${methodNames.join(', ')}`, list);
+  const common = Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => key in methodOptions && value !== undefined),
+  );
+  const unused = new Set(Object.keys(common));
+  const variants = list.map((item) => {
+    const isVariant = item !== null && typeof item === 'object' && !Array.isArray(item);
+    const { method: name, ...given } = isVariant ? item : { method: item as Method };
+    const method = methodNamed(name);
+    const known = Object.keys(method.options);
+    for (const key of known) unused.delete(key);
+    const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    for (const key of Object.keys(own))
+      if (!known.includes(key) && key in methodOptions) throw changesOthers(key, [name]);
+    const fitting = Object.fromEntries(Object.entries(common).filter(([key]) => known.includes(key)));
+    const settings = readOptions(`method ${name}`, method.options, { ...fitting, ...own } as never);
+    return { method: method.name as Method, settings };
+  });
+  const [useless] = unused;
+  if (useless !== undefined)
+    throw changesOthers(
+      useless,
+      variants.map(({ method }) => method),
+    );
+  return variants;
+}
+
+function changesOthers(key: string, received: readonly string[]): GradcamppError {
+  const having = methodNames.filter((name) => key in methodNamed(name).options);
+  return new GradcamppError(
+    'INVALID_OPTION',
+    `"${key}" changes ${having.join(' and ')} alone; received it with method ${received.join(', ')}. Leave it out.`,
   );
 }
 
-function checkVariant(variant: Variant): Required<Variant> {
-  onlyKeys('method', variant, variantKeys);
-  const method = oneOf('method', variant.method, methods);
-  if (!method.endsWith('grad-cam++'))
-    for (const key of ['form', 'alphaNormalization', 'gradientRelu'] as const)
-      if (variant[key] !== undefined)
-        throw new GradcamppError(
-          'INVALID_OPTION',
-          `"${key}" changes grad-cam++ alone; received it with method ${method}. Leave it out.`,
-        );
-  for (const key of ['alphaNormalization', 'gradientRelu'] as const)
-    if (variant[key] !== undefined && typeof variant[key] !== 'boolean')
-      throw invalid(key, 'true or false', variant[key]);
-  return {
-    method,
-    form: oneOf('form', variant.form ?? 'exp', forms),
-    alphaNormalization: variant.alphaNormalization ?? false,
-    gradientRelu: variant.gradientRelu ?? true,
-  };
+function checkLayer(value: unknown): string | readonly string[] {
+  const layers = Array.isArray(value) ? value : [value];
+  if (layers.length === 0 || layers.some((name) => typeof name !== 'string' || name === ''))
+    throw invalid('layer', "'auto', a name or a list of names", value);
+  return value as string | readonly string[];
+}
+
+function checkPerImage(value: unknown): readonly (Target | readonly Target[])[] {
+  if (Array.isArray(value)) return value;
+  throw invalid('targetsPerImage', 'a list with one entry an image', value);
+}
+
+/** An object of values, or the command line's list of NAME=VALUE. */
+function checkInputs(value: unknown): Readonly<Record<string, InputValue>> {
+  if (Array.isArray(value)) return Object.fromEntries(value.map(parseInput));
+  if (value === null || typeof value !== 'object')
+    throw invalid('inputs', 'an object of values by input name', value);
+  return value as Readonly<Record<string, InputValue>>;
+}
+
+function parseInput(typed: unknown): [string, InputValue] {
+  const [, name, value] = /^([^=]+)=(.+)$/s.exec(String(typed)) ?? [];
+  if (name === undefined) throw invalid('feed', 'NAME=NUMBER or NAME=FILE.npy', typed);
+  const numbers = value.split(',').map(Number);
+  if (numbers.some(Number.isNaN)) return [name, value];
+  return [name, numbers.length === 1 ? numbers[0] : numbers];
+}
+
+function checkProviders(value: unknown): readonly (string | { name: string })[] {
+  const isProvider = (item: unknown) =>
+    typeof (item !== null && typeof item === 'object' && 'name' in item ? item.name : item) === 'string';
+  if (Array.isArray(value) && value.length > 0 && value.every(isProvider)) return value;
+  throw invalid('executionProviders', "a list of names such as ['cuda', 'cpu']", value);
 }

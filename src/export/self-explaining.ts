@@ -3,39 +3,73 @@ import { basename } from 'node:path';
 import { appended, Builder, type Name } from '../graph/builder.js';
 import { guidedRelu } from '../autodiff/rules/activation.js';
 import { appendGradient } from '../autodiff/walk.js';
-import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
+import { invalid, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
-import { type Method, methods } from '../explain/options.js';
-import { seedsOf } from '../explain/targets.js';
+import { channelAxisOf } from '../explain/input.js';
+import { constantJacobian } from '../explain/jacobian.js';
+import { explainerOptions, type Method, settingsOf } from '../explain/options.js';
+import { rowSize } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
-import { type Form, forms } from '../map/backend.js';
+import { methodNamed, methodNames, methodOptions, needsOf } from '../methods/index.js';
+import type { AnyMethod, LayerNodes } from '../methods/method.js';
 import { DataType } from '../onnx/types.js';
+import {
+  choice,
+  count,
+  onlyOneOf,
+  type OptionsOf,
+  option,
+  readOptions,
+  type SettingsOf,
+  type Stage,
+} from '../options.js';
 import { inferValues } from '../runtime/infer.js';
-import { constantJacobian } from '../explain/jacobian.js';
-import { guidedMapNodes, normalizedMapNodes, rawMapNodes, type SoftmaxDerivatives } from './map-nodes.js';
+import { goalsOf } from '../targets/index.js';
+import {
+  type ExportedLayer,
+  inputMapNodes,
+  normalizedMapNodes,
+  positionsOf,
+  rawMapNodes,
+} from './map-nodes.js';
 import { constantMoments, unrolledMoments } from './softmax-nodes.js';
 
-export interface ExportOptions {
-  /** As for `Explainer.open`; default 'auto'. */
-  readonly layer?: string | readonly string[];
-  readonly preprocess?: string | object;
-  readonly output?: string;
-  /** Any method but cam; default 'grad-cam++'. */
-  readonly method?: Method;
-  /** Grad-CAM++ only; default 'exp'. */
-  readonly form?: Form;
+/** Methods that are graphs: what the others compute needs passes of their own. */
+const exportable = methodNames.filter((name) => methodNamed(name).nodes !== undefined);
+
+/** What is exported, and how it explains. */
+export const exportOptions = {
+  layer: explainerOptions.layer,
+  preprocess: explainerOptions.preprocess,
+  output: explainerOptions.output,
+  /** A method that is a graph; default 'grad-cam++'. */
+  method: choice(exportable as Method[], {
+    default: 'grad-cam++',
+    help: `of ${exportable.join(', ')}`,
+    flag: '--method <name>',
+  }),
+  form: { ...methodOptions.form, default: undefined },
   /** Explain the n best classes of each picture; default 1. */
-  readonly top?: number;
+  top: count({
+    from: 1,
+    help: 'explain the n best classes of each picture',
+    otherwise: '1',
+    flag: '--top <n>',
+  }),
   /** Explain these classes instead: indices, or names that the sidecar knows. */
-  readonly classes?: readonly (number | string)[];
-}
+  classes: option(checkClasses, {
+    help: 'explain this class instead, an index or a name',
+    flag: '--class <class>',
+    many: 'repeat',
+    parse: (typed) => typed,
+  }),
+} satisfies Stage;
+export type ExportOptions = OptionsOf<typeof exportOptions>;
 
 /** Above this many classes the softmax form of a head that is not linear would make the file too large. */
 const mostUnrolledClasses = 64;
-
-const optionKeys = ['layer', 'preprocess', 'output', 'method', 'form', 'top', 'classes'] as const;
 
 /**
  * A model that explains itself: the original outputs, and `explained_classes` int64 [N, T] and
@@ -48,8 +82,9 @@ export async function exportExplained(
   model: string | URL | Uint8Array,
   options: ExportOptions = {},
 ): Promise<ModelFile> {
-  onlyKeys('exportExplained', options, optionKeys);
-  const { layer, preprocess, output } = options;
+  const settings = readOptions('exportExplained', exportOptions, options);
+  onlyOneOf(options, ['classes', 'top']);
+  const { layer, preprocess, output } = settings;
   const explainer = await Explainer.open(model, {
     layer,
     preprocess,
@@ -58,16 +93,17 @@ export async function exportExplained(
     threads: 1,
   });
   try {
-    const plan = planOf(explainer, options);
-    return modelFile(await build(explainer, plan));
+    return modelFile(await build(explainer, planOf(explainer, settings)));
   } finally {
     await explainer.close();
   }
 }
 
 interface Plan {
-  readonly method: Exclude<Method, 'cam'>;
-  readonly form: Form;
+  readonly method: AnyMethod;
+  /** The method's own. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly needsMoments: boolean;
   /** T. */
   readonly targets: number;
   readonly classes: readonly number[] | undefined;
@@ -75,59 +111,44 @@ interface Plan {
   readonly count: number;
 }
 
-function planOf({ scores, classes: names }: Explainer, options: ExportOptions): Plan {
-  const method = oneOf('method', options.method ?? 'grad-cam++', methods);
-  if (method === 'cam')
-    throw invalid(
-      'method',
-      `one of ${methods.filter((name) => name !== 'cam').join(', ')}`,
-      method,
-      'On the networks that cam fits, grad-cam gives the same map.',
-    );
-  if (options.form !== undefined && !method.endsWith('grad-cam++'))
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `"form" changes grad-cam++ alone; received it with method ${method}. Leave it out.`,
-    );
-  const dims = (scores.info.dims ?? []).slice(1);
-  const count = dims.reduce<number>((product, dim) => product * Number(dim), 1);
-  if (options.classes !== undefined && options.top !== undefined)
-    throw new GradcamppError('INVALID_OPTION', '"classes" and "top" exclude each other: give one.');
-  const classes = options.classes === undefined ? undefined : indicesOf(options.classes, count, names);
+function planOf(explainer: Explainer, options: SettingsOf<typeof exportOptions>): Plan {
+  const { scores, classes: names } = explainer;
+  const { method: name, form } = options;
+  const [{ settings }] = settingsOf({ method: name, ...(form === undefined ? {} : { form }) }).variants;
+  const method = methodNamed(name);
+  const M = rowSize(scores.info.dims ?? []);
+  const row = { data: new Float32Array(M), dims: [M] };
+  const facts = { classes: names, link: scores.link, size: [1, 1], output: () => row };
+  const classes = options.classes && goalsOf(options.classes, row, facts).map((goal) => goal.class as number);
   return {
     method,
-    form: oneOf('form', options.form ?? 'exp', forms),
-    targets: classes?.length ?? wholeNumber('top', options.top ?? 1, 1, count),
+    settings,
+    needsMoments: needsOf(method, settings as never).includes('moments'),
+    targets: classes?.length ?? wholeNumber('top', options.top ?? 1, 1, M),
     classes,
-    count,
+    count: M,
   };
 }
 
-function indicesOf(
-  classes: readonly (number | string)[],
-  count: number,
-  names: Explainer['classes'],
-): number[] {
+function checkClasses(value: unknown): readonly (number | string)[] {
   const isClass = (item: unknown) => typeof item === 'number' || typeof item === 'string';
-  if (!Array.isArray(classes) || classes.length === 0 || !classes.every(isClass))
-    throw invalid('classes', 'a list of class indices or names', classes);
-  return seedsOf(classes, new Float32Array(count), names).map((seed) => seed.class as number);
+  if (Array.isArray(value) && value.length > 0 && value.every(isClass)) return value;
+  throw invalid('classes', 'a list of class indices or names', value);
 }
 
 async function build(explainer: Explainer, plan: Plan): Promise<Graph> {
   const { network, scores } = explainer;
   const { image } = network;
-  const jacobian =
-    plan.form === 'softmax'
-      ? await constantJacobian(await network.differentiator(explainer.layers, scores))
-      : undefined;
+  const jacobian = plan.needsMoments
+    ? await constantJacobian(await network.differentiator(explainer.layers, scores))
+    : undefined;
   const scoresName = scores.info.name;
   let graph: Graph = network.graph;
   const head = new Builder(graph);
   head.at('explain');
   const matrix = head.op('Reshape', [scoresName, head.ints([-1, plan.count])]);
   const classes = classesNodes(head, matrix, plan);
-  const p = plan.form === 'softmax' ? head.op('Softmax', [matrix], { axis: -1 }) : undefined;
+  const p = plan.needsMoments ? head.op('Softmax', [matrix], { axis: -1 }) : undefined;
   const seeds = Array.from({ length: plan.targets }, (_, t) => {
     const index = head.op('Gather', [classes, head.int(t)], { axis: 1 });
     return { index, seed: seedNodes(head, index, scores.info, plan.count) };
@@ -186,59 +207,89 @@ async function targetMaps(
   plan: Plan,
   target: TargetNodes,
 ): Promise<{ graph: Graph; map: Name }> {
-  const { network, scores, layers } = explainer;
+  const { network, scores } = explainer;
+  const { method, settings } = plan;
   const of = [{ output: scores.info.name, seed: target.seed }];
-  const isGuided = plan.method.startsWith('guided-');
-  let current = graph;
-  let map: Name | undefined;
-  if (plan.method !== 'guided-backprop') {
-    const made = appendGradient(current, { of, wrt: layers });
-    current = await inferValues(made.graph);
-    const softmax = layers.map((_, i) => {
-      if (plan.form !== 'softmax') return undefined;
-      const nodes = softmaxNodes(explainer, current, plan, {
-        ...target,
-        layer: i,
-        own: made.gradients.get(layers[i]) as Name,
-      });
-      current = nodes.graph;
-      return nodes.derivatives;
-    });
-    const b = new Builder(current);
-    b.at('explain');
-    const method = isGuided
-      ? 'grad-cam++'
-      : (plan.method as Exclude<Plan['method'], 'guided-backprop' | 'guided-grad-cam++'>);
-    const { size, firstAxis } = spatialOf(explainer);
-    const parts = layers.map((name, i) => {
-      const dims = valueInfo(network.graph, name).dims ?? [];
-      const gradient = made.gradients.get(name) as Name;
-      const layer = {
-        activations: name,
-        gradient,
-        pooledGradient: pooledGradient(current, gradient),
-        channels: dims[1] as number,
-        spatial: dims.slice(2),
-      };
-      const raw = rawMapNodes(b, layer, method, softmax[i]);
-      return normalizedMapNodes(b, raw, size, network.image.name, firstAxis);
-    });
-    map = parts.length > 1 ? b.op('Mean', parts) : parts[0];
-    current = appended(current, b);
-  }
-  if (!isGuided) return { graph: current, map: map as Name };
-  const guided = appendGradient(current, { of, wrt: [network.image.name], rules: { Relu: guidedRelu } });
-  const b = new Builder(guided.graph);
+  if (method.kind !== 'input') return layerMaps(explainer, graph, { ...plan, method }, target);
+  const factor =
+    method.times === undefined
+      ? undefined
+      : await layerMaps(
+          explainer,
+          graph,
+          { ...plan, method: methodNamed(method.times) as LayerKind, settings },
+          target,
+        );
+  const isGuided = method.needs.includes('guided gradients');
+  const made = appendGradient(factor?.graph ?? graph, {
+    of,
+    wrt: [network.image.name],
+    rules: isGuided ? { Relu: guidedRelu } : {},
+  });
+  const b = new Builder(made.graph);
   b.at('explain');
   const rank = network.image.dims?.length ?? 4;
   const { channelAxis } = spatialOf(explainer);
-  const gradient = guided.gradients.get(network.image.name) as Name;
+  const gradient = made.gradients.get(network.image.name) as Name;
+  const attribution = method.nodes!(b, { image: network.image.name, gradient });
   const alike =
-    map && channelAxis !== 1
-      ? b.transpose(map, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1])
-      : map;
-  const nodes = guidedMapNodes(b, alike ? b.mul(gradient, alike) : gradient, rank, channelAxis);
-  return { graph: appended(guided.graph, b), map: nodes };
+    factor && channelAxis !== 1
+      ? b.transpose(factor.map, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1])
+      : factor?.map;
+  const whole = alike ? b.mul(attribution, alike) : attribution;
+  const map = inputMapNodes(b, whole, method, { rank, channelAxis });
+  return { graph: appended(made.graph, b), map };
+}
+
+type LayerKind = Exclude<AnyMethod, { kind: 'input' }>;
+
+/** Maps of the layers' size, as one [N, 1, ...size]. */
+async function layerMaps(
+  explainer: Explainer,
+  graph: Graph,
+  plan: Plan & { readonly method: LayerKind },
+  target: TargetNodes,
+): Promise<{ graph: Graph; map: Name }> {
+  const { network, scores, layers } = explainer;
+  const { method, settings } = plan;
+  const needsGradients = method.needs.includes('gradients');
+  const made = needsGradients
+    ? appendGradient(graph, { of: [{ output: scores.info.name, seed: target.seed }], wrt: layers })
+    : undefined;
+  let current = await inferValues(made?.graph ?? graph);
+  const derivatives = layers.map((_, i) => {
+    if (!plan.needsMoments) return undefined;
+    const own = made?.gradients.get(layers[i]) as Name;
+    const nodes = softmaxNodes(explainer, current, plan, { ...target, layer: i, own });
+    current = nodes.graph;
+    return nodes.derivatives;
+  });
+  const b = new Builder(current);
+  b.at('explain');
+  const { size, firstAxis } = spatialOf(explainer);
+  const parts = layers.map((name, i) => {
+    const dims = valueInfo(network.graph, name).dims ?? [];
+    const gradient = made?.gradients.get(name) ?? name;
+    const spatial = dims.slice(2);
+    const layer: ExportedLayer = {
+      activations: name,
+      gradient: pooledGradient(current, gradient) ?? gradient,
+      axes: spatial.map((_, axis) => axis + 2),
+      positions: positionsOf(b, name, spatial),
+      channels: dims[1] as number,
+      spatial,
+      derivatives: derivatives[i],
+    };
+    return normalizedMapNodes(
+      b,
+      rawMapNodes(b, layer, method, settings),
+      size,
+      network.image.name,
+      firstAxis,
+    );
+  });
+  const map = parts.length > 1 ? b.op('Mean', parts) : parts[0];
+  return { graph: appended(current, b), map };
 }
 
 function softmaxNodes(
@@ -246,7 +297,7 @@ function softmaxNodes(
   graph: Graph,
   plan: Plan,
   target: TargetNodes & { layer: number; own: Name },
-): { graph: Graph; derivatives: SoftmaxDerivatives } {
+): { graph: Graph; derivatives: NonNullable<LayerNodes['derivatives']> } {
   const { layers, scores, network } = explainer;
   const name = layers[target.layer];
   const rank = valueInfo(network.graph, name).dims?.length ?? 4;
@@ -259,9 +310,7 @@ function softmaxNodes(
     b.at('explain');
     const jacobian = b.floats(constant, [plan.count, constant.length / plan.count]);
     const { first, second, third } = constantMoments(b, { jacobian, p, index: target.index, ones });
-    const like = (value: Name) => b.op('Expand', [value, b.op('Shape', [name])]);
-    const derivatives = { first: like(first), second, third };
-    return { graph: appended(current, b), derivatives };
+    return { graph: appended(current, b), derivatives: { first, second, third } };
   }
   if (plan.count > mostUnrolledClasses)
     throw new GradcamppError(
@@ -301,21 +350,21 @@ function pooledGradient(graph: Graph, gradient: Name): Name | undefined {
 /** Where the network's input has its channels and its spatial dims. */
 function spatialOf({ preprocessing, network }: Explainer) {
   const dims = network.image.dims ?? [];
-  const isLast = preprocessing?.layout === 'NHWC';
+  const channelAxis = channelAxisOf(preprocessing, network.image) + 1;
   return {
-    size: isLast ? dims.slice(1, -1) : dims.slice(2),
-    firstAxis: isLast ? 1 : 2,
-    channelAxis: isLast ? dims.length - 1 : 1,
+    size: dims.filter((_, axis) => axis > 0 && axis !== channelAxis),
+    firstAxis: channelAxis === 1 ? 2 : 1,
+    channelAxis,
   };
 }
 
-function metadata({ network, layers }: Explainer, { method, form }: Plan): [string, string][] {
+function metadata({ network, layers }: Explainer, { method, settings }: Plan): [string, string][] {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const facts = {
     model: basename(network.name),
     layer: layers.join(', '),
-    method,
-    ...(method.endsWith('grad-cam++') ? { form } : {}),
+    method: method.name,
+    ...(settings.form === undefined ? {} : { form: String(settings.form) }),
     version: String(version),
   };
   return Object.entries(facts).map(([key, value]) => [`gradcampp.${key}`, value]);

@@ -1,5 +1,7 @@
 import type { Builder, Name } from '../graph/builder.js';
-import type { SoftmaxDerivatives } from './map-nodes.js';
+import type { LayerNodes } from '../methods/method.js';
+
+type SoftmaxDerivatives = NonNullable<LayerNodes['derivatives']>;
 
 /**
  * Derivatives of softmax(S)_c from the per-class gradients g^m, in differences D_m = g^m − g^c, which do not cancel

@@ -20,6 +20,8 @@ export interface Sidecar {
   /** The layer to explain; undefined: chosen automatically. */
   readonly targetLayer?: string;
   readonly alternativeLayers: readonly string[];
+  /** Values of the model's inputs beside the picture: a number, numbers, or a .npy file. */
+  readonly inputs?: Readonly<Record<string, number | readonly number[] | string>>;
 }
 
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -46,6 +48,7 @@ const sidecarSchema = v.strictObject({
   classes: v.optional(v.union([text, classesSchema])),
   targetLayer: v.optional(text),
   alternativeLayers: v.optional(v.array(text), []),
+  inputs: v.optional(v.record(text, v.union([v.number(), v.array(v.number()), text]))),
 });
 
 /** What each key must be, in words, and every key that there is. */
@@ -65,6 +68,7 @@ const expected: Readonly<Record<string, string>> = {
   classes: 'an array of names, or the name of a JSON file that holds one',
   targetLayer: 'the name of a layer',
   alternativeLayers: 'an array of names of layers',
+  inputs: 'an object: a number, numbers or the name of a .npy file for each input beside the picture',
 };
 const classKeys = ['name', 'wnid'];
 
@@ -81,8 +85,10 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   if (Array.isArray(value)) throw fault(source, `must hold an object; received ${show(value)}`);
   const result = v.safeParse(sidecarSchema, value);
   if (!result.success) throw explain(source, value, result.issues.find(isUnknownKey) ?? result.issues[0]);
-  const { input, classes, ...rest } = result.output;
-  const sidecar = { ...rest, input: complete(input, source) };
+  const { input, classes, inputs, ...rest } = result.output;
+  const beside =
+    inputs && Object.fromEntries(Object.entries(inputs).map(([name, own]) => [name, inFolder(own, folder)]));
+  const sidecar = { ...rest, ...(beside ? { inputs: beside } : {}), input: complete(input, source) };
   if (classes === undefined) return sidecar;
   if (typeof classes !== 'string') return { ...sidecar, classes: classes.map(asClass) };
   return {
@@ -100,6 +106,11 @@ export async function readClasses(path: string, origin = ''): Promise<ClassName[
   const result = v.safeParse(classesSchema, value, { abortEarly: true });
   if (result.success) return result.output.map(asClass);
   throw fault(path, `must hold an array of names or of {name, wnid}; received ${show(value)}`);
+}
+
+/** A file's name is one beside the sidecar. */
+function inFolder<T>(value: T, folder: string): T | string {
+  return typeof value === 'string' ? join(folder, value) : value;
 }
 
 function asClass(item: string | { name: string; wnid?: string }): ClassName {

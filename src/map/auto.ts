@@ -2,7 +2,6 @@ import { messageOf } from '../errors.js';
 import { sizeOf } from '../tensor.js';
 import type { BackendName, MapBackend, MapRequest } from './backend.js';
 import { notFinite } from './compute.js';
-import { methods } from './methods.js';
 
 /** A backend that auto may try. `open` is called at most once, and only when a trial needs it. */
 export interface Contender {
@@ -51,7 +50,7 @@ export function shapeClass(request: MapRequest): string {
   const step = (n: number) => Math.round(Math.log2(n));
   return [
     request.method,
-    methods[request.method].hasForms ? request.form : '',
+    request.method === 'grad-cam++' ? request.form : '',
     step(mapsOf(request)),
     step(request.channels),
     step(sizeOf(request.layer)),

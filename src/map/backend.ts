@@ -1,10 +1,13 @@
-/** The methods that turn activations and gradients into one map; `spec` names are the field's. */
+import type { Form } from '../methods/grad-cam++.js';
+import type { Moments } from '../methods/method.js';
+
+/**
+ * What backends compute in one call. `cam` is the sum of channels weighted by channel and `hires-cam` that weighted by
+ * position (the gradients are the weights): every method can be computed by one of the two. The others are methods of which
+ * backends know the weights; the order is that of the native addon and the shaders.
+ */
 export const mapMethods = ['grad-cam++', 'grad-cam', 'cam', 'xgrad-cam', 'hires-cam', 'layer-cam'] as const;
 export type MapMethod = (typeof mapMethods)[number];
-
-/** Which smooth function of the scores Grad-CAM++ differentiates: exp(S_c), paper Eq. 19, or softmax(S)_c. */
-export const forms = ['exp', 'softmax'] as const;
-export type Form = (typeof forms)[number];
 
 export interface MapSettings {
   readonly method: MapMethod;
@@ -14,6 +17,11 @@ export interface MapSettings {
   readonly alphaNormalization: boolean;
   /** Grad-CAM++ only: weigh by relu(∂Y/∂A) (paper Eq. 11), or by ∂Y/∂A when false (the paper's ablation). */
   readonly gradientRelu: boolean;
+}
+
+/** Whether a request holds moments: the softmax form of Grad-CAM++ alone. */
+export function needsMoments({ method, form }: Pick<MapSettings, 'method' | 'form'>): boolean {
+  return method === 'grad-cam++' && form === 'softmax';
 }
 
 /**
@@ -37,13 +45,6 @@ export interface MapRequest extends MapSettings {
   readonly moments?: Moments;
   /** CAM only: the classifier's weights, one array [N, K] a target. */
   readonly weights?: readonly Float32Array[];
-}
-
-/** μ = Σ p_m g^m, V = Σ p_m (g^m − μ)², κ = Σ p_m (g^m − μ)³ at every position. */
-export interface Moments {
-  readonly mean: Float32Array;
-  readonly variance: Float32Array;
-  readonly third: Float32Array;
 }
 
 /** One array a target, in the request's order. */

@@ -1,16 +1,16 @@
 import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { sizeOf } from '../tensor.js';
+import { forms } from '../methods/grad-cam++.js';
 import {
   type BackendName,
-  forms,
   type MapBackend,
   type MapRequest,
   type MapResult,
   type MapSettings,
   mapMethods,
+  needsMoments,
 } from './backend.js';
-import { methods } from './methods.js';
 
 /** Eq. 19 of the paper: the exponential form, α as it is, gradients through a ReLU. */
 export const defaultSettings: MapSettings = {
@@ -88,7 +88,7 @@ export function checkRequest(input: MapInput): MapRequest {
 
   const elements = request.images * request.channels * sizeOf(request.layer);
   checkArray('activations', request.activations, elements);
-  if (methods[request.method].needs === 'weights') {
+  if (request.method === 'cam') {
     if (!Array.isArray(request.weights) || request.weights.length === 0)
       throw invalid('weights', 'one array a target for the method cam', request.weights);
     request.weights.forEach((array, target) =>
@@ -99,7 +99,7 @@ export function checkRequest(input: MapInput): MapRequest {
   if (!Array.isArray(request.gradients) || request.gradients.length === 0)
     throw invalid('gradients', 'one array a target', request.gradients);
   request.gradients.forEach((array, target) => checkArray(`gradients[${target}]`, array, elements));
-  if (methods[request.method].hasForms && request.form === 'softmax') {
+  if (needsMoments(request)) {
     if (!request.moments) throw invalid('moments', 'given for the softmax form', request.moments);
     for (const name of ['mean', 'variance', 'third'] as const)
       checkArray(`moments.${name}`, request.moments[name], elements);
@@ -161,9 +161,9 @@ export function notFinite(request: MapRequest): GradcamppError | undefined {
 function* arraysOf(request: MapRequest): Generator<[string, Float32Array]> {
   yield ['activations', request.activations];
   for (const [target, array] of request.gradients.entries()) yield [`gradients[${target}]`, array];
-  if (methods[request.method].needs === 'weights')
+  if (request.method === 'cam')
     for (const [target, array] of request.weights!.entries()) yield [`weights[${target}]`, array];
-  if (methods[request.method].hasForms && request.form === 'softmax')
+  if (needsMoments(request))
     for (const [name, array] of Object.entries(request.moments!)) yield [`moments.${name}`, array];
 }
 

@@ -1,12 +1,13 @@
 import { sizeOf } from '../tensor.js';
-import type { MapBackend, MapRequest, MapResult, Moments } from './backend.js';
-import { methods } from './methods.js';
-import { planeSum } from './plane.js';
+import { methodNamed } from '../methods/index.js';
+import type { ChannelMethod } from '../methods/method.js';
+import type { MapBackend, MapRequest, MapResult } from './backend.js';
 import { linearUpsampler, rememberedUpsampler } from './upsample.js';
 
 /**
- * The map stage as the paper orders it: α, weights, weighted sum, ReLU, upsampling, normalisation. Every
- * intermediate is float64, only results are rounded to float32. The other backends are held against this one.
+ * The map stage as the paper orders it: weights as the methods' own files compute them, weighted sum, ReLU, upsampling,
+ * normalisation. Every intermediate is float64, only results are rounded to float32. The other backends are held against
+ * this one.
  */
 export function openReference(): MapBackend {
   const upsampler = rememberedUpsampler();
@@ -23,8 +24,7 @@ export function computeReference(request: MapRequest, upsampler = linearUpsample
   const { images, channels, layer, size, activations } = request;
   const positions = sizeOf(layer);
   const pixels = sizeOf(size);
-  const targets =
-    methods[request.method].needs === 'weights' ? request.weights!.length : request.gradients.length;
+  const targets = request.method === 'cam' ? request.weights!.length : request.gradients.length;
   const upsample = upsampler(layer, size);
   const sum = new Float64Array(positions);
 
@@ -51,8 +51,8 @@ export function computeReference(request: MapRequest, upsampler = linearUpsample
 type AddChannels = (sum: Float64Array, activations: Float32Array, first: number, last: number) => void;
 
 function summing(request: MapRequest, target: number, positions: number): AddChannels {
-  if (request.method === 'hires-cam' || request.method === 'layer-cam')
-    return positionSum(request.gradients[target], request.method === 'layer-cam', positions);
+  const method = methodNamed(request.method);
+  if (method.kind === 'position') return positionSum(method.weight, request.gradients[target], positions);
   const weight = channelWeight(request, target, positions);
   return (sum, activations, first, last) => {
     for (let plane = first; plane < last; plane++) {
@@ -64,102 +64,37 @@ function summing(request: MapRequest, target: number, positions: number): AddCha
   };
 }
 
-/** Σ_k g_k ⊙ A_k (HiResCAM), or Σ_k relu(g_k) ⊙ A_k (LayerCAM). */
-function positionSum(gradients: Float32Array, positiveOnly: boolean, positions: number): AddChannels {
+/** Σ_k w(g_k) ⊙ A_k. */
+function positionSum(weight: (g: number) => number, gradients: Float32Array, positions: number): AddChannels {
   return (sum, activations, first, last) => {
     for (let plane = first; plane < last; plane++) {
       const at = plane * positions;
-      if (positiveOnly)
-        for (let p = 0; p < positions; p++) sum[p] += Math.max(gradients[at + p], 0) * activations[at + p];
-      else for (let p = 0; p < positions; p++) sum[p] += gradients[at + p] * activations[at + p];
+      for (let p = 0; p < positions; p++) sum[p] += weight(gradients[at + p]) * activations[at + p];
     }
   };
 }
 
-/** The weight of one plane. */
-type ChannelWeight = (activations: Float32Array, plane: number) => number;
-
-function channelWeight(request: MapRequest, target: number, positions: number): ChannelWeight {
+/** The weight of one plane: given, or what the method's own file says. */
+function channelWeight(
+  request: MapRequest,
+  target: number,
+  positions: number,
+): (activations: Float32Array, plane: number) => number {
   if (request.method === 'cam') {
     const weights = request.weights![target];
     return (_, plane) => weights[plane];
   }
+  const { weight } = methodNamed(request.method) as ChannelMethod;
+  const { moments, form, alphaNormalization, gradientRelu } = request;
   const gradients = request.gradients[target];
-  if (request.method === 'grad-cam')
-    return (_, plane) => planeSum(gradients, plane * positions, positions) / positions;
-  if (request.method === 'xgrad-cam')
-    return (activations, plane) => {
-      const at = plane * positions;
-      const total = planeSum(activations, at, positions);
-      if (total === 0) return 0;
-      let product = 0;
-      for (let p = at; p < at + positions; p++) product += activations[p] * gradients[p];
-      return product / total;
-    };
-  const { gradientRelu, alphaNormalization } = request;
-  if (request.form === 'softmax')
-    return softmaxWeight(gradients, request.moments!, positions, gradientRelu, alphaNormalization);
-  return exponentialWeight(gradients, positions, gradientRelu, alphaNormalization);
-}
-
-/**
- * Grad-CAM++, Y = exp(S): w = Σ α relu(g), α = g² / (2g² + g³ ΣA) (paper Eq. 19). With the common factor g² taken
- * out, α = 1 / (2 + g ΣA) where g ≠ 0: the same number, without g³ under- or overflowing. e^S is left out.
- */
-function exponentialWeight(
-  gradients: Float32Array,
-  positions: number,
-  gradientRelu: boolean,
-  alphaNormalization: boolean,
-): ChannelWeight {
+  const settings = { form, alphaNormalization, gradientRelu };
   return (activations, plane) => {
     const at = plane * positions;
-    const sumA = planeSum(activations, at, positions);
-    let weight = 0;
-    let alphaSum = 0;
-    for (let p = at; p < at + positions; p++) {
-      const g = gradients[p];
-      if (g <= 0 && gradientRelu) continue;
-      const alpha = ratio(1, 2 + g * sumA);
-      weight += alpha * g;
-      if (g > 0) alphaSum += alpha;
-    }
-    return alphaNormalization ? ratio(weight, alphaSum) : weight;
+    return weight(
+      { activations, at, positions, gradients, gradientAt: at, gradientStep: 1, moments },
+      settings,
+    );
   };
-}
-
-/**
- * Grad-CAM++, Y = softmax(S)_c, in cumulants: with d = g − μ, Y′ = p d, Y″ = p (d² − V), Y‴ = p (d³ − 3dV − κ);
- * p cancels in α and is left out of the weight.
- */
-function softmaxWeight(
-  gradients: Float32Array,
-  moments: Moments,
-  positions: number,
-  gradientRelu: boolean,
-  alphaNormalization: boolean,
-): ChannelWeight {
-  const { mean, variance, third } = moments;
-  return (activations, plane) => {
-    const at = plane * positions;
-    const sumA = planeSum(activations, at, positions);
-    let weight = 0;
-    let alphaSum = 0;
-    for (let p = at; p < at + positions; p++) {
-      const d = gradients[p] - mean[p];
-      if (d <= 0 && gradientRelu) continue;
-      const second = d * d - variance[p];
-      const alpha = ratio(second, 2 * second + sumA * (d * d * d - 3 * d * variance[p] - third[p]));
-      weight += alpha * d;
-      if (d > 0) alphaSum += alpha;
-    }
-    return alphaNormalization ? ratio(weight, alphaSum) : weight;
-  };
-}
-
-/** A denominator of exactly zero gives α = 0. */
-function ratio(numerator: number, denominator: number): number {
-  return denominator === 0 ? 0 : numerator / denominator;
 }
 
 const largestFloat = 3.4028234663852886e38;

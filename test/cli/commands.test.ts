@@ -143,7 +143,7 @@ describe('gradcampp', () => {
     [['export', 'model.onnx', '--out', './model.onnx'], 'must be another file than the model'],
     [
       ['export', 'model.onnx', '--top', 'x', '--out', 'x.onnx'],
-      '"top" must be a whole number from 1 to 5; received "x"',
+      '"top" must be a whole number of at least 1; received "x"',
     ],
     [
       ['export', 'model.onnx', '--class', '5', '--out', 'x.onnx'],

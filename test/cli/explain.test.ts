@@ -80,7 +80,7 @@ describe('gradcampp explain', () => {
       image: { path: 'cat.png', width: 20, height: 10 },
       layers: ['relu2'],
       method: 'grad-cam++',
-      form: 'exp',
+      settings: { form: 'exp', alphaNormalization: false, gradientRelu: true },
       map: { dims: [8, 8], empty: false },
       files: { overlay: 'cat.overlay.png' },
     });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { random } from '../../src/evaluate/random.js';
+import { random } from '../../src/random-stream.js';
 import { encodePng } from '../../src/image/encode.js';
 import { bytesFrom, classifier } from '../support/network.js';
 

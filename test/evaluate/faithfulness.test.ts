@@ -6,7 +6,7 @@ import {
 } from '../../src/evaluate/faithfulness/measure.js';
 import { faithfulnessTable, summarizeFaithfulness } from '../../src/evaluate/faithfulness/summarize.js';
 import { area, fractions } from '../../src/evaluate/metrics/curve.js';
-import { random } from '../../src/evaluate/random.js';
+import { random } from '../../src/random-stream.js';
 import { toCsv } from '../../src/evaluate/report/table.js';
 import { fakeSubject, left, variants } from './fake.js';
 

@@ -8,7 +8,7 @@ import {
   measureGrid,
 } from '../../src/evaluate/grid/measure.js';
 import { gridTable, summarizeGrids } from '../../src/evaluate/grid/summarize.js';
-import { random } from '../../src/evaluate/random.js';
+import { random } from '../../src/random-stream.js';
 import { fakeSubject, left, nothing, variants } from './fake.js';
 
 const settings: GridSettings = { ...gridDefaults, variants, grids: 6 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { random } from '../../src/evaluate/random.js';
+import { random } from '../../src/random-stream.js';
 import {
   estimateMean,
   estimateMeans,

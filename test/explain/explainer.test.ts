@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/explain/explainer.js';
 import type { ExplainerOptions } from '../../src/explain/options.js';
-import { probabilitiesOf } from '../../src/explain/probabilities.js';
+import { probabilitiesOf } from '../../src/targets/probabilities.js';
 import type { Tensor } from '../../src/tensor.js';
 import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';
 
@@ -98,7 +98,7 @@ describe('gradients and maps', () => {
     const explainer = await open();
     const { network, scores } = explainer;
     const differentiator = await network.differentiator(['relu2'], scores);
-    const forward = await differentiator.forward({ ...image(3), dims: [1, 3, 8, 8] });
+    const forward = await differentiator.forward({ image: { ...image(3), dims: [1, 3, 8, 8] } });
     const seed = Float32Array.of(0, 0, 1, 0, 0);
     const [gradient] = await differentiator.backward(forward, seed);
     const [A] = forward.activations;
@@ -176,8 +176,7 @@ describe('gradients and maps', () => {
     const [{ targets }] = await explainer.explain([image(6)], { targets: 2, method: 'cam' });
     const { network, scores } = explainer;
     const forward = await (await network.differentiator(['relu2'], scores)).forward({
-      ...image(6),
-      dims: [1, 3, 8, 8],
+      image: { ...image(6), dims: [1, 3, 8, 8] },
     });
     const row = weightRow(2);
     const expected = Float32Array.from({ length: 16 }, (_, p) =>
@@ -212,9 +211,9 @@ describe('softmax form', () => {
       const { network, scores } = explainer;
       const { centredSeed, classMoments } = await import('../../src/explain/moments.js');
       const differentiator = await network.differentiator(['relu2'], scores);
-      const forward = await differentiator.forward({ ...image(7), dims: [1, 3, 8, 8] });
+      const forward = await differentiator.forward({ image: { ...image(7), dims: [1, 3, 8, 8] } });
       const { moments, epsilon } = await classMoments(differentiator, forward);
-      const [own] = await differentiator.backward(forward, centredSeed(forward.scores, 1));
+      const [own] = await differentiator.backward(forward, centredSeed(forward.scores.data, 1));
       const jacobian = await Promise.all(
         Array.from({ length: 5 }, (_, m) =>
           differentiator.backward(forward, new Float32Array(5).fill(0).with(m, 1)),
@@ -224,8 +223,8 @@ describe('softmax form', () => {
       const positions = moments[0].variance.length / own.length; // 1, or all of a channel's where the head pools
       for (let i = 0; i < own.length; i++) {
         const slopes = jacobian.map(([gradient]) => gradient[i]);
-        const [first, second, third] = derivativesOf(Array.from(forward.scores), slopes, 1);
-        const p = probabilitiesOf(forward.scores, 'softmax')?.[1] as number;
+        const [first, second, third] = derivativesOf(Array.from(forward.scores.data), slopes, 1);
+        const p = probabilitiesOf(forward.scores.data, 'softmax')?.[1] as number;
         const d = own[i];
         const [V, kappa] = [moments[0].variance[i * positions], moments[0].third[i * positions]];
         const scale = Math.max(...slopes.map(Math.abs), 1e-3);
@@ -270,7 +269,7 @@ describe('options', () => {
       'Closest: "method"',
     );
     await expect(explainer.explain([image(1)], { method: 'grad-cam', form: 'softmax' })).rejects.toThrow(
-      '"form" changes grad-cam++ alone',
+      '"form" changes grad-cam++ and guided-grad-cam++ alone',
     );
   });
 

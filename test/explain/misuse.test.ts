@@ -119,7 +119,7 @@ describe('mistakes', () => {
     expect(notes).toEqual([expect.stringContaining('names 2 classes, and the model has 5 scores')]);
   });
 
-  test('a model whose scores need a second input', async () => {
+  test('a second input is fed, or asked for by name', async () => {
     const plain = classifier();
     const prompted = bytesFrom({
       ...plain,
@@ -128,16 +128,23 @@ describe('mistakes', () => {
       nodes: [...plain.nodes, ['Mul', ['logits', 'prompt'], ['matches']]],
     });
     await expect(Explainer.open(prompted)).rejects.toThrow(
-      /^The model must have one float input that takes pictures; it has 2: "image" \[N, 3, 8, 8\], "prompt" \[N, 5\]\. Name the picture's as "input\.name" in the JSON sidecar\.$/,
+      'The scores need more than the picture "image": the inputs "prompt" [N, 5]. Give them as "inputs" (--feed prompt=value or file.npy',
     );
-    const preprocess = { input: { name: 'image', size: [8, 8] } };
-    await expect(Explainer.open(prompted, { preprocess })).rejects.toThrow(
-      'The scores need more than the picture "image": the inputs "prompt".',
-    );
-    const unprompted = await Explainer.open(prompted, { preprocess, output: 'logits' });
+    const given = [1, 2, 3, 4, 5];
+    const fed = await Explainer.open(prompted, { inputs: { prompt: given } });
+    open.push(fed);
+    const unprompted = await Explainer.open(prompted, { output: 'logits' });
     open.push(unprompted);
-    const [{ scores }] = await unprompted.explain(tensor());
-    expect((await unprompted.predict(tensor()))[0].scores).toEqual(scores);
+    const [{ scores: own }] = await unprompted.explain(tensor());
+    const [{ scores }] = await fed.explain(tensor());
+    expect(Array.from(scores)).toEqual(Array.from(own, (score, m) => Math.fround(score * given[m])));
+    expect((await fed.predict(tensor()))[0].scores).toEqual(scores);
+    await expect(Explainer.open(prompted, { inputs: { promt: 1 } })).rejects.toThrow(
+      '"inputs.promt" must be one of',
+    );
+    await expect(
+      Explainer.open(prompted, { inputs: { prompt: [1, 2] } }).then((e) => e.explain(tensor())),
+    ).rejects.toThrow('"inputs.prompt" must have dims [N, 5]; received [2]');
   });
 
   test('an execution provider that this ONNX Runtime does not know', async () => {

@@ -124,7 +124,8 @@ describe.skipIf(!isThere)('scores of real networks (needs ../shared/models)', ()
     const scores = findScores(network.graph);
     const [layer] = network.layers(scores);
     const differentiator = await network.differentiator([layer.name], scores);
-    const own = (await differentiator.forward({ type: 'float32', dims, data })).scores;
+    const own = (await differentiator.forward({ [network.image.name]: { type: 'float32', dims, data } }))
+      .scores.data;
     const largest = Math.max(...(expected.data as Float32Array).map(Math.abs));
     (expected.data as Float32Array).forEach((value, i) =>
       expect(Math.abs(value - own[i]) / largest).toBeLessThan(1e-5),

@@ -3,7 +3,7 @@ import { type Contender, chooseBackend, shapeClass, type Verdict } from '../../s
 import type { BackendName, MapBackend } from '../../src/map/backend.js';
 import { computeMaps } from '../../src/map/compute.js';
 import { openNative } from '../../src/map/native.js';
-import { openBackend } from '../../src/map/open.js';
+import { openBackend } from '../../src/map/open-backend.js';
 import { openReference } from '../../src/map/reference.js';
 import { randomRequest } from './vectors.js';
 

@@ -4,7 +4,7 @@ import type { PictureLayout } from '../masking.js';
 import type { CommonSettings, Job, Measurement } from '../measurement.js';
 import { gridCells, gridScore, resizeArea } from '../metrics/grid.js';
 import type { Box } from '../metrics/localization.js';
-import { random } from '../random.js';
+import { random } from '../../random-stream.js';
 import type { PreparedImage, Subject } from '../subject.js';
 
 export interface GridSettings extends CommonSettings {

@@ -1,4 +1,4 @@
-import { random } from '../random.js';
+import { random } from '../../random-stream.js';
 import type { MeasuredPicture } from '../measurement.js';
 import type { ExplanationMap } from '../subject.js';
 import type { GalleryMap } from './report.js';

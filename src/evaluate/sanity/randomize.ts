@@ -1,7 +1,7 @@
 import { ancestors, type Graph, label } from '../../graph/graph.js';
 import { type Constant, floatConstant, floatsOf } from '../../onnx/constant.js';
 import { isFloat } from '../../onnx/types.js';
-import { random } from '../random.js';
+import { random } from '../../random-stream.js';
 
 /** Weights that are randomised together: one operator with a weight matrix or kernel, and what scales and shifts it. */
 export interface WeightGroup {

@@ -1,5 +1,5 @@
 import { GradcamppError } from '../../errors.js';
-import { random } from '../random.js';
+import { random } from '../../random-stream.js';
 import { html, jsonScript, page } from '../report/html.js';
 import { openThumbnails } from '../report/thumbnail.js';
 import { f1PerClass } from '../statistics.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { GradcamppError, messageOf } from '../../errors.js';
-import { forms, type MapSettings, mapMethods } from '../backend.js';
-import { methods } from '../methods.js';
+import { forms } from '../../methods/grad-cam++.js';
+import { type MapSettings, mapMethods } from '../backend.js';
 
 /** The module with subgroup operations and the one without, in `shaders/`. */
 export const shaderFiles = { subgroups: 'map_subgroups.wgsl', plain: 'map.wgsl' } as const;
@@ -20,7 +20,7 @@ export function readShader(file: ShaderFile): Promise<string> {
 
 /** Constants of one variant of the kernel. Settings that a method does not have are left at their defaults. */
 export function constantsOf(settings: MapSettings, workgroupSize: number): Constants {
-  const { hasForms } = methods[settings.method];
+  const hasForms = settings.method === 'grad-cam++';
   return {
     workgroup_size: workgroupSize,
     method: mapMethods.indexOf(settings.method),
@@ -32,8 +32,8 @@ export function constantsOf(settings: MapSettings, workgroupSize: number): Const
 
 /** Every set of settings that gives a kernel of its own. */
 export function allSettings(): MapSettings[] {
-  return mapMethods.flatMap((method) =>
-    methods[method].hasForms
+  return mapMethods.flatMap((method): MapSettings[] =>
+    method === 'grad-cam++'
       ? forms.flatMap((form) =>
           [false, true].flatMap((alphaNormalization) =>
             [true, false].map((gradientRelu) => ({ method, form, alphaNormalization, gradientRelu })),

@@ -1,7 +1,6 @@
 import { GradcamppError } from '../../errors.js';
 import { sizeOf } from '../../tensor.js';
 import type { MapRequest } from '../backend.js';
-import { methods } from '../methods.js';
 import { linearTaps } from '../upsample.js';
 
 /** The numbers of a request that the kernel and its buffers are laid out by. */
@@ -38,7 +37,7 @@ export const headLength = 4;
 
 export function shapeOf(request: MapRequest): Shape {
   const { images, channels, layer, size } = request;
-  const ofWeights = methods[request.method].needs === 'weights';
+  const ofWeights = request.method === 'cam';
   const positions = sizeOf(layer);
   return {
     images,

@@ -1,6 +1,5 @@
 import { GradcamppError } from '../../errors.js';
-import type { MapRequest } from '../backend.js';
-import { methods } from '../methods.js';
+import { type MapRequest, needsMoments } from '../backend.js';
 import type { Kernel } from './kernel.js';
 import { type Batch, bytesOf, dimsWords, type Shape, tapWords } from './plan.js';
 
@@ -134,13 +133,13 @@ export class Slot {
     const write = (name: BufferName, array: Float32Array) =>
       this.#write(name, 4 * count, 0, array.subarray(start, start + count));
     write('activations', request.activations);
-    if (usesMoments(request)) {
+    if (needsMoments(request)) {
       write('mean', request.moments!.mean);
       write('variance', request.moments!.variance);
       write('third', request.moments!.third);
     }
 
-    const arrays = methods[request.method].needs === 'weights' ? request.weights! : request.gradients;
+    const arrays = request.method === 'cam' ? request.weights! : request.gradients;
     const length = batch.images * shape.plane;
     const from = batch.firstImage * shape.plane;
     for (let i = 0; i < batch.targets; i++)
@@ -159,7 +158,7 @@ export class Slot {
     const buffer = (name: BufferName) => this.#buffers.get(name)!;
     // The kernel binds moments always and reads them only in the softmax form.
     const moments = (name: BufferName) => ({
-      buffer: buffer(usesMoments(request) ? name : 'activations'),
+      buffer: buffer(needsMoments(request) ? name : 'activations'),
       size: bytes.activations,
     });
     const resources: GPUBufferBinding[] = [
@@ -201,8 +200,4 @@ export class Slot {
     this.#buffers.set(name, buffer);
     return buffer;
   }
-}
-
-function usesMoments(request: MapRequest): boolean {
-  return methods[request.method].hasForms && request.form === 'softmax';
 }

@@ -16,7 +16,7 @@ import {
   rankCorrelation,
   structuralSimilarity,
 } from '../../../src/evaluate/metrics/similarity.js';
-import { random } from '../../../src/evaluate/random.js';
+import { random } from '../../../src/random-stream.js';
 
 const map = (...values: number[]): Float32Array => Float32Array.from(values);
 const mask = (...values: number[]): Uint8Array => Uint8Array.from(values);

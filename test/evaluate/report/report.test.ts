@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateFaithfulness } from '../../../src/evaluate/faithfulness/evaluate.js';
-import { random } from '../../../src/evaluate/random.js';
+import { random } from '../../../src/random-stream.js';
 import { resultsOf, writeOutcome } from '../../../src/evaluate/report/files.js';
 import { chooseShown } from '../../../src/evaluate/report/gallery.js';
 import { escapeHtml, html, jsonScript } from '../../../src/evaluate/report/html.js';

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { GradcamppError } from '../errors.js';
-import { ancestors, type ValueInfo } from '../graph/graph.js';
+import type { ValueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { checkSidecar, type ClassName, readSidecar, type Sidecar } from '../image/sidecar.js';
-import { openBackend, type OpenedBackend } from '../map/open.js';
-import { checkFit } from './input.js';
+import { openBackend, type OpenedBackend } from '../map/open-backend.js';
+import { defaultTarget, type Target } from '../targets/index.js';
+import { type Feeds, openFeeds } from './feeds.js';
+import { channelAxisOf, checkFit } from './input.js';
 import { Network } from './network.js';
 import type { ExplainerOptions } from './options.js';
 
@@ -24,6 +25,9 @@ export interface Parts {
   readonly classes: readonly ClassName[] | undefined;
   readonly notes: readonly string[];
   readonly backend: OpenedBackend;
+  readonly feeds: Feeds;
+  readonly channelAxis: number;
+  readonly defaultTarget: Target | undefined;
 }
 
 /** Reads a model and its sidecar, finds scores and layers, opens the backend. */
@@ -36,9 +40,13 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     !given && takesPictures(network.image) ? defaultPreprocessing(network.image.dims ?? []) : undefined;
   if (assumed) notes.push(assumed.sentence);
   const preprocessing = given?.input ?? assumed?.preprocessing;
-  if (given) checkFit(given.input, network.image);
+  if (given?.input) checkFit(given.input, network);
   const scores = network.scores(options.output ?? given?.output);
-  checkInputs(network, scores);
+  const { image, original, graph } = network;
+  const inputs = { ...given?.inputs, ...options.inputs };
+  const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
+  const fitting = defaultTarget({ name: scores.output, dims: scores.info.dims ?? [], link: scores.link });
+  if (fitting?.note) notes.push(fitting.note);
   const named = given?.classes?.length;
   const count = classCount(scores);
   if (named !== undefined && count !== undefined && named !== count)
@@ -64,19 +72,10 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     classes: given?.classes,
     notes,
     backend,
+    feeds,
+    channelAxis: channelAxisOf(preprocessing, image),
+    defaultTarget: fitting?.spec,
   };
-}
-
-/** Only the picture is fed. */
-function checkInputs({ graph, image }: Network, { info }: Scores): void {
-  const needed = ancestors(graph, [info.name]);
-  const others = graph.inputs.filter(({ name }) => name !== image.name && needed.has(name));
-  if (others.length === 0) return;
-  const names = others.map(({ name }) => JSON.stringify(name)).join(', ');
-  throw new GradcamppError(
-    'UNSUPPORTED_MODEL',
-    `The scores need more than the picture "${image.name}": the inputs ${names}. Make constants of them in the model first.`,
-  );
 }
 
 /** M, where it is known. */

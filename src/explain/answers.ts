@@ -1,0 +1,320 @@
+import { GradcamppError } from '../errors.js';
+import { type BackendName, mapMethods, type MapMethod } from '../map/backend.js';
+import { type ComputedMaps, computeMaps, defaultSettings, type MapInput } from '../map/compute.js';
+import type { OpenedBackend } from '../map/open-backend.js';
+import type { Form } from '../methods/grad-cam++.js';
+import { methodNamed, needsOf } from '../methods/index.js';
+import type {
+  AnyMethod,
+  ChannelMethod,
+  InputMethod,
+  LayerMap,
+  LayerMethod,
+  Moments,
+  PositionMethod,
+} from '../methods/method.js';
+import { channelWeights, pooledWeights } from '../methods/weights.js';
+import { sizeOf } from '../tensor.js';
+import type { Batch, TargetEvidence } from './evidence.js';
+import { centredSeed, type ClassMoments } from './moments.js';
+import type { MethodSettings, Settings } from './options.js';
+import type { Differentiator } from './passes.js';
+
+/** Maps of one target and method for a batch. */
+export interface Answer {
+  /** Of all layers together, [N, …size], in 0…1. */
+  readonly maps: Float32Array;
+  readonly size: readonly number[];
+  /** Of the first layer before upsampling and normalisation, [N, …layer]. */
+  readonly raw?: Float32Array;
+  readonly rawDims?: readonly number[];
+  /** Whether every layer's map is empty, [N]. */
+  readonly empty: readonly boolean[];
+  readonly backend?: BackendName;
+  /** [N, …inputDims]. */
+  readonly attribution?: Float32Array;
+  /** Facts worth keeping of each picture. */
+  readonly facts?: readonly Readonly<Record<string, number>>[];
+}
+
+/** What answers are computed with. */
+export interface Question {
+  readonly backend: OpenedBackend;
+  readonly batch: Batch;
+  readonly targets: readonly TargetEvidence[];
+  readonly moments: ClassMoments | undefined;
+  readonly combine: Settings['combine'];
+}
+
+/** One method's answer for each target. */
+export async function answersOf(question: Question, variant: MethodSettings): Promise<Answer[]> {
+  const method = methodNamed(variant.method);
+  switch (method.kind) {
+    case 'channel':
+    case 'position':
+      return ofGradients(question, method, variant);
+    case 'layer':
+      return ofLayer(question, method, variant);
+    case 'input':
+      return ofInput(question, method, variant);
+  }
+}
+
+/** Methods whose weights follow from gradients: one request a layer, all targets at once. */
+async function ofGradients(
+  question: Question,
+  method: ChannelMethod | PositionMethod,
+  variant: MethodSettings,
+): Promise<Answer[]> {
+  const { backend, batch, targets } = question;
+  const passes = batch.passes as Differentiator;
+  const isSoftmax = needsOf(method, variant.settings as never).includes('moments');
+  const gradients: Float32Array[][] = [];
+  for (const target of targets)
+    gradients.push(
+      isSoftmax
+        ? await target.gradientsOf('centred', () => centred(batch, target))
+        : await target.gradients(),
+    );
+  // Scores are finite (checked before). Behind a linear head they are sums over all activations, so these are too.
+  const isFinite = passes.isConstant && passes.isPooled.every(Boolean);
+  const results = await Promise.all(
+    passes.wrt.map((_, layer) => {
+      const own = gradients.map((layers) => layers[layer]);
+      const moments = isSoftmax ? question.moments?.moments[layer] : undefined;
+      return computeMaps(
+        backend,
+        gradientRequest({ batch, method, variant, layer, gradients: own, moments }),
+        {
+          isFinite,
+        },
+      );
+    }),
+  );
+  return combined(question, results);
+}
+
+interface GradientRequest {
+  readonly batch: Batch;
+  readonly method: ChannelMethod | PositionMethod;
+  readonly variant: MethodSettings;
+  readonly layer: number;
+  /** Of each target. */
+  readonly gradients: readonly Float32Array[];
+  readonly moments: Moments | undefined;
+}
+
+function gradientRequest({ batch, method, variant, layer, gradients, moments }: GradientRequest): MapInput {
+  const passes = batch.passes as Differentiator;
+  const isPooled = passes.isPooled[layer];
+  const refusal = 'refuses' in method && method.refuses?.({ isPooled, isLinear: passes.isConstant });
+  if (refusal) throw new GradcamppError('UNSUPPORTED_MODEL', refusal);
+  const common = layerRequest(batch, layer);
+  const { activations } = common;
+  const positions = sizeOf(common.layer);
+  const settings = variant.settings as never;
+  if (isPooled) {
+    const weights = gradients.map((own) =>
+      pooledWeights(method, { activations, gradients: own, positions, moments }, settings),
+    );
+    return { ...common, method: 'cam', weights };
+  }
+  if ((mapMethods as readonly string[]).includes(method.name)) {
+    const { form, alphaNormalization, gradientRelu } = {
+      ...defaultSettings,
+      ...(settings as { form?: Form }),
+    };
+    const own = { form, alphaNormalization, gradientRelu };
+    return { ...common, ...own, method: method.name as MapMethod, gradients, moments };
+  }
+  if (method.kind === 'position')
+    return { ...common, method: 'hires-cam', gradients: gradients.map((own) => own.map(method.weight)) };
+  const weights = gradients.map((own) =>
+    channelWeights(method, { activations, gradients: own, positions, moments }, settings),
+  );
+  return { ...common, method: 'cam', weights };
+}
+
+function layerRequest({ forward, images, size }: Batch, layer: number) {
+  const [, channels, ...dims] = forward.dims[layer];
+  return {
+    images,
+    channels,
+    layer: dims,
+    size: size.slice(size.length - dims.length),
+    activations: forward.activations[layer],
+    gradients: [],
+  };
+}
+
+/** d = g^c − μ, as an upstream gradient. */
+function centred({ forward, rows }: Batch, { goals }: TargetEvidence): Float32Array {
+  const data = new Float32Array(forward.scores.data.length);
+  goals.forEach((goal, n) => {
+    if (!goal) return;
+    if (goal.class === undefined)
+      throw new GradcamppError(
+        'INVALID_TARGET',
+        `The softmax form explains the probability of one class; received the combination "${goal.name}". Use form exp.`,
+      );
+    data.set(centredSeed(rows[n].data, goal.class), n * rows[n].data.length);
+  });
+  return data;
+}
+
+/** Methods that make a map of the layer's size themselves. */
+async function ofLayer(question: Question, method: LayerMethod, variant: MethodSettings): Promise<Answer[]> {
+  const { backend, batch, targets } = question;
+  const results: ComputedMaps[] = [];
+  for (const layer of batch.passes.wrt.keys()) {
+    const maps: LayerMap[] = [];
+    const shared = method.hasTarget
+      ? undefined
+      : await method.map(targets[0].at(layer), variant.settings as never);
+    for (const target of targets)
+      maps.push(shared ?? (await method.map(target.at(layer), variant.settings as never)));
+    results.push(await computeMaps(backend, mapRequest(batch, layer, maps)));
+  }
+  return combined(question, results);
+}
+
+/** All maps of a method are of one kind. A map itself is the sum of one channel, moved to start at 0 where it has no ReLU. */
+function mapRequest(batch: Batch, layer: number, maps: readonly LayerMap[]): MapInput {
+  const [first] = maps;
+  if (first.by === 'channel') {
+    const weights = (maps as (LayerMap & { by: 'channel' })[]).map((map) => map.weights);
+    return { ...layerRequest(batch, layer), method: 'cam', weights };
+  }
+  if (first.by === 'position') {
+    const gradients = (maps as (LayerMap & { by: 'position' })[]).map((map) => map.weights);
+    return { ...layerRequest(batch, layer), method: 'hires-cam', gradients };
+  }
+  const { images, size } = batch;
+  const { dims, relu } = first;
+  const ones = new Float32Array(images * sizeOf(dims)).fill(1);
+  const gradients = (maps as (LayerMap & { by: 'map' })[]).map(({ map }) =>
+    relu ? map : fromZero(map, images),
+  );
+  return {
+    images,
+    channels: 1,
+    layer: dims,
+    size: size.slice(size.length - dims.length),
+    activations: ones,
+    method: 'hires-cam',
+    gradients,
+  };
+}
+
+/** Each picture's map minus its least value: upsampling and min–max normalisation do not see the difference. */
+function fromZero(map: Float32Array, images: number): Float32Array {
+  const size = map.length / images;
+  const moved = new Float32Array(map.length);
+  for (let n = 0; n < images; n++) {
+    const own = map.subarray(n * size, (n + 1) * size);
+    const least = own.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+    for (let i = 0; i < size; i++) moved[n * size + i] = own[i] - least;
+  }
+  return moved;
+}
+
+/** The layers' maps as one, for each target. */
+function combined({ batch, combine }: Question, results: readonly ComputedMaps[]): Answer[] {
+  const [first] = results;
+  return first.maps.map((_, target) => ({
+    maps: combineMaps(
+      results.map((result) => result.maps[target]),
+      combine,
+    ),
+    size: batch.size,
+    raw: first.raw[target],
+    rawDims: batch.forward.dims[0]?.slice(2),
+    empty: Array.from({ length: batch.images }, (__, n) =>
+      results.every((result) => result.empty[target][n] === 1),
+    ),
+    backend: first.backend,
+  }));
+}
+
+function combineMaps(maps: readonly Float32Array[], combine: Settings['combine']): Float32Array {
+  if (maps.length === 1) return maps[0];
+  return maps[0].map((_, i) => {
+    const values = maps.map((map) => map[i]);
+    if (combine === 'max') return Math.max(...values);
+    if (combine === 'product') return values.reduce((product, value) => product * value, 1);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  });
+}
+
+/** Methods that give every input element a value. */
+async function ofInput(question: Question, method: InputMethod, variant: MethodSettings): Promise<Answer[]> {
+  const { batch, targets } = question;
+  const times = method.times === undefined ? undefined : { method: method.times, settings: variant.settings };
+  const factors = times && (await answersOf(question, times as MethodSettings));
+  const answers: Answer[] = [];
+  for (const [t, target] of targets.entries()) {
+    const evidence = target.at(0);
+    const { values, facts } = await method.attribute(evidence, variant.settings as never);
+    const attribution = factors ? multiplied(batch, values, factors[t].maps) : values;
+    const { maps, empty } = reduced(batch, attribution, method);
+    answers.push({
+      maps,
+      size: batch.size,
+      empty,
+      attribution: attribution.length === batch.input.data.length ? attribution : undefined,
+      facts,
+      ...(factors ? { raw: factors[t].raw, rawDims: factors[t].rawDims, backend: factors[t].backend } : {}),
+    });
+  }
+  return answers;
+}
+
+/** Where a picture's element lies in the map. */
+function placeIn({ input, channelAxis }: Batch): { channels: number; place: (index: number) => number } {
+  const dims = input.dims.slice(1);
+  if (channelAxis < 0) return { channels: 1, place: (i) => i };
+  const channels = dims[channelAxis];
+  const inner = sizeOf(dims.slice(channelAxis + 1));
+  return { channels, place: (i) => Math.floor(i / (inner * channels)) * inner + (i % inner) };
+}
+
+function multiplied(batch: Batch, values: Float32Array, maps: Float32Array): Float32Array {
+  const { place, channels } = placeIn(batch);
+  const length = values.length / batch.images;
+  const size = length / channels;
+  return values.map((value, i) => {
+    const n = Math.floor(i / length);
+    return value * maps[n * size + place(i - n * length)];
+  });
+}
+
+/** An attribution's channels as one map in 0…1. */
+function reduced(batch: Batch, values: Float32Array, method: InputMethod): Pick<Answer, 'maps' | 'empty'> {
+  const size = sizeOf(batch.size);
+  const length = values.length / batch.images;
+  const { place } = length === size ? { place: (i: number) => i } : placeIn(batch);
+  const maps = new Float32Array(batch.images * size);
+  const empty: boolean[] = [];
+  for (let n = 0; n < batch.images; n++) {
+    const sum = new Float64Array(size);
+    for (let i = 0; i < length; i++) {
+      const value = values[n * length + i];
+      const at = place(i);
+      if (method.channels === 'sum') sum[at] += value;
+      else if (method.channels === 'largest magnitude') sum[at] = Math.max(sum[at], Math.abs(value));
+      else sum[at] += Math.abs(value);
+    }
+    empty.push(sum.every((value) => value === 0));
+    const most = sum.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    const least =
+      method.scaled === 'maximum' ? 0 : sum.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+    if (most > least) for (let i = 0; i < size; i++) maps[n * size + i] = (sum[i] - least) / (most - least);
+    else if (most > 0) maps.fill(1, n * size, (n + 1) * size);
+  }
+  return { maps, empty };
+}
+
+/** Whether a method's answer is of the layers, or of the input alone. */
+export function isOfLayers(method: AnyMethod): boolean {
+  return method.kind !== 'input' || method.times !== undefined;
+}

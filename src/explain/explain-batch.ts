@@ -1,0 +1,348 @@
+import { GradcamppError } from '../errors.js';
+import type { Scores } from '../graph/scores.js';
+import type { Preprocessing } from '../image/preprocess.js';
+import { regions } from '../image/regions.js';
+import type { ClassName } from '../image/sidecar.js';
+import type { OpenedBackend } from '../map/open-backend.js';
+import { methodNamed, needsOf } from '../methods/index.js';
+import type { Need } from '../methods/method.js';
+import { type Facts, type Goal, type Row } from '../targets/target.js';
+import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
+import { probabilitiesOf } from '../targets/probabilities.js';
+import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
+import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
+import { type Batch, TargetEvidence } from './evidence.js';
+import type { Explanation, TargetExplanation } from './explanation.js';
+import type { Feeds } from './feeds.js';
+import { type Head, headBehind } from './head.js';
+import type { PreparedImage } from './input.js';
+import { classMoments } from './moments.js';
+import type { Network } from './network.js';
+import type { MethodSettings, Settings } from './options.js';
+import type { Differentiator, Passes } from './passes.js';
+import { rowsOf } from './rows.js';
+
+/** What an explainer has opened. */
+export interface Context {
+  readonly network: Network;
+  readonly scores: Scores;
+  readonly layers: readonly string[];
+  readonly classes: readonly ClassName[] | undefined;
+  readonly preprocessing: Preprocessing | undefined;
+  readonly backend: OpenedBackend;
+  readonly feeds: Feeds;
+  /** Which axis of a picture's input holds the channels; −1: none. */
+  readonly channelAxis: number;
+}
+
+/** Pictures of equal dims that go through the network together. */
+export interface Pictures {
+  readonly images: readonly PreparedImage[];
+  /** Of each. */
+  readonly targets: readonly (readonly Target[])[];
+  /** The number of the first one among all pictures of the call, and how many these are. */
+  readonly start: number;
+  readonly total: number;
+}
+
+/** Where time goes: milliseconds in the map stage. */
+export interface Watch {
+  map: number;
+}
+
+/** Targets whose gradients are held at the same time; their maps are computed in one request. */
+const mostTargetsAtOnce = 8;
+
+/** Explains pictures in one forward pass an output, and what each target and method needs beside. */
+export async function explainBatch(
+  context: Context,
+  pictures: Pictures,
+  settings: Settings,
+  watch?: Watch,
+): Promise<Explanation[]> {
+  const outputs = new Set(pictures.targets.flat().map(outputOf));
+  let explanations = pictures.images.map(emptyExplanation);
+  for (const output of outputs) {
+    const targets = pictures.targets.map((list) => list.filter((target) => outputOf(target) === output));
+    const found = await explainOutput(context, { ...pictures, targets }, settings, output, watch);
+    explanations = explanations.map((explanation, n) => withOutput(explanation, found[n], output));
+  }
+  return explanations;
+}
+
+/** What one output adds to a picture's explanation. */
+interface Found {
+  readonly row: Row;
+  readonly probabilities: Float32Array | undefined;
+  readonly targets: readonly TargetExplanation[];
+}
+
+function withOutput(explanation: Explanation, found: Found, output: string | undefined): Explanation {
+  const isFirst = output === undefined || explanation.scores.length === 0;
+  return {
+    image: explanation.image,
+    inputDims: explanation.inputDims,
+    scores: isFirst ? found.row.data : explanation.scores,
+    scoreDims: isFirst ? found.row.dims : explanation.scoreDims,
+    probabilities: isFirst ? found.probabilities : explanation.probabilities,
+    targets: [...explanation.targets, ...found.targets],
+    picture: explanation.picture,
+    geometry: explanation.geometry,
+  };
+}
+
+/** The targets that are found in one output. */
+async function explainOutput(
+  context: Context,
+  pictures: Pictures,
+  settings: Settings,
+  output: string | undefined,
+  watch: Watch | undefined,
+): Promise<Found[]> {
+  const { images } = pictures;
+  const scores = output === undefined ? context.scores : context.network.scores(output);
+  const classes = output === undefined ? context.classes : undefined;
+  const heads = headsFor(context, scores, settings);
+  const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];
+  const passes = await passesFor(context, scores, settings, reads);
+  const batch = await forwardPass(context, pictures, settings, { passes, heads });
+  checkFinite(batch.rows, images);
+  const goals = images.map((_, n) =>
+    goalsOf(pictures.targets[n], batch.rows[n], factsOf(batch, n, scores, classes)),
+  );
+  const slots = Math.max(...goals.map((list) => list.length));
+  const needsMoments = neededBy(settings.variants).has('moments');
+  const moments =
+    needsMoments && slots > 0 ? await classMoments(passes as Differentiator, batch.forward) : undefined;
+  const found: TargetExplanation[][] = images.map(() => []);
+  for (let first = 0; first < slots; first += mostTargetsAtOnce) {
+    const group = Array.from({ length: Math.min(mostTargetsAtOnce, slots - first) }, (_, i) => first + i);
+    const targets = group.map(
+      (slot) =>
+        new TargetEvidence(
+          batch,
+          goals.map((list) => list[slot]),
+        ),
+    );
+    const question: Question = {
+      backend: context.backend,
+      batch,
+      targets,
+      moments,
+      combine: settings.combine,
+    };
+    const answers: Answer[][] = [];
+    const since = performance.now();
+    for (const variant of settings.variants) answers.push(await answersOf(question, variant));
+    if (watch) watch.map += performance.now() - since;
+    images.forEach((_, n) => {
+      for (const [t, { goals: own }] of targets.entries()) {
+        const goal = own[n];
+        if (!goal) continue;
+        for (const [v, variant] of settings.variants.entries())
+          found[n].push(
+            explanationOf({
+              context,
+              settings,
+              variant,
+              goal,
+              row: batch.rows[n],
+              n,
+              answer: answers[v][t],
+              moments,
+            }),
+          );
+      }
+    });
+  }
+  passes.release(batch.forward);
+  return images.map((_, n) => ({
+    row: batch.rows[n],
+    probabilities: probabilitiesOf(batch.rows[n].data, scores.link),
+    targets: found[n],
+  }));
+}
+
+/** The passes that the methods need: with gradients, or forward alone. */
+export function passesFor(
+  { network, layers }: Pick<Context, 'network' | 'layers'>,
+  scores: Scores,
+  { variants }: Pick<Settings, 'variants'>,
+  reads: readonly string[] = [],
+): Promise<Passes> {
+  const needs = neededBy(variants);
+  if (needs.has('gradients')) return network.differentiator(layers, scores, { reads });
+  return network.forward(needs.has('activations') ? layers : [], scores, reads);
+}
+
+/** The network behind each layer, where a method runs it alone. */
+function headsFor({ network, layers }: Context, scores: Scores, { variants }: Settings): Head[] {
+  const needs = neededBy(variants);
+  if (!needs.has('head passes') && !needs.has('second derivatives')) return [];
+  return layers.map((layer) => headBehind(network.graph, network.image.name, layer, scores));
+}
+
+function neededBy(variants: readonly MethodSettings[]): Set<Need> {
+  return new Set(variants.flatMap(({ method, settings }) => needsOf(methodNamed(method), settings as never)));
+}
+
+/** Changed pictures that go through the network together, where the caller asks for no larger batches. */
+const leastPassSize = 8;
+
+async function forwardPass(
+  context: Context,
+  pictures: Pictures,
+  settings: Settings,
+  { passes, heads }: Pick<Batch, 'passes' | 'heads'>,
+): Promise<Batch> {
+  const { network, feeds, channelAxis } = context;
+  const { images, start, total } = pictures;
+  const input = stack(images, network.fixedBatch);
+  const [N] = input.dims;
+  const others = feeds.of(start, images.length, total, N);
+  const forward = await passes.forward({ ...others, [network.image.name]: input });
+  const dims = input.dims.slice(1);
+  return {
+    network,
+    scores: passes.scores,
+    passes,
+    forward,
+    images: N,
+    names: Array.from({ length: N }, (_, n) => images[n]?.path ?? String(start + n)),
+    input,
+    rows: rowsOf(forward.scores, N),
+    size: dims.filter((_, axis) => axis !== channelAxis),
+    channelAxis,
+    feeds: others,
+    feedsOf: (image, count) => feeds.of(start + image, 1, total, count),
+    passSize: Math.max(settings.batchSize, leastPassSize),
+    heads,
+  };
+}
+
+function factsOf(
+  { forward, images, size }: Batch,
+  n: number,
+  { link }: Scores,
+  classes: readonly ClassName[] | undefined,
+): Facts {
+  return { classes, link, size, output: (name) => rowsOf(forward.results[name], images)[n] };
+}
+
+interface Piece {
+  readonly context: Context;
+  readonly settings: Settings;
+  readonly variant: MethodSettings;
+  readonly goal: Goal;
+  readonly row: Row;
+  /** The picture's place in the batch. */
+  readonly n: number;
+  readonly answer: Answer;
+  readonly moments: { readonly epsilon: number } | undefined;
+}
+
+function explanationOf({
+  context,
+  settings,
+  variant,
+  goal,
+  row,
+  n,
+  answer,
+  moments,
+}: Piece): TargetExplanation {
+  const method = methodNamed(variant.method);
+  const score = goal.value(row);
+  const probability = goal.probability?.(row);
+  const { size: dims } = answer;
+  const data = part(answer.maps, n, sizeOf(dims));
+  const empty = answer.empty[n];
+  const logScale = 'logScale' in method && method.logScale;
+  const usesMoments = needsOf(method, variant.settings as never).includes('moments');
+  return {
+    target: { class: goal.class, name: goal.name, score, probability, box: goal.box },
+    layers: isOfLayers(method) ? context.layers : [context.network.original.name],
+    method: variant.method,
+    settings: variant.settings,
+    epsilon: usesMoments ? moments?.epsilon : undefined,
+    backend: answer.backend,
+    facts: answer.facts?.[n],
+    map: {
+      data,
+      dims,
+      empty,
+      logScale: logScale ? logScale({ score, probability }, variant.settings as never) : 0,
+      bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
+    },
+    raw: answer.raw &&
+      answer.rawDims && { data: part(answer.raw, n, sizeOf(answer.rawDims)), dims: answer.rawDims },
+    attribution: answer.attribution && {
+      data: part(answer.attribution, n, answer.attribution.length / (answer.maps.length / sizeOf(dims))),
+      dims: context.network.image.dims === undefined ? dims : attributionDims(answer, context, dims),
+    },
+  };
+}
+
+/** Dims of one picture's input: those of the map, and the channels where there are any. */
+function attributionDims(
+  answer: Answer,
+  { channelAxis }: Context,
+  size: readonly number[],
+): readonly number[] {
+  if (channelAxis < 0) return size;
+  const channels = (answer.attribution?.length ?? 0) / answer.maps.length;
+  return [...size.slice(0, channelAxis), channels, ...size.slice(channelAxis)];
+}
+
+/** Pictures as one tensor; where the model's N is fixed the last is repeated to fill it. */
+function stack(batch: readonly PreparedImage[], fixed: number | undefined): Tensor<'float32'> {
+  const N = fixed ?? batch.length;
+  const [{ tensor, dims }] = batch;
+  const inPlace = N === batch.length && sideBySide(batch.map((image) => image.tensor));
+  if (inPlace) return { type: 'float32', dims: [N, ...dims], data: inPlace };
+  const data = new Float32Array(N * tensor.length);
+  for (let n = 0; n < N; n++) data.set(batch[Math.min(n, batch.length - 1)].tensor, n * tensor.length);
+  return { type: 'float32', dims: [N, ...dims], data };
+}
+
+/** One view over tensors that lie behind each other in memory, as parts of one batch do; else undefined. */
+function sideBySide(tensors: readonly Float32Array[]): Float32Array | undefined {
+  const [{ buffer, byteOffset, byteLength, length }] = tensors;
+  const isRow = tensors.every(
+    (tensor, n) =>
+      tensor.buffer === buffer &&
+      tensor.byteOffset === byteOffset + n * byteLength &&
+      tensor.length === length,
+  );
+  return isRow ? new Float32Array(buffer, byteOffset, tensors.length * length) : undefined;
+}
+
+function emptyExplanation({ path, picture, dims, geometry }: PreparedImage): Explanation {
+  return {
+    image: { path, width: picture?.width, height: picture?.height },
+    inputDims: dims,
+    scores: new Float32Array(0),
+    scoreDims: [0],
+    targets: [],
+    picture,
+    geometry,
+  };
+}
+
+function checkFinite(rows: readonly Row[], images: readonly PreparedImage[]): void {
+  for (const [n, { path }] of images.entries()) {
+    const { data } = rows[n];
+    const bad = firstNotFinite(data);
+    if (bad < 0) continue;
+    throw new GradcamppError(
+      'RUNTIME',
+      `The model gives score ${data[bad]} for class ${bad}${path ? ` of "${path}"` : ''}; only finite scores can be explained. Check the preprocessing.`,
+    );
+  }
+}
+
+/** The n-th of equal parts, as an array of its own. */
+function part(data: Float32Array, n: number, size: number): Float32Array {
+  if (data.length === size) return data;
+  return data.slice(n * size, (n + 1) * size);
+}

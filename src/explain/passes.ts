@@ -1,0 +1,187 @@
+import { appendGradient, type GradientOptions } from '../autodiff/walk.js';
+import { splitAtSeed } from '../autodiff/split.js';
+import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import type { Scores } from '../graph/scores.js';
+import { release as releaseArrays } from '../memory.js';
+import { DataType } from '../onnx/types.js';
+import { inferredInfo, type Session } from '../runtime/session.js';
+import type { Tensor } from '../tensor.js';
+import { rememberedClasses } from './linear-head.js';
+import { rowSize } from './rows.js';
+
+const seedName = 'seed';
+
+/** What is kept of a forward pass. */
+export interface Forward {
+  /** The explained output, dims as the network gives them. */
+  readonly scores: Tensor<'float32'>;
+  /** A of each layer, [N, …]. */
+  readonly activations: readonly Float32Array[];
+  /** Dims of each layer, with N. */
+  readonly dims: readonly (readonly number[])[];
+  /** What the backward pass of any target needs. */
+  readonly saved: Readonly<Record<string, Tensor>>;
+  /** Every output of the session. */
+  readonly results: Readonly<Record<string, Tensor>>;
+  /** N. */
+  readonly images: number;
+}
+
+/** A forward pass, and the backward pass behind it where gradients are wanted. */
+export interface Passes {
+  readonly scores: Scores;
+  /** The layers, or the input. */
+  readonly wrt: readonly string[];
+  /** `feeds` holds the pictures, [N, …], and the other inputs that the model needs. */
+  forward(feeds: Readonly<Record<string, Tensor>>): Promise<Forward>;
+  /** Frees the memory of a forward pass; its arrays must not be used afterwards. */
+  release(forward: Forward): void;
+}
+
+/** Passes that give gradients. */
+export interface Differentiator extends Passes {
+  /** M, the number of scores of a picture; 0 where it is only known when the network runs. */
+  readonly count: number;
+  /** K of each layer. */
+  readonly channels: readonly number[];
+  /** N of the model, where it is fixed. */
+  readonly batch: number | undefined;
+  /** Whether the gradient is the same for every picture: the head is linear. */
+  readonly isConstant: boolean;
+  /** Whether a layer's gradient is the same at every position (global average pooling follows): then only [N, K]. */
+  readonly isPooled: readonly boolean[];
+  /** ∂(seed · S)/∂A of each layer, [N, …], or [N, K] where it is pooled; `seed` has the dims of the scores. */
+  backward(
+    forward: Pick<Forward, 'saved' | 'images' | 'scores'>,
+    seed: Float32Array,
+  ): Promise<Float32Array[]>;
+}
+
+/** What passes are made of. */
+export interface Source {
+  readonly graph: Graph;
+  readonly image: ValueInfo;
+  readonly fixedBatch: number | undefined;
+  readonly open: (graph: Graph, arena?: boolean) => Promise<Session>;
+}
+
+/** A forward pass that also gives some layers and outputs. */
+export async function openForward(
+  { graph, image, open }: Source,
+  layers: readonly string[],
+  scores: Scores,
+  reads: readonly string[],
+): Promise<Passes> {
+  const names = [...new Set([scores.info.name, ...layers, ...reads])].filter((name) => name !== image.name);
+  const session = await open(
+    subgraph(
+      graph,
+      graph.inputs,
+      names.map((name) => valueInfo(graph, name)),
+    ),
+  );
+  return {
+    scores,
+    wrt: layers,
+    forward: async (feeds) =>
+      forwardOf(await session.run(feeds), feeds, { image, scores, layers, saved: [] }),
+    release,
+  };
+}
+
+/**
+ * The forward and backward sessions for some layers (or the input) and an output. What every target shares is computed in
+ * the forward one.
+ */
+export async function openDifferentiator(
+  source: Source,
+  layers: readonly string[],
+  scores: Scores,
+  { rules = {}, reads = [] }: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] },
+): Promise<Differentiator> {
+  const { image } = source;
+  const output = scores.info.name;
+  const { dims = [] } = scores.info;
+  const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
+  const { graph, gradients } = appendGradient(source.graph, {
+    of: [{ output, seed: seedName }],
+    wrt: layers,
+    rules,
+  });
+  const names = layers.map((name) => gradients.get(name) as string);
+  const fetched = [output, ...layers, ...reads].filter((name) => name !== image.name);
+  const split = splitAtSeed(graph, seed, [...new Set(fetched)], names);
+  const forward = await source.open(split.forward);
+  const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
+  const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
+  const { session: backward, isPooled } = await openBackward(source, { ...split.backward, inputs }, layers);
+  const isConstant = split.saved.length === 0;
+  const count = rowSize(dims);
+  const run: Differentiator['backward'] = async ({ saved, scores: own }, data) => {
+    const results = await backward.run({ ...saved, [seedName]: { type: 'float32', dims: own.dims, data } });
+    return backward.outputs.map(({ name }) => results[name].data as Float32Array);
+  };
+  return {
+    scores,
+    wrt: layers,
+    count,
+    channels: layers.map((name) => Number(valueInfo(source.graph, name).dims?.[1])),
+    batch: source.fixedBatch,
+    isConstant,
+    isPooled,
+    forward: async (feeds) =>
+      forwardOf(await forward.run(feeds), feeds, { image, scores, layers, saved: split.saved }),
+    backward: isConstant && count > 0 ? rememberedClasses(run, dims, source.fixedBatch ?? 1) : run,
+    release,
+  };
+}
+
+function forwardOf(
+  results: Readonly<Record<string, Tensor>>,
+  feeds: Readonly<Record<string, Tensor>>,
+  parts: { image: ValueInfo; scores: Scores; layers: readonly string[]; saved: readonly string[] },
+): Forward {
+  const { image, scores, layers, saved } = parts;
+  const valueOf = (name: string) => results[name] ?? feeds[name];
+  return {
+    scores: valueOf(scores.info.name) as Tensor<'float32'>,
+    activations: layers.map((name) => valueOf(name).data as Float32Array),
+    dims: layers.map((name) => valueOf(name).dims),
+    saved: Object.fromEntries(saved.map((name) => [name, valueOf(name)])),
+    results,
+    images: feeds[image.name].dims[0],
+  };
+}
+
+/**
+ * The backward session, without an arena: its tensors are large and short-lived. Where a gradient only repeats one number a
+ * channel, that number is its output.
+ */
+async function openBackward(
+  source: Source,
+  graph: Graph,
+  layers: readonly string[],
+): Promise<{ session: Session; isPooled: boolean[] }> {
+  const made = producers(graph);
+  const before = graph.outputs.map((info) => {
+    const node = made.get(info.name);
+    return node?.opType === 'Expand' ? { name: node.inputs[0], type: info.type, dims: undefined } : info;
+  });
+  const isShorter = before.some((info, i) => info !== graph.outputs[i]);
+  if (isShorter && new Set(before.map(({ name }) => name)).size === before.length) {
+    const session = await source.open(subgraph(graph, graph.inputs, before), false);
+    const isPooled = session.outputs.map(
+      ({ name, dims }, i) =>
+        name !== graph.outputs[i].name &&
+        dims.length > 2 &&
+        dims[1] === valueInfo(source.graph, layers[i]).dims?.[1] &&
+        dims.slice(2).every((dim) => dim === 1),
+    );
+    if (before.every((info, i) => info === graph.outputs[i] || isPooled[i])) return { session, isPooled };
+  }
+  return { session: await source.open(graph, false), isPooled: layers.map(() => false) };
+}
+
+function release({ results }: Forward): void {
+  releaseArrays(Object.values(results).map(({ data }) => data));
+}

@@ -1,0 +1,63 @@
+/**
+ * What a method may look at: one target of every picture of a batch, at one layer. Only what the method `needs` is there;
+ * asking for anything else is a fault. Arrays are row-major and must not be written. N pictures, K channels.
+ */
+export interface Evidence {
+  /** N. */
+  readonly images: number;
+  /** What pictures are called, for random streams; their numbers where they have no name. */
+  readonly names: readonly string[];
+  /** The preprocessed pictures, [N, …inputDims]. */
+  readonly input: Float32Array;
+  /** Dims of one picture's input, with channels. */
+  readonly inputDims: readonly number[];
+  /** Which of them are the channels; −1: there are none. */
+  readonly channelAxis: number;
+  /** Spatial dims of the input: those of a map. */
+  readonly size: readonly number[];
+  /** Needs 'activations': A, [N, K, …dims]. */
+  readonly layer: LayerValues;
+  /** The target's value for every picture, [N]. */
+  readonly values: Float64Array;
+  /** Needs 'gradients': ∂S/∂A, [N, K, …layer]. */
+  gradients(): Promise<Float32Array>;
+  /** Needs 'input gradients': ∂S/∂x of the pictures, or of changed ones, [N, …inputDims]. */
+  inputGradients(changed?: Float32Array): Promise<Float32Array>;
+  /** Needs 'guided gradients': [N, …inputDims]. */
+  guidedGradients(): Promise<Float32Array>;
+  /**
+   * Needs 'passes': the target's value for changed pictures, as many at once as the batch size says. `of` is the
+   * picture (0 … N − 1) whose target is asked for; `fill` writes the changed input.
+   *
+   * @param as 'probability': of the target's class, where it has one; default 'value'
+   */
+  pass(
+    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
+    as?: 'value' | 'probability',
+  ): Promise<Float64Array>;
+  /** Needs 'head passes': the same for changed activations of the layer, [K, …dims] each. */
+  headPass(
+    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
+  ): Promise<Float64Array>;
+  /**
+   * Needs 'second derivatives': of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes),
+   * ∂T/∂A and H A with the Hessian H = ∂²T/∂A², [N, K, …layer] each.
+   */
+  secondDerivatives(): Promise<{ readonly gradients: Float32Array; readonly product: Float32Array }>;
+  /** Noise that depends on the seed, the picture's name and the purpose alone. */
+  random(seed: number, image: number, purpose: string): RandomNumbers;
+}
+
+export interface LayerValues {
+  readonly activations: Float32Array;
+  readonly channels: number;
+  /** Dims of a channel: [w], [h, w] or [t, h, w]. */
+  readonly dims: readonly number[];
+}
+
+export interface RandomNumbers {
+  /** Uniform in [0, 1). */
+  uniform(): number;
+  /** Normal, mean 0 and variance 1. */
+  normal(): number;
+}

@@ -1,0 +1,52 @@
+import { didYouMean, invalid } from '../check.js';
+import type { SettingsOf, Stage } from '../options.js';
+import { cam } from './cam.js';
+import { gradCam } from './grad-cam.js';
+import { gradCamPlusPlus } from './grad-cam++.js';
+import { guidedBackprop } from './guided-backprop.js';
+import { guidedGradCamPlusPlus } from './guided-grad-cam++.js';
+import { hiResCam } from './hires-cam.js';
+import { layerCam } from './layer-cam.js';
+import type { AnyMethod, Need } from './method.js';
+import { xGradCam } from './xgrad-cam.js';
+
+/** Every method, in the order in which tables show them. */
+export const methods = [
+  gradCamPlusPlus,
+  gradCam,
+  cam,
+  xGradCam,
+  hiResCam,
+  layerCam,
+  guidedGradCamPlusPlus,
+  guidedBackprop,
+] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
+
+export type MethodName = (typeof methods)[number]['name'];
+export const methodNames: readonly string[] = methods.map(({ name }) => name);
+
+type Merged<U> = (U extends unknown ? (part: U) => void : never) extends (whole: infer W) => void ? W : never;
+type AllOptions = Merged<(typeof methods)[number]['options']>;
+
+/** The options of all methods together; methods that share a name share the option. */
+export const methodOptions = Object.assign({}, ...methods.map(({ options }) => options)) as AllOptions &
+  Stage;
+export type MethodOptions = {
+  readonly [K in keyof AllOptions]?: AllOptions[K] extends { check: (...args: never[]) => infer T }
+    ? T
+    : never;
+};
+
+const byName = new Map(methods.map((method) => [method.name as string, method as unknown as AnyMethod]));
+
+/** A method by name. */
+export function methodNamed(name: string): AnyMethod {
+  const found = byName.get(name);
+  if (found) return found;
+  throw invalid('method', `one of ${methodNames.join(', ')}`, name, didYouMean(String(name), methodNames));
+}
+
+/** All that a method needs with some settings. */
+export function needsOf(method: AnyMethod, settings: SettingsOf<Stage>): readonly Need[] {
+  return [...method.needs, ...(method.alsoNeeds?.(settings) ?? [])];
+}
