@@ -103,12 +103,18 @@ export function yesOrNo<const R extends Rest<boolean>>(rest: R): Made<boolean, R
   }, rest) as unknown as Made<boolean, R>;
 }
 
+/** For names and paths, of which some look like numbers. */
+export const asTyped = (typed: string): string => typed;
+
 /** A name, a path, or the like: text that is not empty. */
 export function text<const R extends Rest<string> & { expected?: string }>(rest: R): Made<string, R> {
-  return option((value, name) => {
-    if (typeof value === 'string' && value !== '') return value;
-    throw invalid(name, rest.expected ?? 'a name', value);
-  }, rest) as unknown as Made<string, R>;
+  return option(
+    (value, name) => {
+      if (typeof value === 'string' && value !== '') return value;
+      throw invalid(name, rest.expected ?? 'a name', value);
+    },
+    { parse: asTyped, ...rest },
+  ) as unknown as Made<string, R>;
 }
 
 /** A list of some names, as often and in the order that was asked for. */

@@ -1,14 +1,19 @@
 import { fork } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type ResourceLimits, type Transferable, Worker } from 'node:worker_threads';
+import { messageOf } from '../errors.js';
 import { disableTelemetry } from '../telemetry.js';
-import { forgetFlight, makeFlight } from './flight.js';
+import { forget, leave, makeBusy } from './busy.js';
+import { endMessage } from './messages.js';
 
 /** A worker seen from outside: a thread or a process that takes messages and may die. */
 export interface Channel {
   send(message: unknown, transfer?: readonly Transferable[]): void;
-  /** Ends it; resolved when it is gone. */
+  /** Ends it; resolved when it is gone, or when a thread has not ended in time. */
   end(): Promise<void>;
+  /** Leaves it alone: a process is killed; a thread ends by itself once its task does. */
+  abandon(): void;
 }
 
 export interface ChannelEvents {
@@ -17,17 +22,13 @@ export interface ChannelEvents {
   exit(reason: string): void;
 }
 
-/** What a worker thread is told to end with, in place of a task. */
-export const endMessage = 'end';
-
 /**
  * MB of V8's young generation. What a picture needs is large in few objects, and memory that sharp holds is freed only
- * when they are collected: a small young generation is collected often, for next to nothing. With V8's own 48 MB the
- * collector of all objects was called instead, every 20 pictures, and a run of two workers took 40 MB more.
+ * when they are collected: a small young generation is collected often, for next to nothing.
  */
 const youngGeneration = 3;
 
-/** Milliseconds that a thread gets to end by itself. */
+/** Milliseconds that a thread gets to end its task. */
 const grace = 20_000;
 
 /**
@@ -42,32 +43,37 @@ export function openThread(
   resourceLimits?: ResourceLimits,
 ): Channel {
   disableTelemetry(); // a thread cannot
-  const flight = makeFlight();
+  const busy = makeBusy();
   const worker = new Worker(script, {
-    workerData: { init, flight },
+    workerData: { init, busy },
     resourceLimits: { maxYoungGenerationSizeMb: youngGeneration, ...resourceLimits },
     execArgv: [], // flags as --input-type are the program's own
   });
   let reason: string | undefined;
   const gone = new Promise<void>((resolve) => {
     worker.on('exit', (code) => {
-      forgetFlight(flight);
+      forget(busy);
       resolve();
       events.exit(reason ?? `ended with code ${code}`);
     });
   });
   worker.on('message', (message) => events.message(message as never));
   worker.on('error', (error: NodeJS.ErrnoException) => {
-    reason =
-      error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'ran out of memory' : `failed: ${firstLine(error.message)}`;
+    reason = error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'ran out of memory' : `failed: ${messageOf(error)}`;
   });
+  const abandon = () => {
+    leave(busy);
+    worker.postMessage(endMessage, []);
+  };
   return {
     send: (message, transfer = []) => worker.postMessage(message, transfer),
+    abandon,
     end: async () => {
-      worker.postMessage(endMessage, []);
-      const timer = setTimeout(() => void worker.terminate(), grace);
-      await gone;
-      clearTimeout(timer);
+      abandon();
+      const timer = new AbortController();
+      await Promise.race([gone, wait(grace, undefined, { signal: timer.signal }).catch(() => undefined)]);
+      timer.abort();
+      worker.unref(); // where it has not ended, the process may
     },
   };
 }
@@ -87,21 +93,19 @@ export function openProcess(script: URL, init: unknown, events: ChannelEvents): 
     child.on('error', (error) => {
       if (child.pid !== undefined) return; // followed by exit
       resolve();
-      events.exit(`could not start: ${firstLine(error.message)}`);
+      events.exit(`could not start: ${messageOf(error)}`);
     });
   });
   child.on('message', (message) => events.message(message as never));
   const send = (message: unknown) => void (child.connected && child.send(message as object, () => undefined));
+  const kill = () => void child.kill('SIGKILL');
   send({ init });
   return {
     send,
+    abandon: kill,
     end: () => {
-      child.kill('SIGKILL');
+      kill();
       return gone;
     },
   };
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0];
 }

@@ -1,43 +1,44 @@
 import { fileURLToPath } from 'node:url';
-import { invalid, oneOf, onlyKeys, wholeNumber } from '../check.js';
+import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
-import type { ImageInput } from '../explain/input.js';
 import { explainKeys, type ExplainOptions, settingsOf } from '../explain/options.js';
-import type { Target } from '../targets/index.js';
-import type { Item } from './each.js';
+import { choice, count, option, type OptionsOf, readOptions, type Stage, yesOrNo } from '../options.js';
+import { drive } from './drive.js';
 import { type ExplanationsInit, explanationsService, type SentOutcome } from './explanations-service.js';
-import { concurrently } from './ordered.js';
-import { KillerError } from './pool.js';
+import type { Item } from './each.js';
+import type { Opened } from './open-explainer.js';
+import { type WorkforceOptions, workforceOptions, workforceSettingsOf } from './run-options.js';
+import { checkImages, type Entry, inGroups, type PictureInput } from './stream-items.js';
+import { TaskError } from './task-error.js';
 import { ownBuffers } from './transfer.js';
-import {
-  checkWorkforce,
-  defaultBatch,
-  startWorkforce,
-  type Workforce,
-  workforceKeys,
-  type WorkforceOptions,
-} from './workforce.js';
+import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
 
-export interface ExplainAllOptions extends Omit<ExplainOptions, 'targetsPerImage'>, WorkforceOptions {
+/** How a stream of pictures is worked on. */
+const streamOptions = {
   /** Results in the order of the pictures (default), or as they come. */
-  readonly order?: 'input' | 'completion';
+  order: choice(['input', 'completion'], { default: 'input', help: 'the order of results' }),
   /**
    * Passes that are in flight, or done and not taken yet: each holds pictures and maps. Default twice what the workers
    * hold. No more is taken from the stream.
    */
-  readonly inFlight?: number;
+  inFlight: count({ from: 1, help: 'passes in flight' }),
   /** Hand the buffers of pixels and tensors to the workers instead of copying them; the caller's are then empty. Default false. */
-  readonly transfer?: boolean;
+  transfer: yesOrNo({ default: false, help: 'hand buffers over' }),
   /** Ends the loop with the signal's reason, once the pictures in flight are done; their results are lost. */
-  readonly signal?: AbortSignal;
-}
+  signal: option(
+    (value, name): AbortSignal => {
+      if (value instanceof AbortSignal) return value;
+      throw invalid(name, 'an AbortSignal', value);
+    },
+    { help: 'ends the loop' },
+  ),
+};
 
-/** A picture, or one with targets of its own. */
-export type PictureInput =
-  | ImageInput
-  | { readonly image: ImageInput; readonly targets: Target | readonly Target[] };
+export type ExplainAllOptions = Omit<ExplainOptions, 'targetsPerImage'> &
+  WorkforceOptions &
+  OptionsOf<typeof streamOptions>;
 
 /** What became of the picture `index` of the stream, counted from 0. A .npy of several tensors has several results. */
 export type PictureResult =
@@ -51,80 +52,82 @@ export async function* explainAll(
   options: ExplainAllOptions = {},
 ): AsyncGenerator<PictureResult> {
   checkImages(images);
-  const { order, inFlight, transfer, signal, workforce, explain, batchSize } = check(options, explainer);
-  const init = initOf(explainer, explain);
-  const here = () => explanationsService(explainer, settingsOf(explain));
-  const team: Workforce<readonly Item[], SentOutcome[][]> = startWorkforce(init, here, workforce);
-  const work = async ({ start, items }: Group): Promise<PictureResult[]> => {
-    const handedOver = transfer && team.size > 0 ? [...ownBuffers(items)] : [];
-    try {
-      const outcomes = await team.run(items, handedOver);
-      return outcomes.flatMap((list, i) => list.map((outcome) => resultOf(start + i, outcome)));
-    } catch (error) {
-      if (!(error instanceof KillerError)) throw error;
-      if (items.length === 1 || transfer) return items.map((_, i) => ({ index: start + i, error }));
-      const alone = items.map((item, i) => work({ start: start + i, items: [item] }));
-      return (await Promise.all(alone)).flat();
-    }
-  };
+  const { stream, workforce, explain, batchSize } = check(options, explainer);
+  stream.signal?.throwIfAborted();
+  const team: Team = startWorkforce(
+    {
+      script: new URL('./worker.js', import.meta.url),
+      init: initOf(explainer, explain),
+      openHere: () => explanationsService(explainer, settingsOf(explain)),
+    },
+    workforce,
+  );
   try {
     await team.ready;
-    const window = inFlight ?? 2 * team.depth;
-    const concurrency = { limit: Math.min(team.depth, window), window, order, signal };
-    for await (const results of concurrently(inGroups(images, batchSize), work, concurrency)) yield* results;
+    const window = stream.inFlight ?? 2 * team.depth;
+    for await (const results of drive({
+      groups: inGroups(images, batchSize),
+      run: (group) => explainGroup(team, group, stream.transfer),
+      failed: ({ index }, error) =>
+        error instanceof TaskError ? [{ index, error: ownError(error) }] : undefined,
+      limit: Math.min(team.depth, window),
+      window,
+      order: stream.order,
+      signal: stream.signal,
+    }))
+      yield* results;
   } finally {
     await team.close();
   }
 }
 
-/** A path and bytes are iterable too, by characters and bytes. */
-function checkImages(images: unknown): void {
-  const isIterable =
-    images !== null &&
-    typeof images === 'object' &&
-    !ArrayBuffer.isView(images) &&
-    (Symbol.iterator in images || Symbol.asyncIterator in images);
-  if (!isIterable)
-    throw invalid(
-      'images',
-      'an iterable or async iterable of pictures',
-      images,
-      'Put one picture into a list.',
-    );
+type Team = Workforce<readonly Item[], SentOutcome[][], Opened>;
+
+/** The results of each picture of a group. */
+async function explainGroup(
+  team: Team,
+  group: readonly Entry[],
+  isTransferred: boolean,
+): Promise<PictureResult[][]> {
+  const items = group.flatMap((entry) => ('item' in entry ? [entry.item] : []));
+  const transfer = isTransferred && team.size > 0 ? [...ownBuffers(items)] : [];
+  const outcomes = items.length > 0 ? await team.run(items, { transfer, share: items.length }) : [];
+  let next = 0;
+  return group.map((entry) =>
+    'error' in entry ? [entry] : outcomes[next++].map((outcome) => resultOf(entry.index, outcome)),
+  );
 }
 
-const allKeys = [...explainKeys, ...workforceKeys, 'order', 'inFlight', 'transfer', 'signal'];
+function resultOf(index: number, outcome: SentOutcome): PictureResult {
+  if ('explanation' in outcome) return { index, explanation: outcome.explanation };
+  return { index, error: new GradcamppError(outcome.error.code, outcome.error.message) };
+}
+
+/** Without what the workforce needs to know. */
+function ownError({ code, message }: TaskError): GradcamppError {
+  return new GradcamppError(code, message);
+}
+
+const allKeys = [...explainKeys, ...Object.keys(workforceOptions), ...Object.keys(streamOptions)];
 
 function check(options: ExplainAllOptions, explainer: Explainer) {
   onlyKeys('explainAll', options, allKeys);
-  const {
-    order = 'input',
-    inFlight,
-    transfer = false,
-    signal,
-    workers,
-    isolation,
-    timeout,
-    ...rest
-  } = options;
-  if (inFlight !== undefined) wholeNumber('inFlight', inFlight, 1);
-  if (typeof transfer !== 'boolean') throw invalid('transfer', 'true or false', transfer);
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalid('signal', 'an AbortSignal', signal);
-  if ('targetsPerImage' in rest)
+  if ('targetsPerImage' in options)
     throw new GradcamppError(
       'INVALID_OPTION',
       '"targetsPerImage" cannot be used with a stream: give {image, targets} in place of a picture.',
     );
-  const batchSize = rest.batchSize ?? explainer.network.fixedBatch ?? defaultBatch(explainer.options);
-  const explain: ExplainOptions = { ...rest, batchSize };
+  const part = (keys: readonly string[]) =>
+    Object.fromEntries(Object.entries(options).filter(([key]) => keys.includes(key)));
+  const read = <S extends Stage>(stage: S) =>
+    readOptions('explainAll', stage, part(Object.keys(stage)) as OptionsOf<S>);
+  const given: ExplainOptions = part(explainKeys);
+  const batchSize = given.batchSize ?? explainer.network.fixedBatch ?? defaultBatch(explainer.options);
+  const explain = { ...given, batchSize };
   explainer.checkTargets(settingsOf(explain));
   return {
-    order: oneOf('order', order, ['input', 'completion']),
-    inFlight,
-    transfer,
-    signal,
-    workforce: checkWorkforce({ workers, isolation, timeout }),
+    stream: read(streamOptions),
+    workforce: workforceSettingsOf(part(Object.keys(workforceOptions))),
     explain,
     batchSize,
   };
@@ -139,41 +142,4 @@ function initOf({ source, options }: Explainer, explain: ExplainOptions): Explan
     model.set(source);
   } else model = source;
   return { kind: 'explanations', model, open: options, explain };
-}
-
-interface Group {
-  readonly start: number;
-  readonly items: readonly Item[];
-}
-
-/** Pictures by `size`, the last group may be smaller. */
-async function* inGroups(
-  images: Iterable<PictureInput> | AsyncIterable<PictureInput>,
-  size: number,
-): AsyncGenerator<Group> {
-  let start = 0;
-  let items: Item[] = [];
-  for await (const image of images) {
-    items.push(itemOf(image));
-    if (items.length < size) continue;
-    yield { start, items };
-    start += items.length;
-    items = [];
-  }
-  if (items.length > 0) yield { start, items };
-}
-
-/** URLs do not travel between threads. */
-function itemOf(picture: PictureInput): Item {
-  const hasTargets = picture !== null && typeof picture === 'object' && 'targets' in picture;
-  const { image, targets } = hasTargets ? picture : { image: picture, targets: undefined };
-  return {
-    input: image instanceof URL && image.protocol === 'file:' ? fileURLToPath(image) : image,
-    targets,
-  };
-}
-
-function resultOf(index: number, outcome: SentOutcome): PictureResult {
-  if ('explanation' in outcome) return { index, explanation: outcome.explanation };
-  return { index, error: new GradcamppError(outcome.error.code, outcome.error.message) };
 }

@@ -1,6 +1,7 @@
 import { Explainer as SingleExplainer } from '../explain/explainer.js';
 import type { ExplainerOptions } from '../explain/options.js';
-import type { ExplainAllOptions, PictureInput, PictureResult } from './explain-all.js';
+import type { ExplainAllOptions, PictureResult } from './explain-all.js';
+import type { PictureInput } from './stream-items.js';
 
 /** The explainer that programs get: that of explain/, which takes a few pictures at a time, and streams of them. */
 export class Explainer extends SingleExplainer {

@@ -3,8 +3,8 @@ import type { Explainer } from '../explain/explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
 import { explainEach, type Item } from './each.js';
-import { type Opening, openForBatch } from './open.js';
-import type { Service } from './serve.js';
+import { type Opening, openForBatch } from './open-explainer.js';
+import type { Service } from './messages.js';
 import { ownBuffers } from './transfer.js';
 
 export interface ExplanationsInit extends Opening {

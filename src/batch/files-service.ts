@@ -10,7 +10,7 @@ import { release } from '../memory.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import { folderWriter, isFatal } from './folder.js';
 import { Names, targetSuffix } from './names.js';
-import { type Opening, openForBatch } from './open.js';
+import { type Opening, openForBatch } from './open-explainer.js';
 import {
   encodeOutput,
   endingOf,
@@ -21,7 +21,7 @@ import {
   type SaveKind,
 } from './outputs.js';
 import { type AnyLine, failedLine, resultLine } from './results.js';
-import type { Service } from './serve.js';
+import type { Service } from './messages.js';
 import { ownBuffers } from './transfer.js';
 
 export interface FilesInit extends Opening {

@@ -7,6 +7,7 @@ import type { Done } from './files-service.js';
 import { makeFolder, partialFolder, unwritable } from './folder.js';
 import { AppendedFile, type JournalEntry, nothingDone, type Progressed, readJournal } from './journal.js';
 import { claim } from './lock.js';
+import type { Reuse } from './run-options.js';
 import { differences, readRecord, type RunRecord } from './record.js';
 import type { ResultLine } from './results.js';
 import { archiveEnd, encodeMember } from './tar.js';
@@ -15,14 +16,6 @@ export const resultsFile = 'results.jsonl';
 export const recordFile = 'run.json';
 const journalFile = `${partialFolder}/journal.jsonl`;
 const lockFile = `${partialFolder}/lock`;
-
-/** What to do where the folder holds a run already. */
-export interface Reuse {
-  /** Continue it; it must be of the same inputs and settings. */
-  readonly resume?: boolean;
-  /** Replace it though it is not finished. A finished run is replaced in any case. */
-  readonly overwrite?: boolean;
-}
 
 /**
  * The output folder of a run. `results.jsonl` grows in the order of the inputs; `run.json` says what the run is and

@@ -19,20 +19,15 @@ import {
   type Sample,
 } from './files-service.js';
 import { type Input, listInputs } from './inputs.js';
-import type { Opened } from './open.js';
-import { concurrently } from './ordered.js';
+import { drive } from './drive.js';
+import type { Opened } from './open-explainer.js';
 import { type OutputOptions, type OutputSettings, outputSettingsOf } from './outputs.js';
-import { KillerError } from './pool.js';
 import { hashInputs, makeRecord, readRecord, type RunRecord } from './record.js';
 import { type AnyLine, failedLine } from './results.js';
-import { recordFile, type Reuse, RunFolder } from './run-folder.js';
-import {
-  checkWorkforce,
-  defaultBatch,
-  startWorkforce,
-  type Workforce,
-  type WorkforceOptions,
-} from './workforce.js';
+import { recordFile, RunFolder } from './run-folder.js';
+import { type Reuse, type WorkforceOptions, workforceSettingsOf } from './run-options.js';
+import { TaskError } from './task-error.js';
+import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
 import { prepareTable, writeTable } from './table.js';
 import { join } from 'node:path';
 
@@ -121,7 +116,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   const explain = { ...options.explain, batchSize: options.explain?.batchSize ?? defaultBatch(open) };
   const settings = settingsOf(explain);
   const drawing = outputSettingsOf(outputs);
-  const workforce = checkWorkforce(options.workforce ?? {});
+  const workforce = workforceSettingsOf(options.workforce ?? {});
   if (options.table !== undefined) await prepareTable(options.table);
   if (archives.length > 0 && images.length > 0)
     throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
@@ -138,7 +133,15 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     outputs,
     out: archives.length > 0 ? undefined : out,
   };
-  const team: Team = startWorkforce(init, () => openFiles(init), workforce, inputs.length);
+  const team: Team = startWorkforce(
+    {
+      script: new URL('./worker.js', import.meta.url),
+      init,
+      openHere: () => openFiles(init),
+      tasks: inputs.length,
+    },
+    workforce,
+  );
   const hashing = hashFile(options.model);
   hashing.catch(() => undefined); // the workers say what is wrong with it
   let folder: RunFolder | undefined;
@@ -171,22 +174,24 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
     const tally = new Tally();
     const failed = () => progressed.failed + tally.failed;
     const isComplete = () => progressed.done + tally.pictures === inputs.length;
-    const tasks = tasksOf(inputs, batch, progressed, options.signal);
-    const concurrency = { limit: team.depth, window: 16 * team.depth, order: 'input' } as const;
     let error: GradcamppError | undefined;
     try {
-      for await (const { pictures, result } of concurrently(
-        tasks,
-        (task) => explainTask(team, task),
-        concurrency,
-      )) {
-        tally.sample(result);
-        for (const done of result.done) {
-          if (done.index < progressed.done) continue;
-          await folder.add(done, pictures.find(({ index }) => index === done.index)?.archive);
-          tally.count(done);
-          listener.picture?.(done.lines);
-        }
+      for await (const done of drive({
+        groups: groupsOf(inputs, batch, progressed, options.signal),
+        run: async (pictures) => {
+          const result = await team.run(pictures, { share: pictures.length });
+          tally.sample(result);
+          return result.done;
+        },
+        failed: (picture, cause) => (cause instanceof TaskError ? blamed(picture, cause) : undefined),
+        limit: team.depth,
+        window: 16 * team.depth,
+        order: 'input',
+      })) {
+        if (done.index < progressed.done) continue;
+        await folder.add(done, inputs[done.index].archive);
+        tally.count(done);
+        listener.picture?.(done.lines);
       }
       if (isComplete()) {
         await Promise.all([folder.finish(inputs.length - failed(), failed()), team.close()]);
@@ -207,7 +212,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
       seconds: (performance.now() - since) / 1000,
       workers: team.size,
       stages: tally.stages,
-      peakMemory: tally.peakMemory(workforce.isolation === 'process' ? team.size : 0),
+      peakMemory: tally.peakMemory(workforce.isolate ? team.size : 0),
     };
   } finally {
     await team.close();
@@ -246,7 +251,7 @@ function settingsRecord(open: ExplainerOptions, opened: Opened, explain: Setting
   return { executionProviders, threads, output, preprocessing, classesSha256, explain, outputs };
 }
 
-type Team = Workforce<readonly Picture[], FilesResult>;
+type Team = Workforce<readonly Picture[], FilesResult, Opened>;
 
 /** That very run is finished already. */
 function summaryOf({ out = 'gradcampp-out' }: RunOptions, record: RunRecord, since: number): Summary {
@@ -270,7 +275,7 @@ function summaryOf({ out = 'gradcampp-out' }: RunOptions, record: RunRecord, sin
  * Groups of `batch` pictures, those that are left: first those whose files are damaged, then the rest. Groups begin at
  * multiples of `batch` whatever is done already, so that a picture is always computed in the same company.
  */
-function* tasksOf(
+function* groupsOf(
   inputs: readonly Input[],
   batch: number,
   { done, redo }: { done: number; redo: readonly number[] },
@@ -289,31 +294,10 @@ function* tasksOf(
   }
 }
 
-/** A group's results; where it ends its worker, those of each picture alone, and the one to blame is listed as failed. */
-async function explainTask(
-  team: Team,
-  pictures: readonly Input[],
-): Promise<{ pictures: readonly Input[]; result: FilesResult }> {
-  try {
-    return { pictures, result: await team.run(pictures) };
-  } catch (error) {
-    if (!(error instanceof KillerError)) throw error;
-    if (pictures.length === 1) {
-      const [{ index, path }] = pictures;
-      const named = new GradcamppError(error.code, `${JSON.stringify(path)} ${error.reason}.`);
-      const done: Done = { index, lines: [failedLine(index, path, named)], files: [], bytes: [] };
-      return { pictures, result: { done: [done], peakMemory: 0 } };
-    }
-    const alone = [];
-    for (const picture of pictures) alone.push((await explainTask(team, [picture])).result);
-    return {
-      pictures,
-      result: {
-        done: alone.flatMap(({ done }) => done),
-        peakMemory: Math.max(...alone.map(({ peakMemory }) => peakMemory)),
-      },
-    };
-  }
+/** What is listed of a picture that ended its worker, or took too long. */
+function blamed({ index, path }: Input, { code, reason }: TaskError): Done {
+  const error = new GradcamppError(code, `${JSON.stringify(path)} ${reason}.`);
+  return { index, lines: [failedLine(index, path, error)], files: [], bytes: [] };
 }
 
 /** What the summary needs of every result. */

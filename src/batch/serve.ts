@@ -1,35 +1,20 @@
 import { isMainThread, parentPort, type Transferable, workerData } from 'node:worker_threads';
 import { GradcamppError } from '../errors.js';
-import { endMessage } from './channel.js';
-import { during, type Flight } from './flight.js';
-import type { Reply, ThrownError } from './pool.js';
-
-/** What a worker does: opened once, then asked. */
-export interface Service {
-  /** What the pool is told when the service is open. */
-  readonly ready: unknown;
-  run(body: never): Promise<Answer>;
-  close(): Promise<void>;
-}
-
-export interface Answer {
-  readonly result: unknown;
-  /** Buffers of the result that are handed over instead of copied. */
-  readonly transfer?: readonly Transferable[];
-}
+import { type Busy, during } from './busy.js';
+import { endMessage, type Reply, type Request, type Service, type ThrownError } from './messages.js';
 
 /** Answers a pool, in a thread or in a process of its own. */
 export function serve(open: (init: never) => Promise<Service>): void {
   if (!isMainThread && parentPort) {
     const port = parentPort;
     const reply = (message: Reply, transfer?: readonly Transferable[]) => port.postMessage(message, transfer);
-    const { request, end } = answer(open, workerData.init, reply, workerData.flight);
+    const { request, end } = answer(open, workerData.init, reply, workerData.busy);
     port.on('message', (message) => void (message === endMessage ? end() : request(message)));
     return;
   }
   const send = (reply: Reply) => void (process.connected && process.send?.(reply));
   process.on('SIGINT', () => undefined); // the terminal sends it to all; the pool decides
-  // Not process.exit, which waits for reads in progress: they could take what a resumed run waits for.
+  // Not process.exit, which would wait for what is being computed.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   let service: ReturnType<typeof answer> | undefined;
   process.on('message', (message: Request & { init?: unknown }) => {
@@ -38,18 +23,13 @@ export function serve(open: (init: never) => Promise<Service>): void {
   });
 }
 
-interface Request {
-  readonly task: number;
-  readonly body: unknown;
-}
-
 function answer(
   open: (init: never) => Promise<Service>,
   init: unknown,
   send: (reply: Reply, transfer?: readonly Transferable[]) => void,
-  flight?: Flight,
+  busy?: Busy,
 ): { request(request: Request): Promise<void>; end(): Promise<void> } {
-  const service = during(flight, () => open(init as never));
+  const service = during(busy, () => open(init as never));
   service.then(
     ({ ready }) => send({ ready }),
     (error: unknown) => send({ error: thrown(error) }),
@@ -57,7 +37,7 @@ function answer(
   const request = async ({ task, body }: Request) => {
     try {
       const opened = await service;
-      const { result, transfer } = await during(flight, () => opened.run(body as never));
+      const { result, transfer } = await during(busy, () => opened.run(body as never));
       try {
         send({ task, result }, transfer);
       } catch (error) {

@@ -70,7 +70,7 @@ export function explainCommand() {
         overwrite: flags.overwrite,
         workforce: given({
           workers: flags.workers,
-          isolation: flags.isolate ? 'process' : undefined,
+          isolate: flags.isolate,
           timeout: flags.timeout,
         }),
         explain: given({

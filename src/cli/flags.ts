@@ -17,20 +17,23 @@ export function addFlags<C extends { addOption(flag: Flag): unknown }>(
     const flag = new Flag(own.flag, remarks ? `${help} (${remarks})` : help);
     if (flag.required || flag.optional)
       flag.argParser((typed: string, before: unknown) =>
-        many
-          ? [
-              ...((before as unknown[]) ?? []),
-              ...(many === 'repeat' ? [typed] : commaSeparated(typed)).map(parse),
-            ]
-          : parse(typed),
+        many ? [...((before as unknown[]) ?? []), ...listOf(typed, many).map(parse)] : parse(typed),
       );
     command.addOption(flag);
   }
   return command;
 }
 
+function listOf(typed: string, many: true | 'repeat'): string[] {
+  return many === 'repeat' ? [typed] : commaSeparated(typed);
+}
+
 function isShown(value: unknown): boolean {
-  return (typeof value === 'string' && value !== '') || typeof value === 'number' || Array.isArray(value);
+  return (
+    (typeof value === 'string' && value !== '') ||
+    typeof value === 'number' ||
+    (Array.isArray(value) && value.length > 0)
+  );
 }
 
 /** A stage's options out of what commander read; flags that were not given are left to the API's defaults. */

@@ -1,5 +1,5 @@
 import { concurrently } from '../batch/ordered.js';
-import { Pool } from '../batch/pool.js';
+import { Pool } from '../batch/worker-pool.js';
 import type { ExplainerOptions } from '../explain/options.js';
 import { openJournal } from './journal.js';
 import { type Failure, isOfPicture } from './report/files.js';

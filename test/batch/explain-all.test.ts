@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ExplainAllOptions, PictureInput, PictureResult } from '../../src/batch/explain-all.js';
+import type { ExplainAllOptions, PictureResult } from '../../src/batch/explain-all.js';
 import type * as ExplainerModule from '../../src/batch/explainer.js';
+import type { PictureInput } from '../../src/batch/stream-items.js';
 import { encodePng } from '../../src/image/encode.js';
 import { built } from '../support/built.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
@@ -105,6 +106,122 @@ describe.each([0, 1, 2])('explainAll, workers: %i', (workers) => {
   });
 });
 
+/** A promise of a picture that does not come, once it is awaited. */
+function failingLater(): PromiseLike<never> {
+  const promise = new Promise<never>((_, reject) => {
+    reject(new Error('no picture came'));
+  });
+  promise.catch(() => undefined);
+  return promise;
+}
+
+/** What a stream may hold that is no picture, or no longer one. */
+function badItems(): unknown[] {
+  const detached = pixels(1);
+  structuredClone(detached.data, { transfer: [detached.data.buffer] });
+  const bytes = new Uint8Array(encodePng(pixels(2)));
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  const throwing = (name: string) =>
+    Object.defineProperty({ ...pixels(1) }, name, {
+      enumerable: true,
+      get: () => {
+        throw new Error('computed in vain');
+      },
+    });
+  return [
+    detached,
+    bytes,
+    { image: pixels(1), targets: [() => 1] },
+    { ...pixels(1), data: () => 1 },
+    throwing('data'),
+    throwing('width'),
+    throwing('targets'),
+    new Proxy(
+      {},
+      {
+        has: () => {
+          throw new TypeError('a trap');
+        },
+      },
+    ),
+    new URL('https://example.org/cat.png'),
+    new URL('file://elsewhere/cat.png'),
+    failingLater(),
+    () => 1,
+    Symbol('x'),
+    null,
+    undefined,
+    5,
+    10n,
+    {},
+    [],
+    '',
+    'nothing\0.png',
+  ];
+}
+
+test.each([0, 2])('goes on past anything that is no picture, workers: %i', async (workers) => {
+  const images = [paths[0], ...badItems(), paths[1]] as PictureInput[];
+  for (const batchSize of [1, 4]) {
+    const results = await all(images, { workers, batchSize });
+    expect(results.map(({ index }) => index)).toEqual(images.map((_, i) => i));
+    for (const { index, explanation, error } of results) {
+      if (index === 0 || index === images.length - 1) expect(explanation?.targets).toHaveLength(1);
+      else {
+        expect(error, String(index)).toMatchObject({ name: 'GradcamppError' });
+        expect(['INVALID_IMAGE', 'INVALID_TARGET'], `${index}: ${error?.message}`).toContain(error?.code);
+        expect(error?.message).not.toMatch(/Internal fault|report it/);
+      }
+    }
+  }
+});
+
+test('a stream that fails ends with one of our errors, after what it gave', async () => {
+  const seen: number[] = [];
+  const failing = async (images: Iterable<PictureInput> | AsyncIterable<PictureInput>) => {
+    for await (const { index } of explainer.explainAll(images, { workers: 1 })) seen.push(index);
+  };
+  const broken = (function* () {
+    yield paths[0];
+    throw new TypeError('out of pictures');
+  })();
+  await expect(failing(broken)).rejects.toMatchObject({
+    name: 'GradcamppError',
+    code: 'INVALID_OPTION',
+    message: 'The stream of pictures failed after 1 pictures: out of pictures.',
+  });
+  expect(seen).toEqual([0]);
+  const aborted = (async function* () {
+    yield paths[0];
+    throw new DOMException('enough', 'AbortError');
+  })();
+  await expect(failing(aborted)).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(
+    failing({
+      [Symbol.iterator]: () => {
+        throw new Error('no iterator');
+      },
+    }),
+  ).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+  });
+});
+
+test('the signal ends it with its reason', async () => {
+  const reason = new Error('enough');
+  const stop = AbortSignal.abort(reason);
+  await expect(all(paths, { workers: 1, signal: stop })).rejects.toBe(reason);
+  const controller = new AbortController();
+  const results = explainer.explainAll(paths, { workers: 1, signal: controller.signal });
+  await results.next();
+  controller.abort();
+  await expect(
+    (async () => {
+      while (!(await results.next()).done);
+    })(),
+  ).rejects.toMatchObject({ name: 'AbortError' });
+});
+
 test('as they come', async () => {
   const results = await all(paths, { workers: 2, order: 'completion' });
   expect(results.map(({ index }) => index).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -132,7 +249,7 @@ test.each<[string, ExplainAllOptions, RegExp]>([
   ['an unknown option', { worker: 3 } as ExplainAllOptions, /"worker" is not an option/],
   ['an unknown order', { order: 'any' as never }, /"order" must be one of input, completion/],
   ['targets by number', { targetsPerImage: [1] } as ExplainAllOptions, /\{image, targets\}/],
-  ['a timeout of threads', { timeout: 1, isolation: 'thread' }, /needs workers that are processes/],
+  ['a time limit of this thread', { timeout: 1, workers: 0 }, /"timeout" needs workers/],
 ])('%s is refused before a picture is taken', async (_, options, message) => {
   const taken = (): string => {
     throw new Error('taken');

@@ -66,7 +66,7 @@ describe('a run', () => {
     ['this thread', { workers: 0 }],
     ['one worker', { workers: 1 }],
     ['three', { workers: 3 }],
-    ['processes', { workers: 2, isolation: 'process' as const }],
+    ['processes', { workers: 2, isolate: true as const }],
   ])('the same bytes, whoever works: %s', async (_, workforce) => {
     await explainFolder(options());
     const other = newFolder();

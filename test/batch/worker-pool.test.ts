@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import type * as PoolModule from '../../src/batch/pool.js';
+import type * as PoolModule from '../../src/batch/worker-pool.js';
 import { built } from '../support/built.js';
 
-const { Pool } = await built<typeof PoolModule>('batch/pool.js');
+const { Pool } = await built<typeof PoolModule>('batch/worker-pool.js');
 
 /** A worker that does as it is told. */
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-pool-'));
@@ -25,10 +25,11 @@ writeFileSync(
     return {
       ready: { id: init.id },
       close: async () => {},
-      run: async ({ log, die, spin, fail, fault, ms = 0, value, memory }) => {
+      run: async ({ log, die, spin, fail, fault, ms = 0, block = 0, value, memory }) => {
         if (log) appendFileSync(log, value + '\\n');
         held++;
         await wait(ms);
+        for (const end = performance.now() + block; performance.now() < end; );
         if (die) process.exit(9);
         if (memory) hoard();
         if (spin) for (;;);
@@ -44,6 +45,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 interface Body {
   value?: unknown;
   ms?: number;
+  /** Milliseconds in which the worker does not listen. */
+  block?: number;
   log?: string;
   die?: boolean;
   spin?: boolean;
@@ -131,6 +134,38 @@ test('a task that takes too long is stopped; the clock starts when it is its wor
   await expect(stuck).rejects.toMatchObject({ reason: 'took longer than 1.5 s' });
   expect((await Promise.all(fine)).map(({ value }) => value)).toEqual([1, 2, 3, 4]);
   expect((await after).value).toBe('after');
+});
+
+test('a thread that takes too long is waited for no more, and replaced', async () => {
+  const pool = open({ size: 1, timeout: 0.3 });
+  const stuck = pool.run({ block: 3000 });
+  const after = pool.run({ value: 'after' });
+  await expect(stuck).rejects.toMatchObject({
+    reason: expect.stringMatching(/^took longer than 0.3 s; it still holds its thread.*"isolate"/),
+  });
+  expect(await after).toMatchObject({ value: 'after', worker: 1 });
+});
+
+test('a task of several pictures has their time together', async () => {
+  const pool = open({ size: 1, timeout: 0.3 });
+  await expect(pool.run({ ms: 700, value: 1 }, { share: 4 })).resolves.toMatchObject({ value: 1 });
+});
+
+test('threads are not replaced for ever', async () => {
+  const pool = open({ size: 1, depth: 1, timeout: 0.2 });
+  const tasks = [1, 2, 3].map((value) =>
+    pool.run({ value, block: 2500 }).catch((error: Error) => error.message),
+  );
+  expect((await Promise.all(tasks))[2]).toMatch(
+    /^2 pictures took longer than 0.2 s each and still hold their threads/,
+  );
+});
+
+test('what cannot be handed over is rejected alone', async () => {
+  const pool = open({ size: 1 });
+  const bad = pool.run({ value: () => 1 });
+  await expect(bad).rejects.toMatchObject({ code: 'INVALID_IMAGE', reason: /cannot be handed to a worker/ });
+  expect((await pool.run({ value: 1 })).value).toBe(1);
 });
 
 test('a thread that runs out of memory dies alone, and its task is blamed', async () => {

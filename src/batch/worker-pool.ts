@@ -1,7 +1,9 @@
-import type { ResourceLimits, Transferable } from 'node:worker_threads';
-import { type ErrorCode, GradcamppError } from '../errors.js';
+import type { ResourceLimits } from 'node:worker_threads';
+import { GradcamppError, messageOf } from '../errors.js';
 import { type Channel, openProcess, openThread } from './channel.js';
-import type { Service } from './serve.js';
+import type { Executor, TaskOptions } from './executor.js';
+import type { Reply, ThrownError } from './messages.js';
+import { TaskError } from './task-error.js';
 
 export interface PoolOptions {
   /** The module that a worker runs; it answers through `serve` of serve.ts. */
@@ -11,7 +13,7 @@ export interface PoolOptions {
   readonly size: number;
   /** Tasks that a worker holds at once, so that one is read while another is computed. */
   readonly depth: number;
-  /** Seconds that a task may take once it is its worker's oldest; default: any. Of processes: threads cannot be stopped. */
+  /** Seconds that a task may take once it is its worker's oldest, times its share; default: any. */
   readonly timeout?: number;
   /** Workers are processes instead of threads. */
   readonly isolate?: boolean;
@@ -19,34 +21,13 @@ export interface PoolOptions {
   readonly resourceLimits?: ResourceLimits;
 }
 
-/** From a worker. */
-export type Reply =
-  | { readonly ready: unknown }
-  | { readonly task: number; readonly result: unknown }
-  | { readonly task?: number; readonly error: ThrownError };
-
-/** An error as it travels; `code` is absent for faults. */
-export interface ThrownError {
-  readonly code?: ErrorCode;
-  readonly message: string;
-  readonly stack?: string;
-}
-
-/** A task that ended its worker twice, or took too long twice; others go on. */
-export class KillerError extends GradcamppError {
-  /** What it did, to follow its name. */
-  readonly reason: string;
-
-  constructor(reason: string) {
-    super('RUNTIME', `The picture ${reason}.`);
-    this.reason = reason;
-  }
-}
+/** The longest time that a timer takes, in milliseconds. */
+const longest = 2 ** 31 - 1;
 
 interface Task {
   readonly id: number;
   readonly body: unknown;
-  readonly transfer: readonly Transferable[];
+  readonly options: TaskOptions;
   /** How often a worker died over it. */
   deaths: number;
   readonly resolve: (result: never) => void;
@@ -61,35 +42,11 @@ interface Member {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Whoever runs tasks: workers, or this thread. */
-export interface Executor<Body, Result, Ready> {
-  readonly ready: Promise<Ready>;
-  run(body: Body, transfer?: readonly Transferable[]): Promise<Result>;
-  /** Can be called again. */
-  close(): Promise<void>;
-}
-
-/** Runs tasks in this thread, one after another. */
-export function inThisThread<Body, Result, Ready>(opening: Promise<Service>): Executor<Body, Result, Ready> {
-  opening.catch(() => undefined);
-  let last: Promise<unknown> = opening;
-  let closing: Promise<void> | undefined;
-  const close = async () => (await opening.catch(() => undefined))?.close();
-  return {
-    ready: opening.then(({ ready }) => ready as Ready),
-    run: (body) => {
-      const result = last.then(async () => (await (await opening).run(body as never)).result as Result);
-      last = result.catch(() => undefined);
-      return result;
-    },
-    close: () => (closing ??= close()),
-  };
-}
-
 /**
  * Workers that share a queue. One that dies is replaced, and what it held is tried once more, each task alone in a
- * worker, so that only the task which kills is blamed: it is rejected (RUNTIME). A task that takes too long is
- * treated like one that kills.
+ * worker, so that only the task which kills is blamed: it is rejected (TaskError). A task that takes too long is rejected,
+ * and its worker replaced: a process is killed; a thread, which cannot be stopped within ONNX Runtime, is left to end by
+ * itself.
  */
 export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> {
   /** What the first worker says when it is open; rejected where it cannot open. */
@@ -97,6 +54,8 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
   readonly #options: PoolOptions;
   readonly #members = new Set<Member>();
   readonly #queue: Task[] = [];
+  /** Replaced, and perhaps still there. */
+  readonly #abandoned = new Set<Channel>();
   #count = 0;
   #workers = 0;
   #failedStarts = 0;
@@ -114,11 +73,11 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     for (let i = 0; i < options.size; i++) this.#add();
   }
 
-  /** Queues a task. Buffers in `transfer` are the worker's afterwards, and such a task cannot be tried twice. */
-  run(body: Body, transfer: readonly Transferable[] = []): Promise<Result> {
+  /** Queues a task. */
+  run(body: Body, options: TaskOptions = {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#broken) return reject(this.#broken);
-      this.#queue.push({ id: this.#count++, body, transfer, deaths: 0, resolve: resolve as never, reject });
+      this.#queue.push({ id: this.#count++, body, options, deaths: 0, resolve: resolve as never, reject });
       this.#assign();
     });
   }
@@ -139,7 +98,10 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     const { script, init, isolate, resourceLimits } = this.#options;
     const events = {
       message: (reply: Reply) => this.#receive(member, reply),
-      exit: (reason: string) => this.#bury(member, reason),
+      exit: (reason: string) => {
+        this.#abandoned.delete(member.channel);
+        this.#bury(member, reason);
+      },
     };
     const own = { ...init, id: this.#workers++ };
     member.channel = isolate
@@ -149,6 +111,7 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
   }
 
   #receive(member: Member, reply: Reply): void {
+    if (!this.#members.has(member)) return; // it is too late
     if ('ready' in reply) {
       member.isReady = true;
       this.#failedStarts = 0;
@@ -176,9 +139,14 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
       const member = ready();
       if (!member || (task.deaths > 0 && member.tasks.length > 0)) return;
       this.#queue.shift();
+      try {
+        member.channel.send({ task: task.id, body: task.body }, task.options.transfer);
+      } catch (error) {
+        task.reject(unsendable(error));
+        continue; // it was not taken
+      }
       member.tasks.push(task);
       if (member.tasks.length === 1) this.#watch(member);
-      member.channel.send({ task: task.id, body: task.body }, task.transfer);
     }
   }
 
@@ -188,28 +156,60 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     const { timeout } = this.#options;
     const task = member.tasks.at(0);
     if (timeout === undefined || !task) return;
-    member.timer = setTimeout(() => {
-      void member.channel.end();
-      this.#bury(member, `took longer than ${timeout} s`, task);
-    }, timeout * 1000);
+    const seconds = timeout * (task.options.share ?? 1);
+    member.timer = setTimeout(() => this.#giveUp(member, task, seconds), Math.min(seconds * 1000, longest));
   }
 
-  /** Takes a dead worker out, gives back what it held, and starts another. */
-  #bury(member: Member, reason: string, guilty?: Task): void {
-    if (!this.#members.delete(member) || this.#broken) return;
-    clearTimeout(member.timer);
+  /** Blames a task that takes too long, and replaces its worker. */
+  #giveUp(member: Member, task: Task, seconds: number): void {
+    const { isolate, size } = this.#options;
+    const advice = isolate
+      ? ''
+      : '; it still holds its thread, which cannot be stopped: "isolate" stops pictures';
+    member.tasks.splice(member.tasks.indexOf(task), 1);
+    this.#blame(task, `took longer than ${seconds} s${advice}`);
+    this.#abandoned.add(member.channel);
+    member.channel.abandon();
+    if (this.#abandoned.size > size && !isolate)
+      this.#break(
+        new GradcamppError(
+          'RUNTIME',
+          `${this.#abandoned.size} pictures took longer than ${seconds} s each and still hold their threads. Use "isolate", which stops them, or a longer "timeout".`,
+        ),
+      );
+    this.#replace(member);
+  }
+
+  /** What became of a worker's tasks when it died: they are suspects, and blamed the second time. */
+  #bury(member: Member, reason: string): void {
+    if (!this.#members.has(member) || this.#broken) return;
     if (!member.isReady && ++this.#failedStarts > 3)
       return this.#break(new GradcamppError('RUNTIME', `No worker starts: the last one ${reason}.`));
-    for (const task of member.tasks.toReversed()) {
-      const isSuspect = guilty === undefined || guilty === task;
-      if (isSuspect) task.deaths++;
-      if (task.deaths > 1 || (isSuspect && task.transfer.length > 0)) {
-        const what = guilty ? reason : `ended its worker twice: the last one ${reason}`;
-        task.reject(new KillerError(what));
-      } else this.#queue.unshift(task);
+    for (const task of member.tasks.splice(0).toReversed()) {
+      task.deaths++;
+      if (task.deaths === 1 && isRepeatable(task)) this.#queue.unshift(task);
+      else {
+        const what = task.deaths > 1 ? 'ended its worker twice: the last one' : 'ended its worker, which';
+        this.#blame(task, `${what} ${reason}`);
+      }
     }
+    this.#replace(member);
+  }
+
+  /** Takes a worker out, gives back what it holds, and starts another. */
+  #replace(member: Member): void {
+    if (this.#broken) return;
+    clearTimeout(member.timer);
+    this.#members.delete(member);
+    for (const task of member.tasks.splice(0).toReversed())
+      if (isRepeatable(task)) this.#queue.unshift(task);
+      else this.#blame(task, 'was handed over to a worker that another picture ended');
     this.#add();
     this.#assign();
+  }
+
+  #blame(task: Task, reason: string): void {
+    task.reject(new TaskError(reason, isRepeatable(task)));
   }
 
   #break(error: Error): void {
@@ -218,13 +218,25 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     this.#settleReady.reject(error);
     const members = [...this.#members];
     this.#members.clear();
-    this.#ended = Promise.all(members.map(({ channel }) => channel.end()));
+    const channels = [...members.map(({ channel }) => channel), ...this.#abandoned];
+    this.#ended = Promise.all(channels.map((channel) => channel.end()));
     for (const { timer, tasks } of members) {
       clearTimeout(timer);
       for (const task of tasks) task.reject(error);
     }
     for (const task of this.#queue.splice(0)) task.reject(error);
   }
+}
+
+/** Buffers that were handed over are gone with the worker. */
+function isRepeatable({ options }: Task): boolean {
+  return (options.transfer ?? []).length === 0;
+}
+
+/** Functions and the like do not travel, nor do buffers that are elsewhere already. */
+function unsendable(error: unknown): TaskError {
+  const reason = `cannot be handed to a worker: ${messageOf(error).replace(/\.$/, '')}`;
+  return new TaskError(reason, true, 'INVALID_IMAGE');
 }
 
 function holdsSuspect({ tasks }: Member): boolean {
