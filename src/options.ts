@@ -128,6 +128,32 @@ export function choices<const T extends string, const R extends Rest<readonly T[
   }, rest) as unknown as Made<readonly T[], R>;
 }
 
+/** A list of names, at least one unless the default is none. */
+export function names<const R extends Rest<readonly string[]>>(rest: R): Made<readonly string[], R> {
+  return option(
+    (value, name): readonly string[] => {
+      const isList = Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '');
+      if (isList && value.length > 0) return value;
+      throw invalid(name, 'a list of names, at least one', value);
+    },
+    { parse: asTyped, ...rest, many: true },
+  ) as unknown as Made<readonly string[], R>;
+}
+
+/** A list of numbers, at least one; `from` and `to` may be reached. */
+export function numbers<const R extends Rest<readonly number[]> & { from: number; to: number }>(
+  rest: R,
+): Made<readonly number[], R> {
+  const one = number({ help: '', from: rest.from, to: rest.to });
+  return option(
+    (value, name): readonly number[] => {
+      if (!Array.isArray(value) || value.length === 0) throw invalid(name, 'a list of numbers', value);
+      return value.map((item) => one.check(item, name));
+    },
+    { ...rest, many: true },
+  ) as unknown as Made<readonly number[], R>;
+}
+
 /**
  * A stage's settings: every option checked, defaults filled in, unknown names refused. `stage` is what messages call it.
  *
