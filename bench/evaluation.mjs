@@ -12,15 +12,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { evaluateFaithfulness } from '../dist/evaluate/faithfulness/evaluate.js';
-import { faithfulnessDefaults } from '../dist/evaluate/faithfulness/measure.js';
+import { evaluate } from '../dist/evaluate/evaluate.js';
+import { maskingOptions } from '../dist/evaluate/faithfulness/masking-options.js';
 import { openSubject } from '../dist/evaluate/open.js';
 import { measureInWorkers } from '../dist/evaluate/run.js';
-import { variantsOfMethods } from '../dist/evaluate/variants.js';
 import { Explainer } from '../dist/explain/explainer.js';
 
 const workers = 2;
-const { batch, steps } = faithfulnessDefaults;
+const { batch, steps } = Object.fromEntries(
+  Object.entries(maskingOptions).map(([name, option]) => [name, option.default]),
+);
 const shared = fileURLToPath(new URL('../../shared/', import.meta.url));
 const model = join(shared, 'models/squeezenet1_0.onnx');
 
@@ -39,13 +40,13 @@ async function main() {
   const folder = mkdtempSync(join(tmpdir(), 'evaluation-'));
   const measurer = measureInWorkers(await openSubject(model), model, {}, workers);
   const idle = { ...measurer, close: async () => {} }; // an evaluation closes what it is given
-  const evaluate = async (images) => {
+  const measure = async (images) => {
     let measured;
     const start = now();
-    await evaluateFaithfulness({
+    await evaluate('faithfulness', {
       model: idle,
       images,
-      variants: variantsOfMethods(methods),
+      method: methods,
       out: join(folder, 'out'),
       onProgress: ({ done, total }) => {
         if (done === total) measured = now();
@@ -67,11 +68,11 @@ async function main() {
       symlinkSync(join(source, pictures[i % pictures.length]), join(folder, 'pictures', `${String(i).padStart(5, '0')}.jpg`));
     console.log(`${count} pictures, ${methods.join(', ')}: ${passes} forward passes`);
     await runBare(8 * batch);
-    await evaluate(pictures.slice(0, workers).map((name) => join(source, name)));
+    await measure(pictures.slice(0, workers).map((name) => join(source, name)));
     const ratios = { wall: [], cpu: [] };
     for (let round = 0; round < rounds; round++) {
       const floor = await runBare(passes / workers);
-      const { measuring, after } = await evaluate([join(folder, 'pictures')]);
+      const { measuring, after } = await measure([join(folder, 'pictures')]);
       ratios.wall.push(measuring.wall / floor.wall);
       ratios.cpu.push(measuring.cpu / floor.cpu);
       console.log(

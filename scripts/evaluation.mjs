@@ -10,12 +10,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFil
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { evaluateFaithfulness } from '../dist/evaluate/faithfulness/evaluate.js';
-import { evaluateGeneralization } from '../dist/evaluate/generalization/evaluate.js';
-import { evaluateGrid } from '../dist/evaluate/grid/evaluate.js';
-import { evaluateLocalization } from '../dist/evaluate/localization/evaluate.js';
-import { evaluateSanity } from '../dist/evaluate/sanity/evaluate.js';
-import { ablationVariants, variantsOfMethods } from '../dist/evaluate/variants.js';
+import { evaluate } from '../dist/evaluate/evaluate.js';
 
 const shared = fileURLToPath(new URL('../../shared', import.meta.url));
 const page = fileURLToPath(new URL('../docs/evaluation.md', import.meta.url));
@@ -47,28 +42,6 @@ const networks = [
   },
 ];
 const squeezeNet = networks[0];
-const titles = {
-  averageDrop: 'Average drop',
-  increaseInConfidence: 'Increase in confidence',
-  areaAuc: 'Confidence against area, AUC',
-  deletionAuc: 'Deletion AUC',
-  insertionAuc: 'Insertion AUC',
-  emptyMaps: 'Empty maps',
-  boxIoU: 'Box IoU',
-  boxFound: 'Boxes found',
-  pointing: 'Pointing game',
-  energy: 'Energy inside',
-  'topRandomised.rank': 'Topmost weights shuffled, rank correlation',
-  'topRandomised.ssim': 'Topmost weights shuffled, SSIM',
-  'allRandomised.rank': 'All weights shuffled, rank correlation',
-  'allRandomised.ssim': 'All weights shuffled, SSIM',
-  'classSensitivity.rank': 'Top against least likely class, rank correlation',
-  'classSensitivity.ssim': 'Top against least likely class, SSIM',
-  trainAccuracy: 'Training accuracy',
-  testAccuracy: 'Test accuracy',
-  gap: 'Gap',
-};
-
 prepare();
 process.chdir(work);
 writeFileSync(page, await document());
@@ -89,12 +62,12 @@ function prepare() {
 }
 
 /** The content of results.json, from this run or an earlier one. */
-async function resultsOf(name, evaluate, options) {
+async function resultsOf(name, evaluation, options) {
   const out = join('out', name.replaceAll('/', '-'));
   const file = join(out, 'results.json');
   if (!existsSync(file)) {
     const start = performance.now();
-    await evaluate({ ...options, out, resume: true });
+    await evaluate(evaluation, { ...options, out, resume: true });
     console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   }
   return JSON.parse(readFileSync(file, 'utf8'));
@@ -106,11 +79,11 @@ async function document() {
   for (const network of networks) {
     parts.push(`## Faithfulness: ${network.name}`, `On ${network.what}; the top class of each.`);
     for (const layer of network.layers) {
-      const results = await resultsOf(`faithfulness-${network.name}-${layer}`, evaluateFaithfulness, {
+      const results = await resultsOf(`faithfulness-${network.name}-${layer}`, 'faithfulness', {
         model: `models/${network.model}`,
         images: network.images,
         open: { layer },
-        variants: variantsOfMethods(methods),
+        method: methods,
       });
       parts.push(`### \`${layer}\``, metricTable(results), pairSentence(results));
       won.push({ where: `${network.name} \`${layer}\``, results });
@@ -124,15 +97,15 @@ async function document() {
   );
   for (const target of ['top', 'annotated']) {
     for (const layer of squeezeNet.layers) {
-      const results = await resultsOf(`localization-${target}-${layer}`, evaluateLocalization, {
+      const results = await resultsOf(`localization-${target}-${layer}`, 'localization', {
         model: `models/${squeezeNet.model}`,
         images: ['coco128/images'],
-        annotations: 'yolo',
-        annotationPath: 'coco128/labels',
+        boxes: 'yolo',
+        annotations: 'coco128/labels',
         mapping: 'imagenet-to-coco',
         target,
         open: { layer },
-        variants: variantsOfMethods(methods),
+        method: methods,
       });
       const which =
         target === 'top' ? 'the top class, where it is annotated' : 'the most probable annotated class';
@@ -152,11 +125,11 @@ async function document() {
   for (const layer of squeezeNet.layers)
     grids.push([
       layer,
-      await resultsOf(`grid-${layer}`, evaluateGrid, {
+      await resultsOf(`grid-${layer}`, 'grid', {
         model: `models/${squeezeNet.model}`,
         images: squeezeNet.images,
         open: { layer },
-        variants: variantsOfMethods(methods),
+        method: methods,
       }),
     ]);
   parts.push(layerTable(grids, 'gridScore'));
@@ -169,12 +142,12 @@ async function document() {
     [networks[0], 'fire9/concat'],
     [networks[1], 'layer3.0/relu2'],
   ]) {
-    const results = await resultsOf(`sanity-${network.name}-${layer}`, evaluateSanity, {
+    const results = await resultsOf(`sanity-${network.name}-${layer}`, 'sanity', {
       model: `models/${network.model}`,
       images: network === networks[1] ? ['cifar/test/*/000*.jpg'] : network.images,
       stages: 4,
       open: { layer },
-      variants: variantsOfMethods(methods),
+      method: methods,
     });
     parts.push(`### ${network.name} \`${layer}\`, ${results.images} pictures`, metricTable(results));
   }
@@ -187,22 +160,22 @@ async function document() {
   for (const network of networks)
     for (const layer of network.layers) {
       const names = ['exp', 'softmax', 'no-gradient-relu', 'alpha-normalization'];
-      const results = await resultsOf(`forms-${network.name}-${layer}`, evaluateFaithfulness, {
+      const results = await resultsOf(`forms-${network.name}-${layer}`, 'ablation', {
         model: `models/${network.model}`,
         images: network.images,
         steps: 0,
         open: { layer },
-        variants: ablationVariants(network === squeezeNet ? names.filter((name) => name !== 'softmax') : names, []),
+        variant: network === squeezeNet ? names.filter((name) => name !== 'softmax') : names,
       });
       forms.push([`${network.name} ${layer}`, results]);
     }
   parts.push(layerTable(forms, 'averageDrop', ['exp', 'softmax', 'no-gradient-relu', 'alpha-normalization']));
 
-  const generalization = await resultsOf('generalization', evaluateGeneralization, {
-    models: networks.slice(1).map((network) => `models/${network.model}`),
+  const generalization = await resultsOf('generalization', 'generalization', {
+    model: networks.slice(1).map((network) => `models/${network.model}`),
     train: ['cifar/train'],
     test: ['cifar/test'],
-    variants: variantsOfMethods(['grad-cam++', 'grad-cam', 'random']),
+    method: ['grad-cam++', 'grad-cam', 'random'],
   });
   parts.push(
     '## Generalisation',
@@ -217,12 +190,12 @@ function metricTable({ metrics }) {
   const names = [...new Set(Object.values(metrics).flatMap(({ values }) => Object.keys(values)))];
   const rows = Object.entries(metrics)
     .filter(([key]) => key !== 'emptyMaps' || Object.values(metrics[key].values).some(({ mean }) => mean > 0))
-    .map(([key, { unit, better, values }]) => {
+    .map(([, { name: metric, unit, better, values }]) => {
       const best = bestOf(values, better);
       const arrow = better === 'lower' ? ' ↓' : better === 'higher' ? ' ↑' : '';
       const digits = unit === '%' ? 1 : 3;
       return [
-        `${titleOf(key)}${unit ? ` ${unit}` : ''}${arrow}`,
+        `${metric}${unit ? ` ${unit}` : ''}${arrow}`,
         ...names.map((name) => cell(values[name], digits, name === best)),
       ];
     });
@@ -263,10 +236,6 @@ function markdown(head, rows) {
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n');
 }
 
-function titleOf(key) {
-  return titles[key] ?? key.replace(/^localization/, 'Loc').replace(/^averageDrop\((.*)\)$/, 'Average drop, $1');
-}
-
 function pairSentence({ pairs }) {
   return ['grad-cam', 'random']
     .map((other) => {
@@ -294,7 +263,7 @@ function verdict(won) {
         ahead[other][difference < 0 ? 0 : difference === 0 ? 1 : 2]++;
       }
     }
-    rows.push([titleOf(key), ...Object.values(ahead).map(([win, tie, lose]) => `${win} better, ${tie} equal, ${lose} worse`)]);
+    rows.push([won[0].results.metrics[key].name, ...Object.values(ahead).map(([win, tie, lose]) => `${win} better, ${tie} equal, ${lose} worse`)]);
   }
   const worse = won.flatMap(({ where, results }) =>
     ['areaAuc', 'deletionAuc', 'insertionAuc'].some((key) => {

@@ -8,18 +8,17 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
-import { evaluateFaithfulness } from '../dist/evaluate/faithfulness/evaluate.js';
-import { variantsOfMethods } from '../dist/evaluate/variants.js';
+import { evaluate } from '../dist/evaluate/evaluate.js';
 
 const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const out = mkdtempSync(join(tmpdir(), 'report-'));
 const args = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: args.split(' ') });
 try {
-  await evaluateFaithfulness({
+  await evaluate('faithfulness', {
     model: here('assets/shapes.onnx'),
     images: [here('assets/pictures')],
-    variants: variantsOfMethods(['grad-cam++', 'grad-cam', 'random']),
+    method: ['grad-cam++', 'grad-cam', 'random'],
     out,
   });
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });

@@ -1,263 +1,77 @@
-import { Command } from '@commander-js/extra-typings';
-import { collect, commaSeparated, given, number, numbers } from './flags.js';
-import type { Evaluated, EvaluateOptions } from '../evaluate/evaluation.js';
+import { Command } from 'commander';
+import type { AnyEvaluation } from '../evaluate/definition.js';
+import type { EvaluationProgress } from '../evaluate/evaluation.js';
+import type { EvaluationName } from '../evaluate/evaluations.js';
+import type { OptionsOfEvaluation } from '../evaluate/evaluate.js';
+import { addFlags, addOpeningFlags, collect, fromFlags, openingOf } from './flags.js';
 
-/** `gradcampp evaluate`: is the explanation any good? */
-export function evaluateCommand() {
+/**
+ * `gradcampp evaluate`: is the explanation any good? Its commands come from the list of evaluations, which is loaded only
+ * where one of them is asked for.
+ */
+export async function evaluateCommand(argv: readonly string[] = process.argv): Promise<Command> {
   const command = new Command('evaluate')
     .description('Measure explanations: faithfulness, localisation, sanity. Writes numbers and a report.')
     .addHelpText(
       'after',
-      '\nExample:\n  $ gradcampp evaluate faithfulness --model model.onnx --data photos/ --methods grad-cam++,grad-cam,random',
+      '\nExample:\n  $ gradcampp evaluate faithfulness --model model.onnx --data photos/ --method grad-cam++,grad-cam,random',
     );
-  for (const kind of [faithfulness, localization, grid, sanity, ablation, generalization])
-    command.addCommand(kind() as unknown as Command);
+  if (!argv.includes('evaluate')) return command;
+  const { evaluations } = await import('../evaluate/evaluations.js');
+  const { evaluationOptions } = await import('../evaluate/evaluation.js');
+  for (const evaluation of Object.values<AnyEvaluation>(evaluations))
+    command.addCommand(commandOf(evaluation, evaluationOptions));
   return command;
 }
 
-/** What every evaluation takes but the networks and the pictures. */
-function shared(name: string, description: string) {
-  return new Command(name)
-    .description(description)
-    .option('--layer <name>', 'the layer to explain; repeat it to average several (default: auto)', collect)
-    .option('--preprocess <file>', 'JSON sidecar (default: <model>.json, else ImageNet preprocessing)')
-    .option('--output <name>', 'the output that holds the scores (default: found)')
-    .option('--backend <name>', 'auto, reference, native or webgpu (default: auto)')
-    .option('--provider <name>', 'ONNX Runtime execution provider, repeatable (default: cpu)', collect)
-    .option('--out <dir>', 'where results go', `gradcampp-${name}`)
-    .option('--table <format>', 'csv or parquet, for the numbers of each picture (default: csv)')
-    .option('--seed <n>', 'for everything that is drawn (default: 1)', number)
-    .option('--workers <n>', 'worker threads, 0 for none (default: the cores)', number)
-    .option('--resume', 'go on with a run that was cut off')
-    .option('--quiet', 'print nothing but errors');
+type Shared = typeof import('../evaluate/evaluation.js').evaluationOptions;
+
+/** The command of one evaluation: its own flags, how the network is opened, and the flags of all. */
+function commandOf(evaluation: AnyEvaluation, { method, ...shared }: Shared): Command {
+  const { name, description, example, options, severalNetworks, variants } = evaluation;
+  const command = new Command(name).description(description);
+  if (severalNetworks) command.requiredOption('--model <file>', 'an ONNX model (repeatable)', collect);
+  else command.requiredOption('--model <file>', 'the ONNX model');
+  addFlags(command, options, variants ? {} : { method });
+  addOpeningFlags(command, Object.keys(options).includes('layers') ? ['layer'] : []);
+  return addFlags(command, shared)
+    .option('--quiet', 'print nothing but errors')
+    .addHelpText('after', `\nExample:\n  $ gradcampp evaluate ${name} --model model.onnx ${example}`)
+    .action((flags) =>
+      run(evaluation, flags, {
+        ...fromFlags({ method, ...shared }, flags),
+        ...fromFlags(options, flags),
+        model: flags.model,
+        open: openingOf('layers' in options ? { ...flags, layer: undefined } : flags),
+      }),
+    );
 }
 
-function base(name: string, description: string) {
-  return shared(name, description)
-    .requiredOption('--model <file>', 'the ONNX model')
-    .requiredOption('--data <path>', 'pictures: a folder, file or pattern, repeatable', collect);
-}
-
-const methodsHelp = 'comma-separated; random is the control (default: grad-cam++,grad-cam,random)';
-
-function curves<C extends ReturnType<typeof base>>(command: C) {
-  return command
-    .option(
-      '--masking <baseline>',
-      'what is hidden becomes zero, black, mean or blur; tensor = zero, pixels = black (default: zero)',
-    )
-    .option('--steps <n>', 'intervals of the curves, 0 for none (default: 10)', number)
-    .option('--deletion-baseline <baseline>', 'what deleted pixels become (default: zero)')
-    .option('--insertion-baseline <baseline>', 'what insertion starts from (default: blur)')
-    .option('--batch <n>', 'masked pictures in one pass (default: 4)', number);
-}
-
-function faithfulness() {
-  return curves(
-    base('faithfulness', 'Average drop, increase, wins, confidence against area, deletion, insertion.'),
-  )
-    .option('--methods <names>', methodsHelp, commaSeparated)
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp evaluate faithfulness --model model.onnx --data photos/ --layer fire9/concat --out faithfulness/',
-    )
-    .action(async (flags) => {
-      const { evaluateFaithfulness } = await import('../evaluate/faithfulness/evaluate.js');
-      await report(flags, async (common) =>
-        evaluateFaithfulness({ ...common, ...(await variantsOf(flags)), ...masks(flags) }),
-      );
-    });
-}
-
-function ablation() {
-  return curves(base('ablation', 'The same of the forms of Grad-CAM++ and of several layers, side by side.'))
-    .option(
-      '--variants <names>',
-      'of exp,softmax,no-gradient-relu,alpha-normalization or methods (default: those four)',
-      commaSeparated,
-    )
-    .option('--layers <names>', 'compare these layers (default: only the one of --layer)', commaSeparated)
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp evaluate ablation --model model.onnx --data photos/ --variants exp,softmax --layers fire9/concat,fire8/concat',
-    )
-    .action(async (flags) => {
-      const { evaluateFaithfulness } = await import('../evaluate/faithfulness/evaluate.js');
-      const { ablationVariants } = await import('../evaluate/variants.js');
-      const variants = ablationVariants(flags.variants ?? [], flags.layers ?? []);
-      await report(flags, (common) =>
-        evaluateFaithfulness({ ...common, variants, ...masks(flags), title: 'Ablation' }),
-      );
-    });
-}
-
-function localization() {
-  return base('localization', 'Loc(δ), box IoU, pointing game and energy on annotated pictures.')
-    .requiredOption('--boxes <format>', 'yolo, voc, coco or masks; --data is then a data set folder as usual')
-    .option('--annotations <path>', 'labels, annotations, masks or the COCO file (default: found in --data)')
-    .option(
-      '--mapping <name>',
-      'imagenet-to-coco, imagenet-to-voc or a file (default: classes of equal names)',
-    )
-    .option('--methods <names>', methodsHelp, commaSeparated)
-    .option('--delta <numbers>', 'thresholds (default: 0,0.25,0.5)', numbers)
-    .option('--tolerance <pixels>', 'of the pointing game (default: 0)', number)
-    .option('--target <which>', 'explain the top class, or the best annotated one (default: top)')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp evaluate localization --model model.onnx --data coco128/ --boxes yolo --mapping imagenet-to-coco',
-    )
-    .action(async (flags) => {
-      const { evaluateLocalization } = await import('../evaluate/localization/evaluate.js');
-      const { findTruth } = await import('../evaluate/localization/truth.js');
-      const annotations = flags.boxes as Parameters<typeof findTruth>[1]; // checked there
-      const found = flags.annotations === undefined ? findTruth(flags.data[0], annotations) : undefined;
-      await report(flags, async (common) =>
-        evaluateLocalization({
-          ...common,
-          ...(found ? { images: [found.images, ...flags.data.slice(1)] } : {}),
-          ...(await variantsOf(flags)),
-          annotations,
-          annotationPath: flags.annotations ?? (found as { annotationPath: string }).annotationPath,
-          ...given({
-            mapping: flags.mapping,
-            deltas: flags.delta,
-            tolerance: flags.tolerance,
-            target: flags.target as 'top',
-          }),
-        }),
-      );
-    });
-}
-
-function grid() {
-  return base('grid', 'The grid pointing game, from pictures of one class each.')
-    .option('--methods <names>', methodsHelp, commaSeparated)
-    .option('--size <n>', 'cells along each edge (default: 2)', number)
-    .option('--grids <n>', 'how many are drawn (default: 100)', number)
-    .option('--min-probability <p>', 'of the top class of a picture that takes part (default: 0.5)', number)
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp evaluate grid --model model.onnx --data photos/ --size 3',
-    )
-    .action(async (flags) => {
-      const { evaluateGrid } = await import('../evaluate/grid/evaluate.js');
-      const { size, grids, minProbability } = flags;
-      await report(flags, async (common) =>
-        evaluateGrid({ ...common, ...(await variantsOf(flags)), ...given({ size, grids, minProbability }) }),
-      );
-    });
-}
-
-function sanity() {
-  return base('sanity', 'Do maps change when the weights are random, and with the class?')
-    .option('--methods <names>', methodsHelp, commaSeparated)
-    .option('--stages <n>', 'of randomisation, cascading and independent each (default: 8)', number)
-    .addHelpText('after', '\nExample:\n  $ gradcampp evaluate sanity --model model.onnx --data photos/')
-    .action(async (flags) => {
-      const { evaluateSanity } = await import('../evaluate/sanity/evaluate.js');
-      await report(flags, async (common) =>
-        evaluateSanity({ ...common, ...(await variantsOf(flags)), ...given({ stages: flags.stages }) }),
-      );
-    });
-}
-
-function generalization() {
-  return shared('generalization', 'Average drop of several networks beside their train/test gap.')
-    .requiredOption('--model <file>', 'an ONNX model, repeatable', collect)
-    .requiredOption('--train <path>', 'training pictures, repeatable', collect)
-    .requiredOption('--test <path>', 'test pictures, repeatable', collect)
-    .option('--labels <how>', 'folder, prefix or a CSV file of picture,class (default: folder)')
-    .option('--methods <names>', methodsHelp, commaSeparated)
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp evaluate generalization --model a.onnx --model b.onnx --train train/ --test test/',
-    )
-    .action(async (flags) => {
-      const { evaluateGeneralization } = await import('../evaluate/generalization/evaluate.js');
-      const { model, train, test, labels } = flags;
-      await report({ ...flags, data: [], model: '' }, async (common) =>
-        evaluateGeneralization({
-          ...common,
-          ...(await variantsOf(flags)),
-          models: model,
-          train,
-          test,
-          ...given({ labels }),
-        }),
-      );
-    });
-}
-
-interface SharedFlags {
-  readonly model: string;
-  readonly data: readonly string[];
-  readonly layer?: readonly string[];
-  readonly preprocess?: string;
-  readonly output?: string;
-  readonly backend?: string;
-  readonly provider?: readonly string[];
-  readonly out: string;
-  readonly table?: string;
-  readonly seed?: number;
-  readonly workers?: number;
-  readonly resume?: boolean;
-  readonly quiet?: boolean;
-}
-
-/** Runs an evaluation with the flags that all share, shows its progress, and prints its summary. */
-async function report(
-  flags: SharedFlags,
-  evaluate: (common: Omit<EvaluateOptions, 'variants'>) => Promise<Evaluated>,
+/** Runs an evaluation, shows its progress, and prints its summary. */
+async function run(
+  { name }: AnyEvaluation,
+  { quiet }: { readonly quiet?: boolean },
+  options: object,
 ): Promise<void> {
+  const { evaluate } = await import('../evaluate/evaluate.js');
   const { reportText } = await import('../evaluate/report/text.js');
-  const { model, data, layer, preprocess, output, backend, provider, table, seed, workers, resume } = flags;
   const { Progress } = await import('./progress.js');
-  const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
+  const progress = new Progress(quiet ? { write: () => true } : process.stderr);
   let failed = 0;
-  const common = {
-    model,
-    images: data,
-    out: flags.out,
-    open: given({ layer, preprocess, output, backend, executionProviders: provider }),
-    ...given({ table, seed, workers, resume }),
-    onProgress: (now) => {
-      if (now.done === 0) progress.start({ images: now.total, note: now.step });
-      else progress.step(now.failed > failed);
-      ({ failed } = now);
-    },
-  } as Omit<EvaluateOptions, 'variants'>; // the API checks what was typed
-  const { report: result, images, failures, files } = await evaluate(common);
+  const onProgress = (now: EvaluationProgress) => {
+    if (now.done === 0) progress.start({ images: now.total, note: now.step });
+    else progress.step(now.failed > failed);
+    ({ failed } = now);
+  };
+  const { report, images, failures, files } = await evaluate(
+    name as EvaluationName,
+    { ...options, onProgress } as OptionsOfEvaluation<EvaluationName>, // the API checks what was typed
+  );
   progress.clear();
   for (const { image, error } of failures) process.stderr.write(`gradcampp: ${image}: ${error}\n`);
-  if (!flags.quiet) {
-    process.stdout.write(reportText(result));
+  if (!quiet) {
+    process.stdout.write(reportText(report));
     process.stderr.write(`${images} measured, ${failures.length} failed → ${files.join(', ')}\n`);
   }
   if (failures.length > 0) process.exitCode = images > 0 ? 3 : 1;
-}
-
-async function variantsOf({ methods }: { methods?: readonly string[] }) {
-  const { variantsOfMethods } = await import('../evaluate/variants.js');
-  return { variants: variantsOfMethods(methods ?? ['grad-cam++', 'grad-cam', 'random']) };
-}
-
-/** The two ways of masking by the names that the documentation uses. */
-const maskings: Readonly<Record<string, string>> = { tensor: 'zero', pixels: 'black' };
-
-function masks(flags: {
-  masking?: string;
-  steps?: number;
-  deletionBaseline?: string;
-  insertionBaseline?: string;
-  batch?: number;
-}) {
-  const { masking, steps, deletionBaseline, insertionBaseline, batch } = flags;
-  return given({
-    masking: masking && (maskings[masking] ?? masking),
-    steps,
-    deletionBaseline: deletionBaseline ?? (masking === 'pixels' ? 'black' : undefined),
-    insertionBaseline,
-    batch,
-  }) as object;
 }

@@ -13,7 +13,7 @@ import { studyCommand } from './study.js';
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /** The command line: argv → the options the API takes. Commands load what they need when they run. */
-function program(): Command {
+async function program(): Promise<Command> {
   const root = new Command('gradcampp')
     .description('Grad-CAM++ for ONNX networks: which regions of a picture drove a class score.')
     .version(version)
@@ -31,7 +31,7 @@ function program(): Command {
     evaluateCommand,
     studyCommand,
   ])
-    root.addCommand(command() as unknown as Command);
+    root.addCommand((await command()) as unknown as Command);
   return root.exitOverride();
 }
 
@@ -56,7 +56,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 program()
-  .parseAsync()
+  .then((root) => root.parseAsync())
   .catch((error: unknown) => {
     process.exitCode = exitCode(error);
   });

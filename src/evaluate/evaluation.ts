@@ -1,36 +1,60 @@
-import { join } from 'node:path';
 import { availableCores } from '../batch/cores.js';
 import { isCpu } from '../batch/workforce.js';
-import { oneOf, wholeNumber } from '../check.js';
-import { GradcamppError } from '../errors.js';
+import { invalid, wholeNumber } from '../check.js';
 import type { ExplainerOptions } from '../explain/options.js';
-import { expandSources } from '../image/sources.js';
+import { choice, count, names, option, type OptionsOf, type SettingsOf, text, yesOrNo } from '../options.js';
 import { openSubject } from './open.js';
-import { type Failure, writeOutcome } from './report/files.js';
-import type { Report } from './report/report.js';
-import type { Table } from './report/table.js';
-import { type Measurer, measureHere, measureInWorkers, type Progress, type RunResult } from './run.js';
+import type { Failure, Report } from './report/report.js';
+import { type Measurer, measureHere, measureInWorkers, type Progress } from './run.js';
 import type { Variant } from './subject.js';
-import type { Measured } from './tasks.js';
+import { comparedNames } from './variants.js';
+
+/** A network: its ONNX model, or a measurer that is ready (it is closed). */
+export type Network = string | Measurer;
 
 /** What every evaluation takes. */
-export interface EvaluateOptions {
-  /** The ONNX model, or a measurer that is ready (it is closed). */
-  readonly model: string | Measurer;
-  /** Files, folders or patterns. */
-  readonly images: readonly string[];
-  readonly variants: readonly Variant[];
-  /** Where results go: `results.json`, the table, `report.html`. */
-  readonly out: string;
-  readonly open?: ExplainerOptions;
-  /** Worker threads, each with a session of one thread; default: the cores. 0 measures in this thread. */
-  readonly workers?: number;
-  /** Goes on with a run that was cut off. */
-  readonly resume?: boolean;
-  readonly seed?: number;
-  readonly table?: 'csv' | 'parquet';
-  readonly onProgress?: (progress: Progress & { readonly step: string }) => void;
-}
+export const evaluationOptions = {
+  /** The network; of an evaluation that compares networks, a list. */
+  model: option(checkNetworks, { help: 'the ONNX model' }),
+  method: names({
+    help: `what is compared: of ${comparedNames.join(', ')}; random is the control`,
+    flag: '--method <name>',
+    default: ['grad-cam++', 'grad-cam', 'random'] as readonly string[],
+  }),
+  /** In place of `method`: the ways to explain, with settings and layers of their own. */
+  variants: option(checkVariants, { help: 'what is compared' }),
+  /** As for `Explainer.open`, which checks them. */
+  open: option((value) => value as ExplainerOptions, { help: 'how the network is opened', default: {} }),
+  /** Where `results.json`, the table and `report.html` go; made if need be. */
+  out: text({
+    help: 'where results go',
+    flag: '--out <dir>',
+    expected: 'a folder',
+    otherwise: 'gradcampp-<evaluation>',
+  }),
+  table: choice(['csv', 'parquet'], {
+    help: 'csv or parquet, for the numbers of each picture',
+    flag: '--table <format>',
+    default: 'csv',
+  }),
+  seed: count({ help: 'for everything that is drawn', flag: '--seed <n>', default: 1 }),
+  /** Each with a session of one thread; 0 measures in this thread. */
+  workers: count({
+    help: 'worker threads, 0 for none',
+    flag: '--workers <n>',
+    otherwise: 'the cores',
+    to: 1024,
+  }),
+  resume: yesOrNo({ help: 'go on with a run that was cut off', flag: '--resume', default: false }),
+  onProgress: option((value) => value as (progress: EvaluationProgress) => void, {
+    help: 'told of progress',
+  }),
+};
+
+/** How far a run is; `step` is what is counted. */
+export type EvaluationProgress = Progress & { readonly step: string };
+export type EvaluateOptions = OptionsOf<typeof evaluationOptions>;
+export type EvaluateSettings = SettingsOf<typeof evaluationOptions>;
 
 /** What an evaluation says when it is done. */
 export interface Evaluated {
@@ -40,52 +64,28 @@ export interface Evaluated {
   readonly files: readonly string[];
 }
 
-/** The variants and the seed, and the format of the table, checked before anything is measured. */
-export function commonOf({
-  variants,
-  seed = 1,
-  table = 'csv',
-}: Pick<EvaluateOptions, 'variants' | 'seed' | 'table'>) {
-  oneOf('table', table, ['csv', 'parquet']);
-  if (variants.length === 0)
-    throw new GradcamppError('INVALID_OPTION', '"variants" must name at least one way to explain.');
-  return { variants, seed: wholeNumber('seed', seed) };
+function checkNetworks(value: unknown, name: string): Network | readonly Network[] {
+  const isNetwork = (item: unknown) =>
+    (typeof item === 'string' && item !== '') ||
+    (item !== null && typeof item === 'object' && 'measure' in item);
+  const list = Array.isArray(value) ? value : [value];
+  if (list.length === 0 || !list.every(isNetwork)) throw invalid(name, 'the path of an ONNX model', value);
+  const twice = list.find((item, i) => list.indexOf(item) < i);
+  if (twice !== undefined) throw invalid(name, 'networks that differ', `${String(twice)} twice`);
+  return value as Network | readonly Network[];
 }
 
-/** How jobs called `step` in progress are run, with a journal of that name. */
-export function runOptions(
-  { out, resume, onProgress }: Pick<EvaluateOptions, 'out' | 'resume' | 'onProgress'>,
-  name: string,
-  step: string,
-) {
-  return {
-    journal: join(out, `${name}.journal`),
-    resume,
-    onProgress: onProgress && ((progress: Progress) => onProgress({ ...progress, step })),
-  };
+function checkVariants(value: unknown, name: string): readonly Variant[] {
+  const isVariant = (item: unknown) =>
+    item !== null && typeof item === 'object' && 'name' in item && 'method' in item;
+  if (Array.isArray(value) && value.length > 0 && value.every(isVariant)) return value as Variant[];
+  throw invalid(name, 'a list of {name, method}, at least one', value);
 }
 
-export function recordsOf<R>({ measured }: { readonly measured: readonly Measured<R>[] }): R[] {
-  return measured.map(({ record }) => record);
-}
-
-/** Finds the pictures, opens the network, and closes it whatever happens. */
-export async function withMeasurer<T>(
-  options: EvaluateOptions,
-  use: (measurer: Measurer, images: readonly string[]) => Promise<T>,
-): Promise<T> {
-  const images = await expand(options.images);
-  const measurer = await openMeasurer(options.model, options, images.length);
-  try {
-    return await use(measurer, images);
-  } finally {
-    await measurer.close();
-  }
-}
-
+/** Opens a network, for as many jobs. */
 export async function openMeasurer(
-  model: string | Measurer,
-  { open = {}, workers }: Pick<EvaluateOptions, 'open' | 'workers'>,
+  model: Network,
+  { open, workers }: Pick<EvaluateSettings, 'open' | 'workers'>,
   jobs: number,
 ): Promise<Measurer> {
   if (typeof model !== 'string') return model;
@@ -93,43 +93,4 @@ export async function openMeasurer(
   const wanted = wholeNumber('workers', workers ?? Math.min(cores, jobs), 0, 1024);
   const subject = await openSubject(model, open);
   return wanted === 0 ? measureHere(subject) : measureInWorkers(subject, model, open, wanted);
-}
-
-export async function expand(sources: readonly string[]): Promise<string[]> {
-  const images: string[] = [];
-  for await (const image of expandSources(sources)) images.push(image);
-  const unique = new Set(images);
-  if (unique.size < images.length)
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `"images" must not name a picture twice; received ${images.find((image, i) => images.indexOf(image) < i)} again.`,
-    );
-  return images;
-}
-
-/** Writes the results, then lets the journal go. */
-export async function finish(
-  options: EvaluateOptions,
-  evaluation: string,
-  settings: object,
-  run: RunResult<unknown>,
-  { subject }: Measurer,
-  parts: {
-    readonly images: number;
-    readonly failures?: readonly Failure[];
-    readonly report: Omit<Report, 'provenance'>;
-    readonly gallery: NonNullable<Report['gallery']>;
-    readonly table: Table;
-  },
-): Promise<Evaluated> {
-  const { images, table, failures = run.failures } = parts;
-  const gallery = parts.gallery.items.length > 0 ? parts.gallery : undefined;
-  const report: Report = { ...parts.report, gallery, provenance: subject.description };
-  const files = await writeOutcome(
-    { evaluation, images, failures, settings, report, table },
-    options.out,
-    options.table,
-  );
-  await run.finish();
-  return { report, images, failures, files };
 }

@@ -1,4 +1,4 @@
-import { gaussian } from './metrics/gaussian.js';
+import { gaussian } from './gaussian.js';
 
 /** How a preprocessed picture lies in memory: `channels` values at each of `positions` places. */
 export interface PictureLayout {

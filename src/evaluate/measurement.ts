@@ -1,4 +1,5 @@
 import type { Pixels } from '../image/pixels.js';
+import type { ShownPicture } from './report/report.js';
 import type { ExplanationMap, Subject, Variant } from './subject.js';
 
 /** What every evaluation is asked of: a picture or a set of them, by a name that is unique in the run. */
@@ -24,9 +25,25 @@ export interface CommonSettings {
   readonly seed: number;
 }
 
+/** Told how far one job is: so many of its steps, such as forward passes, are done. `total` may grow. */
+export type OnStep = (done: number, total: number) => void;
+
 /** Measures one job; its answer depends on the job, the settings and the subject alone, never on other jobs. */
 export type Measure<J extends Job, S extends CommonSettings, R> = (
   subject: Subject,
   job: J,
   settings: S,
+  onStep?: OnStep,
 ) => Promise<Measurement<R>>;
+
+/** A measure by the name that workers find it by. */
+export interface Task<J extends Job, S extends CommonSettings, R> {
+  readonly name: string;
+  readonly measure: Measure<J, S, R>;
+}
+
+/** One job's numbers, and its pictures as a report keeps them; plain data that can be sent and stored. */
+export interface Measured<R> {
+  readonly record: R;
+  readonly shown: readonly ShownPicture[];
+}

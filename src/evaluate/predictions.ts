@@ -1,24 +1,60 @@
+import type { OnStep } from './measurement.js';
 import type { Subject } from './subject.js';
 
+/** Writes a picture, as the network gets it, to `out`. */
+export type Fill = (out: Float32Array) => void;
+
 /**
- * Probabilities of one class on pictures that `fills` write, `batch` of them in a forward pass. Only variants of one
- * picture ever share a pass, so no number depends on which other pictures are evaluated or in which order.
+ * Probabilities of one class on pictures that are asked for, `batch` of them in a forward pass. Only pictures made from
+ * one picture ever share a pass, so no number depends on which other pictures are evaluated or in which order.
  */
-export async function predictFilled(
-  subject: Subject,
-  fills: readonly ((out: Float32Array) => void)[],
-  target: number,
-  batch: number,
-): Promise<number[]> {
-  const length = subject.layout.channels * subject.layout.positions;
-  const classes = subject.classes.length;
-  const tensors = new Float32Array(Math.min(batch, fills.length) * length);
-  const values: number[] = [];
-  for (let start = 0; start < fills.length; start += batch) {
-    const count = Math.min(batch, fills.length - start);
-    for (let i = 0; i < count; i++) fills[start + i](tensors.subarray(i * length, (i + 1) * length));
-    const probabilities = await subject.predict(tensors.subarray(0, count * length), count);
-    for (let i = 0; i < count; i++) values.push(probabilities[i * classes + target]);
+export class Predictions {
+  readonly #subject: Subject;
+  readonly #target: number;
+  readonly #tensors: Float32Array;
+  readonly #batch: number;
+  readonly #onStep: OnStep | undefined;
+  readonly #waiting: { fill: Fill; resolve: (value: number) => void; reject: (error: unknown) => void }[] =
+    [];
+  #isRunning = false;
+  #asked = 0;
+  #done = 0;
+
+  constructor(subject: Subject, target: number, batch: number, onStep?: OnStep) {
+    this.#subject = subject;
+    this.#target = target;
+    this.#batch = batch;
+    this.#onStep = onStep;
+    this.#tensors = new Float32Array(batch * subject.layout.channels * subject.layout.positions);
   }
-  return values;
+
+  /** The probability of the class on what `fill` writes. All that is asked at once goes through the network together. */
+  ask(fill: Fill): Promise<number> {
+    this.#asked++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ fill, resolve, reject });
+      if (this.#isRunning) return;
+      this.#isRunning = true;
+      queueMicrotask(() => void this.#run());
+    });
+  }
+
+  async #run(): Promise<void> {
+    const length = this.#tensors.length / this.#batch;
+    const classes = this.#subject.classes.length;
+    while (this.#waiting.length > 0) {
+      const asked = this.#waiting.splice(0, this.#batch);
+      try {
+        asked.forEach(({ fill }, i) => fill(this.#tensors.subarray(i * length, (i + 1) * length)));
+        const tensors = this.#tensors.subarray(0, asked.length * length);
+        const probabilities = await this.#subject.predict(tensors, asked.length);
+        asked.forEach(({ resolve }, i) => resolve(probabilities[i * classes + this.#target]));
+      } catch (error) {
+        for (const { reject } of [...asked, ...this.#waiting.splice(0)]) reject(error);
+      }
+      this.#done += asked.length;
+      this.#onStep?.(this.#done, this.#asked);
+    }
+    this.#isRunning = false;
+  }
 }

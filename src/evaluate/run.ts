@@ -2,24 +2,19 @@ import { concurrently } from '../batch/ordered.js';
 import { Pool } from '../batch/worker-pool.js';
 import type { ExplainerOptions } from '../explain/options.js';
 import { openJournal } from './journal.js';
-import { type Failure, isOfPicture } from './report/files.js';
+import type { CommonSettings, Job, Measured, Task } from './measurement.js';
+import { isOfPicture } from './report/files.js';
+import type { Failure } from './report/report.js';
 import { openThumbnails } from './report/thumbnail.js';
 import type { Subject } from './subject.js';
-import {
-  type JobOf,
-  type Measured,
-  measureJob,
-  type RecordOf,
-  type SettingsOf,
-  type TaskName,
-} from './tasks.js';
+import { measureJob } from './tasks.js';
 import type { WorkerInit, WorkerRequest } from './worker.js';
 
 /** Who measures: one subject in this thread, or workers that open the model for themselves. */
 export interface Measurer {
   /** The network, for what is the same for all jobs. */
   readonly subject: Subject;
-  measure<T extends TaskName>(request: WorkerRequest & { task: T }): Promise<Measured<RecordOf<T>>>;
+  measure(request: WorkerRequest): Promise<Measured<unknown>>;
   /** Jobs that may be under way at once. */
   readonly inFlight: number;
   close(): Promise<void>;
@@ -87,34 +82,34 @@ export interface RunResult<R> {
  * Measures all jobs. A picture that cannot be read or run is a failure and the rest goes on; what is wrong with the
  * options or the network would be wrong with every picture, and ends the run, as faults do.
  */
-export async function runJobs<T extends TaskName>(
+export async function runJobs<J extends Job, S extends CommonSettings, R>(
   measurer: Measurer,
-  task: T,
-  jobs: readonly JobOf<T>[],
-  settings: SettingsOf<T>,
+  { name }: Task<J, S, R>,
+  jobs: readonly J[],
+  settings: S,
   options: RunOptions = {},
-): Promise<RunResult<RecordOf<T>>> {
+): Promise<RunResult<R>> {
   const { shown, onProgress, resume = false } = options;
-  const determines = [task, measurer.subject.description, settings, jobs];
+  const determines = [name, measurer.subject.description, settings, jobs];
   const journal =
     options.journal === undefined
       ? undefined
-      : await openJournal<Measured<RecordOf<T>>>(options.journal, determines, resume);
+      : await openJournal<Measured<R>>(options.journal, determines, resume);
   const size = shown && { count: shown.pictures, series: settings.variants.length };
-  const work = async (job: JobOf<T>): Promise<Outcome<T>> => {
+  const work = async (job: J): Promise<Measured<R> | Failure> => {
     const known = journal?.finished.get(job.image);
     if (known) return known;
     const thumbnails = shown?.jobs.has(job.image) ? size : undefined;
-    const outcome: Outcome<T> = await measurer
-      .measure<T>({ task, job, settings, thumbnails })
-      .catch((error: unknown) => {
-        if (isOfPicture(error)) return { image: job.image, error: error.message };
-        throw error;
-      });
+    const outcome = await (
+      measurer.measure({ task: name, job, settings, thumbnails }) as Promise<Measured<R>>
+    ).catch((error: unknown) => {
+      if (isOfPicture(error)) return { image: job.image, error: error.message };
+      throw error;
+    });
     if (!('error' in outcome)) await journal?.add(job.image, outcome);
     return outcome;
   };
-  const measured: Measured<RecordOf<T>>[] = [];
+  const measured: Measured<R>[] = [];
   const failures: Failure[] = [];
   onProgress?.({ done: 0, total: jobs.length, failed: 0 });
   for await (const outcome of concurrently(jobs, work, { limit: measurer.inFlight, order: 'input' })) {
@@ -128,5 +123,3 @@ export async function runJobs<T extends TaskName>(
   }
   return { measured, failures, finish: async () => journal?.remove() };
 }
-
-type Outcome<T extends TaskName> = Measured<RecordOf<T>> | Failure;

@@ -4,20 +4,21 @@ import type { Method } from '../explain/options.js';
 import { methodNames } from '../methods/index.js';
 import type { Variant } from './subject.js';
 
-const known: readonly string[] = [...methodNames, 'random'];
+/** What `method` takes: every method, and the random control. */
+export const comparedNames: readonly string[] = [...methodNames, 'random'];
 
 /** Variants for plain method names, `random` among them. */
 export function variantsOfMethods(names: readonly string[]): Variant[] {
-  if (names.length === 0) throw invalid('methods', `at least one of ${known.join(', ')}`, names);
+  if (names.length === 0) throw invalid('method', `at least one of ${comparedNames.join(', ')}`, names);
   for (const name of names)
-    if (!known.includes(name))
-      throw invalid('methods', `of ${known.join(', ')}`, name, didYouMean(name, known));
+    if (!comparedNames.includes(name))
+      throw invalid('method', `of ${comparedNames.join(', ')}`, name, didYouMean(name, comparedNames));
   if (new Set(names).size < names.length)
-    throw new GradcamppError('INVALID_OPTION', `"methods" must not repeat; received ${names.join(', ')}.`);
+    throw new GradcamppError('INVALID_OPTION', `"method" must not repeat; received ${names.join(', ')}.`);
   return names.map((name) => ({ name, method: name as Method | 'random' }));
 }
 
-/** What can be varied, by the names that `--variants` takes; the first of each is Eq. 19 of the paper as it stands. */
+/** What can be varied, by the names that `--variant` takes; the first of each is Eq. 19 of the paper as it stands. */
 const forms: Readonly<Record<string, Omit<Variant, 'name' | 'layer'>>> = {
   exp: { method: 'grad-cam++', form: 'exp' },
   softmax: { method: 'grad-cam++', form: 'softmax' },
@@ -46,11 +47,11 @@ export function variantsNote(variants: readonly Variant[]): string | undefined {
  * all are computed at the evaluation's own.
  */
 export function ablationVariants(names: readonly string[], layers: readonly string[]): Variant[] {
-  const choices = [...variantNames, ...known];
+  const choices = [...variantNames, ...comparedNames];
   const chosen = (names.length > 0 ? names : variantNames).map((name): Variant => {
     if (forms[name]) return { name, ...forms[name] };
-    if (known.includes(name)) return { name, method: name as Method | 'random' };
-    throw invalid('variants', `of ${choices.join(', ')}`, name, didYouMean(name, choices));
+    if (comparedNames.includes(name)) return { name, method: name as Method | 'random' };
+    throw invalid('variant', `of ${choices.join(', ')}`, name, didYouMean(name, choices));
   });
   if (layers.length === 0) return chosen;
   return layers.flatMap((layer) =>

@@ -1,8 +1,9 @@
 import { serve } from '../batch/serve.js';
 import type { ExplainerOptions } from '../explain/options.js';
+import type { CommonSettings, Job } from './measurement.js';
 import { openSubject } from './open.js';
 import { openThumbnails } from './report/thumbnail.js';
-import { type JobOf, measureJob, type SettingsOf, type TaskName } from './tasks.js';
+import { measureJob } from './tasks.js';
 
 /** What a worker is opened with. */
 export interface WorkerInit {
@@ -12,9 +13,10 @@ export interface WorkerInit {
 
 /** What a worker is asked. */
 export interface WorkerRequest {
-  readonly task: TaskName;
-  readonly job: JobOf<TaskName>;
-  readonly settings: SettingsOf<TaskName>;
+  /** The name of a measure. */
+  readonly task: string;
+  readonly job: Job;
+  readonly settings: CommonSettings;
   /** Pictures and series of the whole report, which decide how large thumbnails are; absent: keep none. */
   readonly thumbnails?: { readonly count: number; readonly series: number };
 }

@@ -88,7 +88,7 @@ describe('gradcampp evaluate', () => {
       ...data,
       '--data',
       'broken.png',
-      '--methods',
+      '--method',
       'grad-cam',
     ];
     const { code, stderr } = await gradcampp(
@@ -118,9 +118,11 @@ describe('gradcampp evaluate', () => {
       'ablation',
       '--workers',
       '1',
-      '--variants',
-      'exp,softmax,grad-cam',
-      '--layers',
+      '--variant',
+      'exp,softmax',
+      '--variant',
+      'grad-cam',
+      '--layer',
       'relu1,relu2',
     );
     expect(code).toBe(0);
@@ -197,7 +199,7 @@ describe('gradcampp evaluate', () => {
       'data/images/ant',
       '--test',
       'data/images/bee',
-      '--methods',
+      '--method',
       'grad-cam++',
       '--backend',
       'reference',
@@ -215,7 +217,7 @@ describe('gradcampp evaluate', () => {
   });
 
   it.each([
-    [['faithfulness', '--methods', 'gradcam'], '"methods" must be of grad-cam++'],
+    [['faithfulness', '--method', 'gradcam'], '"method" must be of grad-cam++'],
     [['faithfulness', '--steps', 'many'], '"steps" must be a whole number from 0 to 1000; received "many"'],
     [['faithfulness', '--layer', 'relu9'], 'Closest: "relu'],
     [['localization', '--boxes', 'csv'], '"boxes" must be one of yolo, voc, coco, masks'],
@@ -235,8 +237,8 @@ describe('gradcampp evaluate', () => {
     [['localization', '--boxes', 'coco', '--annotations', 'model.json'], 'it has no "images"'],
     [['faithfulness', '--table', 'xlsx'], '"table" must be one of csv, parquet'],
     [['faithfulness', '--out', 'model.json'], 'Results cannot be written to "model.json"'],
-    [['ablation', '--layers', 'relu9'], '"layer" must name a tensor or node'],
-    [['sanity', '--methods', 'cam'], 'Method "cam" needs global average pooling'],
+    [['ablation', '--layer', 'relu9'], '"layer" must name a tensor or node'],
+    [['sanity', '--method', 'cam'], 'Method "cam" needs global average pooling'],
   ])('refuses %j with one line', async (args, message) => {
     const { code, stderr } = await gradcampp('evaluate', ...args, ...model, ...data, '--workers', '0');
     expect(code).toBe(1);
@@ -257,7 +259,7 @@ describe('gradcampp study', () => {
       '2',
       '--per-class',
       '3',
-      '--methods',
+      '--method',
       'xgrad-cam,grad-cam',
       '--out',
       'study',
@@ -281,7 +283,7 @@ describe('gradcampp study', () => {
       'build',
       ...model.slice(0, 2),
       ...data,
-      '--methods',
+      '--method',
       'cam,grad-cam,xgrad-cam',
     );
     expect(three).toMatchObject({ code: 1, stdout: '' });

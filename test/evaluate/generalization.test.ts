@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { evaluateGeneralization } from '../../src/evaluate/generalization/evaluate.js';
+import { evaluate } from '../../src/evaluate/evaluate.js';
 import { measureHere } from '../../src/evaluate/run.js';
 import type { Subject } from '../../src/evaluate/subject.js';
 import { fakeSubject, left, right, variants } from './fake.js';
@@ -32,8 +32,8 @@ describe('generalisation', () => {
       named('blind', () => 0.5),
       named('shy', (tensor) => 0.5 + 0.4 * (tensor[0] - 0.5)),
     ];
-    const { report, files } = await evaluateGeneralization({
-      models: models.map(measureHere),
+    const { report, files } = await evaluate('generalization', {
+      model: models.map(measureHere),
       train: of('train'),
       test: of('test'),
       variants: variants.slice(0, 2),
@@ -61,14 +61,14 @@ describe('generalisation', () => {
 
   it('refuses a network twice', async () => {
     const options = { train: of('train'), test: of('test'), variants, out: folder };
-    await expect(evaluateGeneralization({ ...options, models: ['a.onnx', 'a.onnx'] })).rejects.toThrow(
-      '"models" must not name a network twice',
+    await expect(evaluate('generalization', { ...options, model: ['a.onnx', 'a.onnx'] })).rejects.toThrow(
+      '"model" must be networks that differ; received "a.onnx twice"',
     );
   });
 
   it('names no trend over two networks', async () => {
-    const { report } = await evaluateGeneralization({
-      models: [measureHere(named('a')), measureHere(named('b'))],
+    const { report } = await evaluate('generalization', {
+      model: [measureHere(named('a')), measureHere(named('b'))],
       train: of('train'),
       test: of('test'),
       variants: variants.slice(0, 1),

@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
-import { evaluateFaithfulness } from '../../src/evaluate/faithfulness/evaluate.js';
-import { faithfulnessDefaults } from '../../src/evaluate/faithfulness/measure.js';
+import { evaluate } from '../../src/evaluate/evaluate.js';
+import { faithfulness } from '../../src/evaluate/faithfulness/faithfulness.js';
+import { faithfulnessSettings, maskingOptions } from '../../src/evaluate/faithfulness/masking-options.js';
 import { openJournal } from '../../src/evaluate/journal.js';
 import { measureHere, runJobs } from '../../src/evaluate/run.js';
 import type { Subject } from '../../src/evaluate/subject.js';
 import { ablationVariants, variantsOfMethods } from '../../src/evaluate/variants.js';
+import { readOptions } from '../../src/options.js';
 import { fakeSubject, left, variants } from './fake.js';
 
 let folder: string;
@@ -22,7 +24,10 @@ const pictures = Object.fromEntries(
 );
 const names = Object.keys(pictures);
 const jobs = names.map((image) => ({ image }));
-const settings = { ...faithfulnessDefaults, variants, steps: 2 };
+const settings = faithfulnessSettings(
+  { variants, seed: 1 },
+  readOptions('masking', maskingOptions, { steps: 2 }),
+);
 
 /** Fails on some pictures. */
 function failing(error: (image: string) => Error | undefined): Subject & { counts: { prepare: number } } {
@@ -43,7 +48,7 @@ describe('running jobs', () => {
       image === 'p2' ? new GradcamppError('INVALID_IMAGE', 'p2 is broken.') : undefined,
     );
     const seen: string[] = [];
-    const { measured, failures } = await runJobs(measureHere(subject), 'faithfulness', jobs, settings, {
+    const { measured, failures } = await runJobs(measureHere(subject), faithfulness, jobs, settings, {
       onProgress: ({ done, total, failed }) => seen.push(`${done}/${total} ${failed}`),
     });
     expect(measured.map(({ record }) => record.image)).toEqual(['p0', 'p1', 'p3', 'p4', 'p5']);
@@ -55,24 +60,18 @@ describe('running jobs', () => {
     const subject = failing((image) =>
       image === 'p1' ? new GradcamppError('INVALID_OPTION', 'no such layer.') : undefined,
     );
-    await expect(runJobs(measureHere(subject), 'faithfulness', jobs, settings)).rejects.toThrow('no such');
+    await expect(runJobs(measureHere(subject), faithfulness, jobs, settings)).rejects.toThrow('no such');
   });
 
   it('stops at a fault', async () => {
     const subject = failing((image) => (image === 'p1' ? new TypeError('oops') : undefined));
-    await expect(runJobs(measureHere(subject), 'faithfulness', jobs, settings)).rejects.toThrow('oops');
+    await expect(runJobs(measureHere(subject), faithfulness, jobs, settings)).rejects.toThrow('oops');
   });
 
   it('keeps pictures only for the jobs that are shown', async () => {
-    const { measured } = await runJobs(
-      measureHere(fakeSubject({ pictures })),
-      'faithfulness',
-      jobs,
-      settings,
-      {
-        shown: { jobs: new Set(['p1', 'p4']), pictures: 2 },
-      },
-    );
+    const { measured } = await runJobs(measureHere(fakeSubject({ pictures })), faithfulness, jobs, settings, {
+      shown: { jobs: new Set(['p1', 'p4']), pictures: 2 },
+    });
     expect(measured.map(({ shown }) => shown.length)).toEqual([0, 1, 0, 0, 1, 0]);
     expect(measured[1].shown[0].maps.map((map) => map.data.length)).toEqual([16, 16, 0, 16]);
     // |left − right| is 1 everywhere, each against the empty map 1/2: (1 + 1/2 + 1/2) / 3.
@@ -88,13 +87,13 @@ describe('resuming', () => {
       Promise.all(
         ['results.json', 'images.csv', 'report.html'].map((name) => readFile(join(out, name), 'utf8')),
       );
-    await evaluateFaithfulness({ ...options, model: measureHere(fakeSubject({ pictures })), out: whole });
+    await evaluate('faithfulness', { ...options, model: measureHere(fakeSubject({ pictures })), out: whole });
 
     const cut = join(folder, 'cut');
     const dying = failing((image) => (image === 'p4' ? new Error('power is gone') : undefined));
-    await expect(evaluateFaithfulness({ ...options, model: measureHere(dying), out: cut })).rejects.toThrow(
-      'power',
-    );
+    await expect(
+      evaluate('faithfulness', { ...options, model: measureHere(dying), out: cut }),
+    ).rejects.toThrow('power');
     // The crash also tore the last line.
     const journal = join(cut, 'faithfulness.journal');
     const kept = await readFile(journal, 'utf8');
@@ -102,7 +101,7 @@ describe('resuming', () => {
     expect(finished).toBeGreaterThan(0);
     await writeFile(journal, `${kept}"p4"\thalf a li`);
     const rest = fakeSubject({ pictures });
-    await evaluateFaithfulness({ ...options, model: measureHere(rest), out: cut, resume: true });
+    await evaluate('faithfulness', { ...options, model: measureHere(rest), out: cut, resume: true });
     expect(rest.counts.prepare).toBe(names.length - finished);
     expect(await files(cut)).toEqual(await files(whole));
     await expect(readFile(journal)).rejects.toThrow('ENOENT');
@@ -127,12 +126,12 @@ describe('resuming', () => {
 describe('options', () => {
   const model = () => measureHere(fakeSubject({ pictures }));
   const run = (over: object) =>
-    evaluateFaithfulness({ model: model(), images: names, variants, out: folder, ...over });
+    evaluate('faithfulness', { model: model(), images: names, variants, out: folder, ...over });
 
   it.each([
     [{ steps: -1 }, '"steps" must be a whole number from 0 to 1000'],
     [{ masking: 'grey' }, '"masking" must be one of zero, black, mean, blur'],
-    [{ variants: [] }, '"variants" must name at least one'],
+    [{ variants: [] }, '"variants" must be a list of {name, method}, at least one'],
     [{ images: ['p1', 'p1'] }, '"images" must not name a picture twice; received p1 again'],
     [{ seed: 0.5 }, '"seed" must be a whole number'],
   ])('refuses %o', async (over, message) => {

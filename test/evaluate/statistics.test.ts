@@ -5,10 +5,13 @@ import {
   estimateMeans,
   f1PerClass,
   krippendorffAlpha,
+  meanRanks,
   normalCdf,
   normalQuantile,
   pairedPermutationTest,
   quantile,
+  rankCorrelation,
+  wins,
 } from '../../src/evaluate/statistics.js';
 
 function draw(...seed: (string | number)[]): number[] {
@@ -194,5 +197,30 @@ describe('agreement and F1', () => {
 
   it('leaves out classes no picture has and gives 0 to a class never found', () => {
     expect(f1PerClass([4, 4], [5, 5])).toEqual([{ class: 4, f1: 0, support: 2 }]);
+  });
+});
+
+describe('wins', () => {
+  it('keeps ties apart', () => {
+    expect(wins([0, 0.5, 0.2, 1], [0.1, 0.5, 0.1, 1])).toEqual({ a: 0.25, b: 0.25, ties: 0.5 });
+  });
+});
+
+describe('rank correlation', () => {
+  it('ranks with ties averaged and correlates as scipy 1.17.1 does', () => {
+    expect([...meanRanks([5, 1, 5, 0])]).toEqual([2.5, 1, 2.5, 0]);
+    const x = [1, 2, 2, 3, 5, 8, 8, 8, 9, 0];
+    const y = [2, 1, 4, 3, 3, 9, 7, 8, 8, 0];
+    expect(rankCorrelation(x, y)).toBeCloseTo(0.8792948931970741, 13);
+    expect(
+      rankCorrelation(
+        x,
+        x.map((value) => -(value ** 3)),
+      ),
+    ).toBeCloseTo(-1, 13);
+  });
+
+  it('is undefined against a constant map', () => {
+    expect(rankCorrelation([1, 2, 3], [0.1, 0.1, 0.1])).toBeNaN();
   });
 });

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
-import { readText } from './files.js';
+import { readText } from './reading.js';
 
 const positive = v.pipe(v.number(), v.gtValue(0));
 const instances = v.object({

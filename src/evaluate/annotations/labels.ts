@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { didYouMean } from '../../check.js';
 import { GradcamppError, show } from '../../errors.js';
-import { readText } from './files.js';
+import { readText } from './reading.js';
 
 /**
  * The true class of each picture, as an index into `classes`:

@@ -1,5 +1,12 @@
-import type { Box } from '../metrics/localization.js';
 import type { RelativeBox } from './annotation.js';
+
+/** A rectangle in pixels of the network's input; x1 and y1 lie just outside. */
+export interface Box {
+  readonly x0: number;
+  readonly y0: number;
+  readonly x1: number;
+  readonly y1: number;
+}
 
 /** Where the network's input lies in the picture: what preprocessing cropped and how large it made it. */
 export interface Geometry {

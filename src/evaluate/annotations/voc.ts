@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseXml, XmlElement } from '@rgrove/parse-xml';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
-import { listFolder, readText } from './files.js';
+import { listFolder, readText } from './reading.js';
 
 /**
  * Pascal VOC: a folder of `<picture>.xml` with `size` and `object`s of `name` and `bndbox`. Coordinates count pixels

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { type AnnotatedObject, type Annotations, pictureKey } from './annotation.js';
-import { listFolder, readText } from './files.js';
+import { listFolder, readText } from './reading.js';
 
 /**
  * YOLO: a folder with one `<picture>.txt` a picture, lines of `class cx cy w h` as fractions of the picture

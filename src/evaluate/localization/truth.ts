@@ -4,11 +4,11 @@ import { oneOf } from '../../check.js';
 import { GradcamppError } from '../../errors.js';
 import { type Annotations, pictureKey } from '../annotations/annotation.js';
 import { readCoco } from '../annotations/coco.js';
-import { listFolder } from '../annotations/files.js';
+import { listFolder } from '../annotations/reading.js';
 import { type ClassMapping, mappingByName, readMapping } from '../annotations/mapping.js';
 import { readVoc } from '../annotations/voc.js';
 import { readYolo } from '../annotations/yolo.js';
-import type { LocalizationJob } from './measure.js';
+import type { LocalizationJob } from './annotated-picture.js';
 
 export interface TruthSource {
   /** How the ground truth is written: label formats of boxes, or PNG masks. */

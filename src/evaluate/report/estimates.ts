@@ -1,7 +1,13 @@
-import { wins } from '../metrics/confidence.js';
-import { type Estimate, estimateMean, mean, pairedPermutationTest } from '../statistics.js';
+import {
+  type Estimate,
+  estimateMean,
+  estimateMeans,
+  mean,
+  pairedPermutationTest,
+  wins,
+} from '../statistics.js';
 import type { Variant } from '../subject.js';
-import type { Breakdown, Duel, Series } from './report.js';
+import type { Breakdown, Duel, Line, Series } from './report.js';
 import type { Column } from './table.js';
 
 /** In the order of the pictures' names, so that no sum and no resample depends on the order they came in. */
@@ -24,12 +30,38 @@ export function columnsOf<R>(
   return variants.map((_, v) => records.map((record) => value(record, v)));
 }
 
+/** The mean of each column; what is NaN is left out, and `count` says how many are not. */
 export function estimatesOf(columns: Columns, seed: number): Estimate[] {
-  return columns.map((column) => estimateMean(column, { seed }));
+  return columns.map((column) =>
+    estimateMean(
+      column.filter((value) => !Number.isNaN(value)),
+      { seed },
+    ),
+  );
 }
 
-/** How shares of 0 … 1 are shown. */
-export const percent = { scale: 100, unit: '%', digits: 1 } as const;
+/** A line a variant: the pointwise means of the records' curves with their intervals. */
+export function curveLines<R>(
+  records: readonly R[],
+  variants: readonly Variant[],
+  curve: (record: R, v: number) => readonly number[],
+  seed: number,
+  note: (points: readonly Estimate[], v: number) => string,
+): Line[] {
+  return variants.map((_, v) => {
+    const points = estimateMeans(
+      records.map((record) => curve(record, v)),
+      { seed },
+    );
+    return {
+      y: points.map((point) => point.mean),
+      ...(records.length > 1
+        ? { low: points.map((point) => point.low), high: points.map((point) => point.high) }
+        : {}),
+      note: note(points, v),
+    };
+  });
+}
 
 /** Every pair of variants on the same pictures. */
 export function duelsOf(
@@ -82,8 +114,29 @@ export function breakdownOf<R>(
   };
 }
 
+/** The first columns of a table of pictures: the picture, its class, and the class's name. */
+export function recordColumns(
+  records: readonly { readonly image: string; readonly class: number }[],
+  classes: readonly string[],
+): Column[] {
+  return [
+    stringColumn('image', records, ({ image }) => image),
+    numberColumn('class', records, (record) => record.class),
+    stringColumn('className', records, (record) => classes[record.class] ?? ''),
+  ];
+}
+
+export function stringColumn<R>(name: string, records: readonly R[], value: (record: R) => string): Column {
+  return { name, type: 'string', values: records.map(value) };
+}
+
 export function numberColumn<R>(name: string, records: readonly R[], value: (record: R) => number): Column {
   return { name, type: 'number', values: records.map(value) };
+}
+
+/** The sentence about intervals, where nothing is tested. */
+export function bootstrapNote(seed: number): string {
+  return `Intervals: 95 %, bias-corrected and accelerated bootstrap over pictures, seed ${seed}.`;
 }
 
 /** The sentence about intervals and tests that every report carries. */

@@ -3,13 +3,8 @@ import { join } from 'node:path';
 import { GradcamppError, show, systemReason } from '../../errors.js';
 import type { Estimate } from '../statistics.js';
 import { reportPage } from './page.js';
-import type { Report } from './report.js';
+import type { Failure, Report } from './report.js';
 import { type Table, toCsv, toParquet } from './table.js';
-
-export interface Failure {
-  readonly image: string;
-  readonly error: string;
-}
 
 /** Whether an error is about one picture, so that the others can go on. */
 export function isOfPicture(error: unknown): error is GradcamppError {
@@ -67,7 +62,7 @@ export async function writeFiles(
 
 /** The content of `results.json`. Numbers are in the units that are named beside them; what is undefined is null. */
 export function resultsOf({ evaluation, images, failures, settings, report }: Outcome): object {
-  const { series, summaries, duels, charts, breakdowns, provenance, notes } = report;
+  const { series, summaries, duels, charts, breakdowns, provenance, remarks, notes } = report;
   const named = <T>(values: readonly T[]): Record<string, T> =>
     Object.fromEntries(values.flatMap((value, i) => (value === undefined ? [] : [[series[i].name, value]])));
   return {
@@ -78,9 +73,18 @@ export function resultsOf({ evaluation, images, failures, settings, report }: Ou
     provenance: Object.fromEntries(provenance),
     metrics: Object.fromEntries(
       summaries.flatMap(({ metrics }) =>
-        metrics.map(({ key, unit, better, scale, values }) => [
+        metrics.map(({ key, name, unit, better, scale, values, byChance }) => [
           key,
-          { unit, better, values: named(values.map((value) => value && scaled(value, scale))) },
+          {
+            name,
+            unit,
+            better,
+            values: named(values.map((value) => value && scaled(value, scale))),
+            byChance: byChance && {
+              ...byChance,
+              value: byChance.value === undefined ? undefined : byChance.value * scale,
+            },
+          },
         ]),
       ),
     ),
@@ -97,6 +101,7 @@ export function resultsOf({ evaluation, images, failures, settings, report }: Ou
         values: named(row.values.map((value) => value * scale)),
       })),
     })),
+    remarks: remarks?.length ? remarks : undefined,
     notes,
   };
 }

@@ -1,7 +1,7 @@
 import { random } from '../../random-stream.js';
 import type { MeasuredPicture } from '../measurement.js';
-import type { ExplanationMap } from '../subject.js';
-import type { GalleryMap } from './report.js';
+import type { ExplanationMap, Subject, Variant } from '../subject.js';
+import type { Gallery, GalleryItem, GalleryOrder, ShownPicture } from './report.js';
 import type { Thumbnails } from './thumbnail.js';
 
 /** At most this many pictures are shown in a report. */
@@ -15,14 +15,6 @@ export function chooseShown(images: readonly string[], seed: number, limit = gal
       .shuffle([...images].sort())
       .slice(0, limit),
   );
-}
-
-/** What a report keeps of one picture. */
-export interface ShownPicture {
-  readonly picture: string;
-  readonly maps: readonly Omit<GalleryMap, 'score'>[];
-  /** Mean absolute difference between the maps, over all pairs that are not random: 0 agree, 1 opposite. */
-  readonly disagreement: number;
 }
 
 export async function showPicture(
@@ -50,4 +42,54 @@ function disagreement(maps: readonly ExplanationMap[]): number {
       for (let p = 0; p < a.length; p++) sum += Math.abs(a[p] - b[p]) / a.length;
     }
   return pairs > 0 ? sum / pairs : NaN;
+}
+
+/** One picture before its maps are put beside their scores. */
+export interface GalleryEntry extends Pick<GalleryItem, 'name' | 'class' | 'caption' | 'boxes'> {
+  readonly shown: ShownPicture;
+  /** One a variant: the value that pictures are sorted by, and what is written under the map. */
+  readonly values: readonly number[];
+  readonly scores: readonly string[];
+}
+
+/** The gallery of a report: the pictures by name, and what they can be sorted by. */
+export function galleryOf(
+  { entries, order, total }: { entries: readonly GalleryEntry[]; order: GalleryOrder; total: number },
+  subject: Subject,
+  variants: readonly Variant[],
+): Gallery {
+  const [height, width] = subject.size.slice(-2);
+  const folder = commonFolder(entries.map(({ name }) => name));
+  const several = variants.filter((variant) => variant.method !== 'random').length > 1;
+  return {
+    total,
+    aspect: width / height,
+    pixelated: width < 64,
+    orders: [
+      ...(several ? [{ title: 'disagreement' }] : []),
+      ...variants.map(({ name }) => ({ ...order, title: `${order.title} of ${name}` })),
+    ],
+    items: [...entries]
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+      .map(({ shown, values, scores, ...item }) => ({
+        ...item,
+        name: item.name.slice(folder.length),
+        picture: shown.picture,
+        values: [...(several ? [shown.disagreement] : []), ...values],
+        maps: shown.maps.map((map, v) => ({ ...map, score: scores[v] })),
+      })),
+  };
+}
+
+/** The folders that all names begin with. */
+function commonFolder(names: readonly string[]): string {
+  const folderOf = (name: string): string => name.slice(0, name.lastIndexOf('/') + 1);
+  return names.map(folderOf).reduce(
+    (a, b) => {
+      let shared = a;
+      while (!b.startsWith(shared)) shared = folderOf(shared.slice(0, -1));
+      return shared;
+    },
+    folderOf(names[0] ?? ''),
+  );
 }

@@ -6,7 +6,8 @@ import { breakdownTable, duelTable, seriesClass, summaryTable } from './summary.
 
 /** The report as one HTML file: tables and curves are plain HTML and SVG, only the gallery needs the script. */
 export async function reportPage(report: Report): Promise<string> {
-  const { title, lead, series, summaries, duels, charts, breakdowns, gallery, provenance, notes } = report;
+  const { title, lead, series, summaries, duels, charts, breakdowns, gallery, provenance, remarks, notes } =
+    report;
   const sections: [string, string][] = [['summary', 'Summary']];
   if (charts?.length) sections.push(['curves', 'Curves']);
   if (gallery) sections.push(['gallery', 'Pictures']);
@@ -25,7 +26,12 @@ ${sections.map(
 <section id="summary">
 <h1>${title}</h1>
 <p class="lead">${lead}</p>
-${summaries.map((summary, i) => html`${i > 0 ? html`<h2>${summary.title}</h2>` : undefined}${summaryTable(summary, series)}`)}${duels?.length ? duelTable(duels, series) : undefined}${breakdowns?.map((breakdown) => breakdownTable(breakdown, series))}</section>
+${
+  remarks?.length
+    ? html`<ul class="remarks">${remarks.map((remark) => html`<li>${remark}</li>`)}</ul>
+`
+    : undefined
+}${summaries.map((summary, i) => html`${i > 0 ? html`<h2>${summary.title}</h2>` : undefined}${summaryTable(summary, series)}`)}${duels?.length ? duelTable(duels, series) : undefined}${breakdowns?.map((breakdown) => breakdownTable(breakdown, series))}</section>
 ${
   charts?.length
     ? html`<section id="curves">

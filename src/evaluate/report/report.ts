@@ -14,8 +14,16 @@ export interface Report {
   readonly gallery?: Gallery;
   /** How it was computed: model, hash, layer, settings, versions, seed. */
   readonly provenance: readonly (readonly [string, string])[];
+  /** What is to be said of this run alone, such as annotations that were read differently. */
+  readonly remarks?: readonly string[];
   /** How to read the numbers: definitions and deviations. */
   readonly notes: readonly string[];
+}
+
+/** A picture that could not be measured. */
+export interface Failure {
+  readonly image: string;
+  readonly error: string;
 }
 
 export interface Series {
@@ -27,10 +35,11 @@ export interface Series {
 export interface Summary {
   readonly title: string;
   readonly caption: string;
-  readonly metrics: readonly Metric[];
+  readonly metrics: readonly MetricRow[];
 }
 
-export interface Metric {
+/** One metric: its words and the means of every series. */
+export interface MetricRow {
   /** What `results.json` calls it. */
   readonly key: string;
   readonly name: string;
@@ -43,6 +52,17 @@ export interface Metric {
   readonly digits: number;
   /** One a series; undefined where it does not apply. */
   readonly values: readonly (Estimate | undefined)[];
+  /** What a map gets that knows nothing of the picture, by construction; undefined where no map is measured. */
+  readonly byChance?: Chance;
+}
+
+export interface Chance {
+  /** In words. */
+  readonly text: string;
+  /** In the unit of the values before `scale`; undefined where it is no fixed number. */
+  readonly value?: number;
+  /** `value` is what is not exceeded in the mean. */
+  readonly isBound?: boolean;
 }
 
 /** Two series on the same pictures. */
@@ -93,9 +113,15 @@ export interface Line {
   readonly note: string;
 }
 
+/** A way to sort: a title and the value each item has, largest first unless `ascending`. */
+export interface GalleryOrder {
+  readonly title: string;
+  readonly ascending?: boolean;
+}
+
 export interface Gallery {
-  /** Ways to sort beside the name: a title and the value each item has, largest first unless `ascending`. */
-  readonly orders: readonly { readonly title: string; readonly ascending?: boolean }[];
+  /** Ways to sort beside the name. */
+  readonly orders: readonly GalleryOrder[];
   /** Pictures in the evaluation; the gallery may hold fewer. */
   readonly total: number;
   /** Width over height of every picture. */
@@ -126,4 +152,12 @@ export interface GalleryMap {
   readonly width: number;
   /** Under the picture, such as "drop 24 %". */
   readonly score: string;
+}
+
+/** What a report keeps of one picture. */
+export interface ShownPicture {
+  readonly picture: string;
+  readonly maps: readonly Omit<GalleryMap, 'score'>[];
+  /** Mean absolute difference between the maps, over all pairs that are not random: 0 agree, 1 opposite. */
+  readonly disagreement: number;
 }

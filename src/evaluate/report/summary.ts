@@ -1,7 +1,7 @@
 import type { Estimate } from '../statistics.js';
 import { type Html, html } from './html.js';
-import { format, formatP } from './number.js';
-import type { Breakdown, Duel, Metric, Series, Summary } from './report.js';
+import { format, formatChance, formatP } from './number.js';
+import type { Breakdown, Duel, MetricRow, Series, Summary } from './report.js';
 
 /** One row a metric: the value of every series with its interval below, the best one marked, and a strip that draws them. */
 export function summaryTable(summary: Summary, series: readonly Series[]): Html {
@@ -30,18 +30,27 @@ export function seriesClass(series: readonly Series[], index: number): string {
   return `s${series.slice(0, index).filter((item) => !item.control).length % 6}`;
 }
 
-function metricRow(metric: Metric, series: readonly Series[]): Html {
+function metricRow(metric: MetricRow, series: readonly Series[]): Html {
   const best = bestOf(metric);
-  return html`<tr><th scope="row">${metric.name}${metric.better && html` <span class="better" title="${metric.better} is better">${metric.better === 'lower' ? '↓' : '↑'}<span class="visually-hidden"> ${metric.better} is better</span></span>`}<span class="hint">${metric.hint}</span></th>${metric.values.map(
+  return html`<tr><th scope="row">${metric.name}${metric.better && html` <span class="better" title="${metric.better} is better">${metric.better === 'lower' ? '↓' : '↑'}<span class="visually-hidden"> ${metric.better} is better</span></span>`}<span class="hint">${metric.hint}</span>${chanceOf(metric)}</th>${metric.values.map(
     (value, i) => cell(value, metric, series[i].name, i === best),
   )}<td class="strip">${strip(metric, series)}</td></tr>
 `;
 }
 
+/** What a map gets that knows nothing: the number, where there is one, and where it is from. */
+function chanceOf(metric: MetricRow): Html | undefined {
+  const { byChance, unit } = metric;
+  if (!byChance) return undefined;
+  const number =
+    byChance.value === undefined ? undefined : html`${formatChance(metric)}${unit && ` ${unit}`}, `;
+  return html`<span class="hint chance">By chance: ${number}${byChance.text}</span>`;
+}
+
 /** `data-series` names the column where a narrow screen has no room for a row of headings. */
 function cell(
   value: Estimate | undefined,
-  { scale, unit, digits }: Metric,
+  { scale, unit, digits }: MetricRow,
   name: string,
   best: boolean,
 ): Html {
@@ -54,7 +63,7 @@ function cell(
 }
 
 /** The one that is better than all others; none where two of them read the same. */
-function bestOf({ better, values, scale, digits }: Metric): number {
+function bestOf({ better, values, scale, digits }: MetricRow): number {
   if (!better) return -1;
   const means = values.map((value) => (value ? value.mean : NaN)).filter((value) => !Number.isNaN(value));
   const best = better === 'lower' ? Math.min(...means) : Math.max(...means);
@@ -64,7 +73,7 @@ function bestOf({ better, values, scale, digits }: Metric): number {
 }
 
 /** Intervals under one another on a common scale; the numbers stand beside it, so it is not read out. */
-function strip({ values }: Metric, series: readonly Series[]): Html {
+function strip({ values }: MetricRow, series: readonly Series[]): Html {
   const drawn = values.filter((value) => value !== undefined && Number.isFinite(value.mean));
   if (drawn.length < 2) return html``;
   const ends = (value: Estimate) => [value.low, value.mean, value.high].filter(Number.isFinite);

@@ -1,22 +1,28 @@
-import { format, formatP } from './number.js';
+import { format, formatChance, formatP } from './number.js';
 import type { Report } from './report.js';
 
+/** Said under a table that has the column. */
+const chanceNote =
+  'By chance: what a map gets by construction that knows nothing of the picture; a dash where it is no fixed number.';
+
 /** The summary for a terminal: one line a metric, one column a series, then the pairs. */
-export function reportText({ title, lead, series, summaries, duels }: Report): string {
-  const lines = [title, lead];
+export function reportText({ title, lead, remarks = [], series, summaries, duels }: Report): string {
+  const lines = [title, lead, ...remarks];
   for (const { caption, metrics } of summaries) {
+    const withChance = metrics.some(({ byChance }) => byChance);
     const rows = [
-      ['', ...series.map(({ name }) => name)],
-      ...metrics.map(({ name, unit, better, scale, digits, values }) => [
+      ['', ...series.map(({ name }) => name), ...(withChance ? ['by chance'] : [])],
+      ...metrics.map(({ name, unit, better, scale, digits, values, byChance }) => [
         `${name}${unit && ` ${unit}`}${better ? (better === 'lower' ? ' ↓' : ' ↑') : ''}`,
         ...values.map((value) =>
           value === undefined || Number.isNaN(value.mean)
             ? '–'
             : `${format(value.mean * scale, digits)}${Number.isNaN(value.low) ? '' : ` [${format(value.low * scale, digits)}, ${format(value.high * scale, digits)}]`}`,
         ),
+        ...(withChance ? [formatChance({ byChance, scale, digits })] : []),
       ]),
     ];
-    lines.push('', caption, ...columns(rows));
+    lines.push('', caption, ...columns(rows), ...(withChance ? ['', chanceNote] : []));
   }
   if (duels?.length) {
     const rows = [

@@ -2,7 +2,7 @@ import { encodePng } from '../../image/encode.js';
 import type { Pixels } from '../../image/pixels.js';
 import { resizePillow } from '../../image/resize.js';
 import { requireSharp } from '../../image/sharp.js';
-import { resizeArea } from '../metrics/grid.js';
+import { resizeArea } from '../resize-area.js';
 
 /** A report stays below 10 MB: this many characters are shared by its pictures. */
 export const pictureBudget = 9_000_000;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { GradcamppError, messageOf, show } from '../../errors.js';
-import type { Metric, Report } from '../report/report.js';
+import type { MetricRow, Report } from '../report/report.js';
 import { estimateMean, krippendorffAlpha, mean, pairedPermutationTest } from '../statistics.js';
 import { checksumOf } from './checksum.js';
 import type { StudyKey } from './study.js';
@@ -172,7 +172,7 @@ function reportOf(
   seed: number,
 ): Omit<Report, 'provenance'> {
   const columns = options.map((_, o) => shares.map((share) => share[o]));
-  const metrics: Metric[] = [
+  const metrics: MetricRow[] = [
     {
       key: 'score',
       name: 'Score',

@@ -1,29 +1,23 @@
 import { GradcamppError } from '../../errors.js';
+import { best } from '../../targets/probabilities.js';
+import { colormapTable } from '../../image/colormap.js';
 import { random } from '../../random-stream.js';
 import { html, jsonScript, page } from '../report/html.js';
 import { openThumbnails } from '../report/thumbnail.js';
 import { f1PerClass } from '../statistics.js';
 import type { Subject, Variant } from '../subject.js';
 import { checksumOf } from './checksum.js';
-import { colormapTable } from '../../image/colormap.js';
 
 export interface StudySettings {
   /** Exactly two: they are shown side by side. */
   readonly variants: readonly [Variant, Variant];
-  /** How many classes, those with the highest F1; default 5. */
+  /** How many classes, those with the highest F1. */
   readonly classes: number;
-  /** Pictures of each class; default 50. */
+  /** Pictures of each class. */
   readonly perClass: number;
   readonly seed: number;
   readonly title: string;
 }
-
-export const studyDefaults = {
-  classes: 5,
-  perClass: 50,
-  seed: 1,
-  title: 'Which explanation do you trust?',
-} as const;
 
 /** The secret half of a study: which map is whose. Subjects must not see it; scoring needs it. */
 export interface StudyKey {
@@ -87,8 +81,7 @@ export async function buildStudy(
   onProgress(0, total);
   for (const picture of pictures) {
     const { tensor } = await subject.prepare(picture);
-    const probabilities = await subject.predict(tensor, 1);
-    predicted.push(probabilities.indexOf(probabilities.reduce((a, b) => Math.max(a, b), 0)));
+    predicted.push(...best(await subject.predict(tensor, 1), 1));
     onProgress(predicted.length, total);
   }
   const chosen = chooseClasses(labels, predicted, settings);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { evaluateFaithfulness } from '../../../src/evaluate/faithfulness/evaluate.js';
+import { evaluate } from '../../../src/evaluate/evaluate.js';
 import { random } from '../../../src/random-stream.js';
 import { resultsOf, writeOutcome } from '../../../src/evaluate/report/files.js';
 import { chooseShown } from '../../../src/evaluate/report/gallery.js';
@@ -162,7 +162,7 @@ describe('results', () => {
     const run = async (images: readonly string[], name: string) => {
       const out = join(folder, name);
       const measurer = measureHere(fakeSubject({ pictures }));
-      const { files } = await evaluateFaithfulness({ model: measurer, images, variants, out, steps: 4 });
+      const { files } = await evaluate('faithfulness', { model: measurer, images, variants, out, steps: 4 });
       return Promise.all(files.map(async (file) => digest(await readFile(file))));
     };
     const names = Object.keys(pictures);

@@ -1,0 +1,187 @@
+import { basename, join } from 'node:path';
+import { invalid } from '../check.js';
+import { type OptionsOf, onlyOneOf, readOptions, type SettingsOf } from '../options.js';
+import type { AnyEvaluation, Plan, Round } from './definition.js';
+import {
+  type EvaluateOptions,
+  type EvaluateSettings,
+  type Evaluated,
+  evaluationOptions,
+  type Network,
+  openMeasurer,
+} from './evaluation.js';
+import { type EvaluationName, evaluations } from './evaluations.js';
+import type { CommonSettings, Job, Task } from './measurement.js';
+import { writeOutcome } from './report/files.js';
+import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
+import type { Failure, Report } from './report/report.js';
+import { type Measurer, runJobs } from './run.js';
+import { variantsOfMethods } from './variants.js';
+import { oneOf } from '../check.js';
+
+/** The options of an evaluation: those of all, and its own. */
+export type OptionsOfEvaluation<N extends EvaluationName> = EvaluateOptions &
+  OptionsOf<(typeof evaluations)[N]['options']>;
+
+/**
+ * Runs an evaluation by its name: measures every picture, sums up, and writes `results.json`, the table and
+ * `report.html` to `out`. A picture that cannot be read or run is listed under `failures`, and the others go on.
+ *
+ * @throws GradcamppError for options, networks and annotations that are wrong for every picture
+ */
+export async function evaluate<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+): Promise<Evaluated> {
+  const names = Object.keys(evaluations) as EvaluationName[];
+  const evaluation: AnyEvaluation = evaluations[oneOf('evaluation', name, names)];
+  const schema = { ...evaluationOptions, ...evaluation.options };
+  const settings = readOptions(`evaluate ${name}`, schema, options) as Settings;
+  onlyOneOf(options, ['method', 'variants']);
+  const networks = networksOf(evaluation, settings.model);
+  const common = {
+    variants: settings.variants ?? evaluation.variants?.(settings) ?? variantsOfMethods(settings.method),
+    seed: settings.seed,
+  };
+  const gathered = await evaluation.gather(settings);
+  const out = settings.out ?? `gradcampp-${name}`;
+  const run: Run = { evaluation, settings, common, gathered, out, finish: [] };
+  const rounds: Finished[] = [];
+  for (const [i, network] of networks.entries()) {
+    const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
+    try {
+      rounds.push(await measureNetwork(run, measurer, nameOf(networks, i, measurer), i + 1));
+    } finally {
+      await measurer.close();
+    }
+  }
+  return conclude(run, rounds);
+}
+
+type Settings = EvaluateSettings & SettingsOf<Record<string, never>>;
+
+/** What is the same for all networks. */
+interface Run {
+  readonly evaluation: AnyEvaluation;
+  readonly settings: Settings;
+  readonly common: CommonSettings;
+  readonly gathered: { readonly images: readonly string[] };
+  readonly out: string;
+  /** Called when the results are written. */
+  readonly finish: (() => Promise<void>)[];
+}
+
+/** A round with the pictures that failed in it. */
+type Finished = Round<Plan, unknown> & { readonly failures: readonly Failure[] };
+
+/** Plans what is measured of a network, and measures it. */
+async function measureNetwork(
+  run: Run,
+  measurer: Measurer,
+  network: string,
+  number: number,
+): Promise<Finished> {
+  const { evaluation, settings, common, gathered, out } = run;
+  const { subject } = measurer;
+  const journal = evaluation.severalNetworks ? `${evaluation.name}-${number}` : evaluation.name;
+  const measure = async (
+    task: Task<Job, CommonSettings, unknown>,
+    { jobs, settings: own, picturesPerJob = 1, unit = 'pictures' }: Plan,
+    file: string,
+  ) => {
+    const names = picturesPerJob > 0 ? jobs.map((job) => job.image) : [];
+    const chosen = chooseShown(
+      names,
+      common.seed,
+      Math.max(1, Math.floor(galleryLimit / (picturesPerJob || 1))),
+    );
+    const measured = await runJobs(measurer, task, jobs, own, {
+      journal: join(out, `${file}.journal`),
+      resume: settings.resume,
+      shown: chosen.size > 0 ? { jobs: chosen, pictures: chosen.size * picturesPerJob } : undefined,
+      onProgress: (progress) =>
+        settings.onProgress?.({ ...progress, step: evaluation.severalNetworks ? network : unit }),
+    });
+    run.finish.push(measured.finish);
+    return { ...measured, records: measured.measured.map(({ record }) => record) };
+  };
+  const plan: Plan = await evaluation.plan({
+    options: settings,
+    gathered,
+    common,
+    subject,
+    measureFirst: (jobs: readonly Job[], unit: string) =>
+      measure(
+        evaluation.first as Task<Job, CommonSettings, unknown>,
+        { jobs, settings: common, unit, picturesPerJob: 0 },
+        `${journal}-${unit}`,
+      ),
+  });
+  const { measured, records, failures } = await measure(evaluation, plan, journal);
+  const within = records.flatMap((record) => evaluation.failures?.(record) ?? []);
+  return {
+    network,
+    subject,
+    plan,
+    measured,
+    records,
+    failures: [...(plan.failures ?? []), ...failures, ...within],
+  };
+}
+
+/** Says what was found of all networks, writes it, and lets the journals go. */
+async function conclude(
+  { evaluation, settings, common, out, finish }: Run,
+  rounds: readonly Finished[],
+): Promise<Evaluated> {
+  const [first] = rounds;
+  const gallery = evaluation.gallery?.(first);
+  const report: Report = {
+    ...evaluation.summarize(rounds),
+    remarks: [...new Set(rounds.flatMap(({ plan }) => plan.remarks ?? []))],
+    gallery: gallery?.entries.length ? galleryOf(gallery, first.subject, common.variants) : undefined,
+    provenance: rounds.flatMap(({ network, subject }) =>
+      subject.description.map(([key, value]): [string, string] => [
+        evaluation.severalNetworks ? `${network}: ${key}` : key,
+        value,
+      ]),
+    ),
+  };
+  const outcome = {
+    evaluation: evaluation.name,
+    images: evaluation.count?.(first) ?? first.records.length,
+    failures: rounds.flatMap(({ failures }) => failures),
+    settings: first.plan.settings,
+    report,
+    table: evaluation.table(rounds),
+  };
+  const files = await writeOutcome(outcome, out, settings.table);
+  for (const done of finish) await done();
+  return { report, images: outcome.images, failures: outcome.failures, files };
+}
+
+function networksOf({ name, severalNetworks }: AnyEvaluation, model: Settings['model']): readonly Network[] {
+  const networks = Array.isArray(model) ? (model as readonly Network[]) : [model as Network];
+  if (model === undefined || (networks.length > 1 && !severalNetworks))
+    throw invalid('model', `the path of an ONNX model: ${name} takes one`, model);
+  return networks;
+}
+
+/** Where variants name their layers and nothing else does, the network is opened at the first of them. */
+function atVariantsLayer<S extends Pick<EvaluateSettings, 'open'>>(
+  settings: S,
+  { variants }: CommonSettings,
+): S {
+  const [{ layer }] = variants;
+  return layer === undefined ? settings : { ...settings, open: { layer, ...settings.open } };
+}
+
+/** The file's name, or as much of its path as it takes where several are called alike. */
+function nameOf(networks: readonly Network[], index: number, { subject }: Measurer): string {
+  const network = networks[index];
+  if (typeof network !== 'string') return subject.description[0]?.[1] ?? `model ${index + 1}`;
+  const alike = networks.filter(
+    (other) => typeof other === 'string' && basename(other) === basename(network),
+  );
+  return alike.length > 1 ? network : basename(network);
+}

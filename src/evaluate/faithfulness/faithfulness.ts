@@ -1,0 +1,192 @@
+import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
+import type { Job } from '../measurement.js';
+import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
+import { expand, pictureSources } from '../pictures.js';
+import {
+  breakdownOf,
+  byImage,
+  columnsOf,
+  controlNote,
+  curveLines,
+  duelsOf,
+  numberColumn,
+  recordColumns,
+  seriesOf,
+  statisticsNote,
+} from '../report/estimates.js';
+import type { GalleryEntry } from '../report/gallery.js';
+import type { Chart, MetricRow, Report } from '../report/report.js';
+import type { Column, Table } from '../report/table.js';
+import { mean } from '../statistics.js';
+import { variantsNote } from '../variants.js';
+import { type FaithfulnessRecord, measureFaithfulness } from './masked-picture.js';
+import { type FaithfulnessSettings, faithfulnessSettings, maskingOptions } from './masking-options.js';
+import { fractions, nothing } from './metrics/curve.js';
+import { metricsFor } from './metrics/index.js';
+
+export interface FaithfulnessPlan extends Plan {
+  readonly jobs: readonly Job[];
+  readonly settings: FaithfulnessSettings;
+}
+type FaithfulnessRound = Round<FaithfulnessPlan, FaithfulnessRecord>;
+
+const options = {
+  images: pictureSources('--data <path>', 'pictures: a folder, file or pattern'),
+  ...maskingOptions,
+};
+
+/** Does the network keep its confidence when it sees only what the map marks? */
+export const faithfulness = defineEvaluation<typeof options, Gathered, FaithfulnessPlan, FaithfulnessRecord>({
+  name: 'faithfulness',
+  description: 'Average drop, increase, wins, confidence against area, deletion, insertion.',
+  asks: 'does the network keep its confidence when it sees only what the map marks? No labels are needed: the top class of each picture is explained',
+  example: '--data photos/ --layer fire9/concat --out faithfulness/',
+  options,
+  gather: async ({ images }) => ({ images: await expand(images) }),
+  plan: ({ gathered, common, options }) => ({
+    jobs: gathered.images.map((image) => ({ image })),
+    settings: faithfulnessSettings(common, options),
+  }),
+  measure: measureFaithfulness,
+  summarize: ([round]) => summarizeFaithfulness(round, 'Faithfulness'),
+  table: ([round]) => faithfulnessTable(round),
+  gallery: faithfulnessGallery,
+});
+
+/** The metrics as the report has them, with these settings. */
+function metricsOf(settings: FaithfulnessSettings): Metric<FaithfulnessRecord>[] {
+  return metricsFor(settings).map(({ applies: _, measure: __, chart: ___, hint, chance, key, ...words }) => ({
+    ...words,
+    key,
+    hint: hint(settings),
+    value: (record, v) => record.variants[v].values[key],
+    ...(chance === undefined ? {} : { chance: () => chance }),
+  }));
+}
+
+const dropOf = (record: FaithfulnessRecord, v: number): number => record.variants[v].values.averageDrop;
+
+export function summarizeFaithfulness(
+  round: Pick<FaithfulnessRound, 'records' | 'subject' | 'plan'>,
+  title: string,
+): Omit<Report, 'provenance' | 'gallery'> {
+  const { settings } = round.plan;
+  const { variants, seed } = settings;
+  const records = byImage(round.records);
+  const drops = columnsOf(records, variants, dropOf);
+  const metrics = metricRows(metricsOf(settings), records, variants, seed);
+  return {
+    title,
+    lead: leadOf(metrics[0], settings, records.length),
+    series: seriesOf(variants),
+    summaries: [
+      {
+        title,
+        caption: `${records.length} pictures, the top class of each. Below each number its 95 % bootstrap interval.`,
+        metrics,
+      },
+    ],
+    duels: duelsOf(drops, variants, {
+      tested: 'drop (percentage points, first minus second)',
+      better: 'lower',
+      seed,
+    }),
+    charts: settings.steps > 0 ? chartsOf(records, settings) : undefined,
+    breakdowns: [
+      breakdownOf(records, drops, (record) => round.subject.classes[record.class], {
+        title: 'Average drop by class',
+        caption: 'By the explained class, the top class of each picture.',
+        ...percent,
+      }),
+    ],
+    notes: notesOf(settings),
+  };
+}
+
+function chartsOf(records: readonly FaithfulnessRecord[], settings: FaithfulnessSettings): Chart[] {
+  const { variants, seed } = settings;
+  return metricsFor(settings).flatMap(({ key, chart }) =>
+    chart
+      ? [
+          {
+            ...chart(settings),
+            x: fractions(settings.steps),
+            lines: curveLines(
+              records,
+              variants,
+              (record, v) => record.variants[v].curves[key],
+              seed,
+              (_, v) => `AUC ${mean(records.map((record) => record.variants[v].values[key])).toFixed(3)}`,
+            ),
+          },
+        ]
+      : [],
+  );
+}
+
+function leadOf(averageDrop: MetricRow, { variants }: FaithfulnessSettings, count: number): string {
+  if (count === 0) return 'No picture could be measured.';
+  const parts = variants.map(
+    ({ name }, v) => `${name} ${((averageDrop.values[v]?.mean ?? NaN) * 100).toFixed(1)} %`,
+  );
+  return `Shown only what an explanation marks, the network loses on average this much of its confidence: ${parts.join(', ')}.`;
+}
+
+function notesOf({
+  variants,
+  masking,
+  deletionBaseline,
+  insertionBaseline,
+  steps,
+  seed,
+}: FaithfulnessSettings): string[] {
+  const notes = [
+    'Y is the probability (softmax, or sigmoid where the network ends in one) of the top class on the picture, O its probability on the explanation map. Drop: max(0, Y − O) / Y. Increase: O > Y. First and second win where their drop is smaller; equal drops are ties. Definitions: Chattopadhyay et al., arXiv 1710.11063.',
+    `Explanation map: E = L ⊙ I + (1 − L) ⊙ B with L the normalised map (0 … 1) at the input's size and B ${nothing[masking]}${masking === 'zero' ? ', so E = L ⊙ I on the preprocessed tensor, as in the paper' : ''}${masking === 'black' ? ', so the map multiplies pixels at the network’s input size, before range, mean and std' : ''}.`,
+  ];
+  if (steps > 0)
+    notes.push(
+      `Curves: ${steps} steps, areas by the trapezoid rule. Confidence against area keeps exactly the fraction q of pixels over ${nothing[deletionBaseline]} and divides by Y. Deletion (to ${nothing[deletionBaseline]}) and insertion (from ${nothing[insertionBaseline]}): Petsiuk et al., arXiv 1806.07421. Tied pixels are ordered by the random control map, so an empty map scores as chance does.`,
+    );
+  const forms = variantsNote(variants);
+  if (forms) notes.push(forms);
+  notes.push(controlNote, statisticsNote(seed));
+  return notes;
+}
+
+export function faithfulnessTable({
+  records,
+  subject,
+  plan,
+}: Pick<FaithfulnessRound, 'records' | 'subject' | 'plan'>): Table {
+  const { settings } = plan;
+  const metrics = metricsOf(settings);
+  return [
+    ...recordColumns(records, subject.classes),
+    numberColumn('probability', records, (record) => record.full),
+    ...settings.variants.flatMap((variant, v): Column[] => [
+      numberColumn(`${variant.name}: masked probability`, records, (record) => record.variants[v].masked),
+      ...metricColumns(metrics, records, variant, v),
+      {
+        name: `${variant.name}: empty`,
+        type: 'boolean',
+        values: records.map((record) => record.variants[v].empty),
+      },
+    ]),
+  ];
+}
+
+export function faithfulnessGallery({ measured, subject, records }: FaithfulnessRound) {
+  const entries = measured.flatMap(({ record, shown }): GalleryEntry[] => {
+    const drops = record.variants.map((_, v) => dropOf(record, v));
+    return shown.map((picture) => ({
+      name: record.image,
+      class: subject.classes[record.class],
+      caption: `p = ${record.full.toFixed(2)}`,
+      shown: picture,
+      values: drops,
+      scores: drops.map((value) => `drop ${(100 * value).toFixed(0)} %`),
+    }));
+  });
+  return { entries, order: { title: 'drop' }, total: records.length };
+}

@@ -1,0 +1,24 @@
+import { plain } from '../../metric.js';
+import { areaUnder, nothing } from './curve.js';
+import type { FaithfulnessMetric } from '../shown-map.js';
+
+/** Petsiuk et al., arXiv 1806.07421. */
+export const insertion: FaithfulnessMetric = {
+  key: 'insertionAuc',
+  name: 'Insertion AUC',
+  hint: ({ insertionBaseline }) =>
+    `probability while the most salient pixels return to ${nothing[insertionBaseline]}`,
+  column: 'insertion AUC',
+  better: 'higher',
+  ...plain,
+  byChance: 'pixels in random order: the random control',
+  applies: ({ steps }) => steps > 0,
+  measure: (shown, { steps, insertionBaseline }) => areaUnder(shown, steps, insertionBaseline, 'picture'),
+  chart: ({ insertionBaseline }) => ({
+    key: 'insertion',
+    title: 'Insertion',
+    caption: `The most salient pixels are put first into ${nothing[insertionBaseline]}. A fast rise is good.`,
+    xLabel: 'area inserted',
+    yLabel: 'probability',
+  }),
+};

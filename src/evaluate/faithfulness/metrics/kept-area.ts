@@ -1,0 +1,31 @@
+import { plain } from '../../metric.js';
+import { areaUnder, removed } from './curve.js';
+import type { FaithfulnessMetric } from '../shown-map.js';
+
+/** Confidence against area: all maps keep the same area, so marking more gains nothing. */
+export const keptArea: FaithfulnessMetric = {
+  key: 'areaAuc',
+  name: 'Confidence against area, AUC',
+  hint: () => 'share of the confidence kept with the q most salient pixels, over all q',
+  column: 'area AUC',
+  better: 'higher',
+  ...plain,
+  byChance: 'pixels in random order: the random control',
+  applies: ({ steps }) => steps > 0,
+  measure: (shown, { steps, deletionBaseline }) =>
+    areaUnder(shown, steps, deletionBaseline, 'picture', (probability) =>
+      ratio(probability, shown.picture.full),
+    ),
+  chart: ({ deletionBaseline }) => ({
+    key: 'keptConfidence',
+    title: 'Confidence against area',
+    caption: `Only the q most salient pixels are shown, the rest is ${removed[deletionBaseline]}. All maps keep the same area, so marking more gains nothing.`,
+    xLabel: 'area kept, q',
+    yLabel: 'confidence kept, share',
+  }),
+};
+
+/** Confidence that is left relative to the picture's own, Y; 1 where Y is 0 and nothing can be lost. */
+function ratio(value: number, full: number): number {
+  return full > 0 ? value / full : 1;
+}

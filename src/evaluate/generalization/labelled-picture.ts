@@ -1,0 +1,58 @@
+import { controlMap, explainWithControl } from '../control.js';
+import { baselineTensor, maskByMap } from '../masking.js';
+import type { CommonSettings, Job, Measurement, OnStep } from '../measurement.js';
+import { Predictions } from '../predictions.js';
+import type { Subject } from '../subject.js';
+
+export interface GeneralizationSettings extends CommonSettings {
+  /** Masked pictures in one forward pass. */
+  readonly batch: number;
+}
+
+/** A labelled picture; maps are only measured on test pictures. */
+export interface GeneralizationJob extends Job {
+  readonly label: number;
+  readonly set: 'train' | 'test';
+}
+
+export interface GeneralizationRecord {
+  readonly image: string;
+  readonly set: 'train' | 'test';
+  /** Whether the top class is the true one. */
+  readonly correct: boolean;
+  /** Y, of the top class. */
+  readonly full: number;
+  /** O on the explanation map, one a variant; empty for training pictures. */
+  readonly masked: readonly number[];
+}
+
+/** One labelled picture: right or wrong and, in the test set, what is left of the confidence on the explanation maps. */
+export async function measureGeneralization(
+  subject: Subject,
+  job: GeneralizationJob,
+  settings: GeneralizationSettings,
+  onStep?: OnStep,
+): Promise<Measurement<GeneralizationRecord>> {
+  const { layout } = subject;
+  const prepared = await subject.prepare(job.image);
+  const { tensor } = prepared;
+  const variants = job.set === 'test' ? settings.variants : [];
+  const control = controlMap(subject, prepared, settings.seed);
+  const { targets, probabilities, maps } = await explainWithControl(subject, prepared, variants, control);
+  const [target] = targets;
+  const nothing = baselineTensor('zero', tensor, layout, subject.black, subject.size);
+  const predictions = new Predictions(subject, target, settings.batch, onStep);
+  const masked = maps.map(([map]) =>
+    predictions.ask((out) => maskByMap(tensor, map.data, nothing, layout, out)),
+  );
+  return {
+    record: {
+      image: job.image,
+      set: job.set,
+      correct: target === job.label,
+      full: probabilities[target],
+      masked: await Promise.all(masked),
+    },
+    pictures: [],
+  };
+}

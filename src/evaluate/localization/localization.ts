@@ -1,0 +1,278 @@
+import { GradcamppError, show } from '../../errors.js';
+import { choice, number, numbers, text } from '../../options.js';
+import { pictureKey } from '../annotations/annotation.js';
+import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
+import { metricColumns, type Metric, metricRows, percent, plain } from '../metric.js';
+import { expand, pictureSources } from '../pictures.js';
+import {
+  breakdownOf,
+  byImage,
+  columnsOf,
+  controlNote,
+  curveLines,
+  duelsOf,
+  numberColumn,
+  recordColumns,
+  seriesOf,
+  statisticsNote,
+  stringColumn,
+} from '../report/estimates.js';
+import type { GalleryEntry } from '../report/gallery.js';
+import type { Report } from '../report/report.js';
+import type { Table } from '../report/table.js';
+import { mean } from '../statistics.js';
+import {
+  deltaGrid,
+  type LocalizationJob,
+  type LocalizationRecord,
+  measureLocalization,
+} from './annotated-picture.js';
+import { localizationMetrics } from './metrics/index.js';
+import type { LocalizationSettings } from './place.js';
+import { findTruth, mappingOf, readTruth } from './truth.js';
+
+export interface LocalizationPlan extends Plan {
+  readonly jobs: readonly LocalizationJob[];
+  readonly settings: LocalizationSettings;
+}
+type LocalizationRound = Round<LocalizationPlan, LocalizationRecord>;
+
+/** The pictures, and what is known of each. */
+export interface AnnotatedPictures extends Gathered {
+  readonly truth: Awaited<ReturnType<typeof readTruth>>;
+  readonly annotations: string;
+}
+
+const formats = ['yolo', 'voc', 'coco', 'masks'] as const;
+
+const options = {
+  images: pictureSources('--data <path>', 'a data set folder as its format lays it out, or pictures'),
+  boxes: choice(formats, {
+    help: 'yolo, voc, coco or masks: how the places are annotated',
+    flag: '--boxes <format>',
+  }),
+  annotations: text({
+    help: 'labels, annotations, masks or the COCO file',
+    flag: '--annotations <path>',
+    expected: 'a path',
+    otherwise: 'found in --data',
+  }),
+  mapping: text({
+    help: 'imagenet-to-coco, imagenet-to-voc or a file',
+    flag: '--mapping <name>',
+    otherwise: 'classes of equal names',
+  }),
+  deltas: numbers({ help: 'thresholds', flag: '--delta <number>', default: [0, 0.25, 0.5], from: 0, to: 1 }),
+  tolerance: number({
+    help: 'of the pointing game',
+    flag: '--tolerance <pixels>',
+    default: 0,
+    from: 0,
+    to: 1000,
+  }),
+  boxThreshold: number({
+    help: 'of the maximum, from which on a map proposes its box',
+    flag: '--box-threshold <share>',
+    default: 0.15,
+    from: 0,
+    to: 1,
+  }),
+  target: choice(['top', 'annotated'], {
+    help: 'explain the top class, or the best annotated one',
+    flag: '--target <which>',
+    default: 'top',
+  }),
+};
+
+/** Loc(δ), box IoU, pointing game and energy on annotated pictures. */
+export const localization = defineEvaluation<
+  typeof options,
+  AnnotatedPictures,
+  LocalizationPlan,
+  LocalizationRecord
+>({
+  name: 'localization',
+  description: 'Loc(δ), box IoU, pointing game and energy on annotated pictures.',
+  asks: 'does the map mark the thing? Pictures with boxes or masks',
+  example: '--data coco128/ --boxes yolo --mapping imagenet-to-coco',
+  options,
+  gather: async ({ images: sources, boxes, annotations }) => {
+    const found = annotations === undefined ? findTruth(sources[0], boxes as 'yolo') : undefined;
+    const annotationPath = annotations ?? (found?.annotationPath as string);
+    return {
+      images: await expand(found ? [found.images, ...sources.slice(1)] : sources),
+      truth: await readTruth({ annotations: boxes as 'yolo', annotationPath }),
+      annotations: annotationPath,
+    };
+  },
+  plan: async ({ gathered, common, subject, options }) => {
+    const { images, truth, annotations } = gathered;
+    const jobs = images.map((image): LocalizationJob => ({ image, ...truth.of(image) }));
+    if (jobs.every((job) => !job.objects && !job.masks))
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `None of the ${images.length} pictures is annotated in ${show(annotations)}: annotations are found by the picture's file name, without its extension (here ${show(pictureKey(images[0]))}).`,
+      );
+    const mapping = await mappingOf(options.mapping, subject.classes, truth.classes);
+    const { deltas, tolerance, boxThreshold, target } = options;
+    const settings = {
+      ...common,
+      deltas,
+      tolerance,
+      boxThreshold,
+      target,
+      mapping: subject.classes.map((_, i) => mapping(i) ?? null),
+    };
+    return { jobs, settings };
+  },
+  measure: measureLocalization,
+  summarize: ([{ records, plan }]) => summarizeLocalization(records, plan.settings),
+  table: ([{ records, subject, plan }]) => localizationTable(records, subject.classes, plan.settings),
+  gallery: localizationGallery,
+});
+
+/** The metrics as the report has them, with these settings. */
+function metricsOf(settings: LocalizationSettings): Metric<LocalizationRecord>[] {
+  return localizationMetrics(settings).map(({ measure: _, key, ...words }) => ({
+    ...words,
+    key,
+    value: (record, v) => record.variants[v]?.values[key] ?? NaN,
+    chance: (record) => record.chances[key],
+  }));
+}
+
+/** Loc at the middle one of the thresholds, which tests, class tables and the gallery use. */
+function middleOf({ deltas }: Pick<LocalizationSettings, 'deltas'>) {
+  const delta = deltas[Math.floor(deltas.length / 2)];
+  return {
+    name: `Loc(${delta})`,
+    value: ({ variants }: LocalizationRecord, v: number) => variants[v].values[`localization(${delta})`],
+  };
+}
+
+export function summarizeLocalization(
+  unordered: readonly LocalizationRecord[],
+  settings: LocalizationSettings,
+): Omit<Report, 'provenance' | 'gallery'> {
+  const { variants, seed } = settings;
+  const all = byImage(unordered);
+  const records = all.filter((record) => !record.excluded);
+  const middle = middleOf(settings);
+  const loc = columnsOf(records, variants, middle.value);
+  const pointing = columnsOf(records, variants, (record, v) => record.variants[v].values.pointing);
+  const nameOf = (record: LocalizationRecord): string => record.annotated ?? '(mask)';
+  const area = mean(records.map((record) => record.area));
+  return {
+    title: 'Localisation',
+    lead:
+      records.length === 0
+        ? 'No picture shows an annotated place of its explained class.'
+        : `How well the maps cover the annotated places of the explained class, ${middle.name}: ${variants.map(({ name }, v) => `${name} ${mean(loc[v]).toFixed(3)}`).join(', ')}; a map that knows nothing, at most ${area.toFixed(3)}.`,
+    series: seriesOf(variants),
+    summaries: [
+      {
+        title: 'Localisation',
+        caption: `${records.length} of ${all.length} pictures count. ${exclusionsOf(all)}The annotated places cover ${(100 * (records.length > 0 ? area : 0)).toFixed(1)} % of the input on average. Below each number its 95 % bootstrap interval.`,
+        metrics: metricRows(metricsOf(settings), records, variants, seed),
+      },
+    ],
+    duels:
+      records.length > 0
+        ? duelsOf(loc, variants, {
+            tested: `${middle.name} (times 100, first minus second)`,
+            better: 'higher',
+            seed,
+          })
+        : undefined,
+    charts: records.length > 0 ? [chartOf(records, settings)] : undefined,
+    breakdowns: [
+      breakdownOf(records, loc, nameOf, {
+        title: `${middle.name} by class`,
+        caption: 'By the annotated class.',
+        ...plain,
+      }),
+      breakdownOf(records, pointing, nameOf, {
+        title: 'Pointing game by class',
+        caption: 'By the annotated class.',
+        ...percent,
+      }),
+    ],
+    notes: [
+      'Loc(δ) = internal / (box area + external area) of the positions with L ≥ δ, several boxes of the class united (Chattopadhyay et al., arXiv 1710.11063). Written out this is the intersection over the union of marked positions and boxes. At δ = 0 the non-zero positions are meant: L ≥ 0 would be the whole picture for every method.',
+      settings.target === 'top'
+        ? 'Explained is the top class of each picture; pictures without an annotated place of that class do not count.'
+        : 'Explained is the most probable of the classes that are annotated in the picture, whether or not it is the top class.',
+      'Boxes follow the picture through resizing and cropping; what the network does not see is cut off. A pixel is inside when its centre is.',
+      'Pointing game (Zhang et al., arXiv 1608.00507): where several positions share the maximum, the share of them that is inside; an empty map is a miss. Energy (Wang et al., arXiv 1910.01279): 0 for an empty map.',
+      controlNote,
+      statisticsNote(seed),
+    ],
+  };
+}
+
+function exclusionsOf(records: readonly LocalizationRecord[]): string {
+  const counts = new Map<string, number>();
+  for (const { excluded } of records) if (excluded) counts.set(excluded, (counts.get(excluded) ?? 0) + 1);
+  if (counts.size === 0) return '';
+  return `Not counted: ${[...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([why, count]) => `${count} ${why}`)
+    .join(', ')}. `;
+}
+
+function chartOf(records: readonly LocalizationRecord[], { variants, seed }: LocalizationSettings) {
+  return {
+    key: 'localization',
+    title: 'Loc over δ',
+    caption: 'Overlap of the thresholded map and the boxes.',
+    xLabel: 'threshold δ',
+    yLabel: 'Loc(δ)',
+    x: deltaGrid,
+    lines: curveLines(
+      records,
+      variants,
+      (record, v) => record.variants[v].curve,
+      seed,
+      (points) => {
+        const best = points.reduce((a, b, i) => (b.mean > points[a].mean ? i : a), 0);
+        return `best ${points[best].mean.toFixed(3)} at δ = ${deltaGrid[best]}`;
+      },
+    ),
+  };
+}
+
+/** Measures of pictures that do not count are NaN. */
+export function localizationTable(
+  records: readonly LocalizationRecord[],
+  classes: readonly string[],
+  settings: LocalizationSettings,
+): Table {
+  const metrics = metricsOf(settings);
+  return [
+    ...recordColumns(records, classes),
+    numberColumn('probability', records, (record) => record.probability),
+    stringColumn('annotated', records, (record) => record.annotated ?? ''),
+    stringColumn('excluded', records, (record) => record.excluded ?? ''),
+    ...settings.variants.flatMap((variant, v) => metricColumns(metrics, records, variant, v)),
+  ];
+}
+
+function localizationGallery({ measured, subject, records, plan }: LocalizationRound) {
+  const middle = middleOf(plan.settings);
+  const entries = measured.flatMap(({ record, shown }): GalleryEntry[] =>
+    shown.map((picture) => {
+      const values = record.variants.map((_, v) => middle.value(record, v));
+      return {
+        name: record.image,
+        class: record.annotated ?? '(mask)',
+        caption: `explained as ${subject.classes[record.class]}, p = ${record.probability.toFixed(2)}`,
+        boxes: record.boxes,
+        shown: picture,
+        values,
+        scores: values.map((value) => `${middle.name} ${value.toFixed(2)}`),
+      };
+    }),
+  );
+  const total = records.filter((record) => !record.excluded).length;
+  return { entries, order: { title: middle.name }, total };
+}

@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import { faithfulnessTable, summarizeFaithfulness } from '../../../src/evaluate/faithfulness/faithfulness.js';
+import {
+  type FaithfulnessRecord,
+  measureFaithfulness,
+} from '../../../src/evaluate/faithfulness/masked-picture.js';
+import {
+  type FaithfulnessSettings,
+  faithfulnessSettings,
+  maskingOptions,
+} from '../../../src/evaluate/faithfulness/masking-options.js';
+import { area, fractions } from '../../../src/evaluate/faithfulness/metrics/curve.js';
+import { random } from '../../../src/random-stream.js';
+import { toCsv } from '../../../src/evaluate/report/table.js';
+import { readOptions } from '../../../src/options.js';
+import { fakeSubject, left, variants } from '../fake.js';
+
+const white = left.map(() => 1);
+const pictures = {
+  // P("left") of these is 1, 0.75 and 0.5; the right half never matters.
+  white,
+  grey: white.map(() => 0.75),
+  half: left.map((value) => value * 0.5),
+};
+const settings: FaithfulnessSettings = faithfulnessSettings(
+  { variants, seed: 1 },
+  readOptions('masking', maskingOptions, { steps: 2, insertionBaseline: 'zero' }),
+);
+const roundOf = (records: readonly FaithfulnessRecord[], over: Partial<FaithfulnessSettings> = {}) => ({
+  records,
+  subject: fakeSubject({ pictures }),
+  plan: { jobs: [], settings: { ...settings, ...over } },
+});
+const summarize = (records: readonly FaithfulnessRecord[]) =>
+  summarizeFaithfulness(roundOf(records), 'Faithfulness');
+const measure = async (image: string, over: Partial<FaithfulnessSettings> = {}) =>
+  (await measureFaithfulness(fakeSubject({ pictures }), { image }, { ...settings, ...over })).record;
+
+describe('faithfulness of a network whose answers are known', () => {
+  it('gives a perfect explanation no drop, the worst and an empty one all of it', async () => {
+    const record = await measure('grey');
+    expect(record).toMatchObject({ image: 'grey', class: 0, full: 0.75 });
+    expect(record.variants.map(({ masked }) => masked).slice(0, 3)).toEqual([0.75, 0, 0]);
+    expect(record.variants.map(({ empty }) => empty)).toEqual([false, false, true, false]);
+  });
+
+  it('keeps, deletes and inserts the most salient half first', async () => {
+    const [perfect, worst] = (await measure('white')).variants;
+    expect(perfect.curves).toEqual({ areaAuc: [0, 1, 1], deletionAuc: [1, 0, 0], insertionAuc: [0, 1, 1] });
+    expect(worst.curves).toEqual({ areaAuc: [0, 0, 1], deletionAuc: [1, 1, 0], insertionAuc: [0, 0, 1] });
+  });
+
+  it('ranks an empty map as the random control', async () => {
+    const [, , empty, control] = (await measure('white', { steps: 8 })).variants;
+    expect(Object.keys(empty.curves)).toEqual(['areaAuc', 'deletionAuc', 'insertionAuc']);
+    expect(empty.curves).toEqual(control.curves);
+  });
+
+  it('masks pixels instead of the tensor: what is hidden is black, not zero', async () => {
+    const [perfect, worst] = (await measure('grey', { masking: 'black', steps: 0 })).variants;
+    expect(perfect.masked).toBeCloseTo(0.75, 6);
+    expect(worst.masked).toBeCloseTo(-1, 6); // the mean of a left half of black, −1
+  });
+
+  it('decodes and explains a picture once for all methods, and asks for masked pictures in batches', async () => {
+    const subject = fakeSubject({ pictures });
+    await measureFaithfulness(subject, { image: 'white' }, { ...settings, steps: 4, batch: 5 });
+    // 4 variants: the explanation map and 3 inner points of 3 curves; one empty picture for all of them.
+    const { prepare, explain, predicted, largestBatch } = subject.counts;
+    expect({ prepare, explain, predicted, largestBatch }).toEqual({
+      prepare: 1,
+      explain: 1,
+      predicted: 4 * (1 + 3 * 3) + 1,
+      largestBatch: 5,
+    });
+  });
+
+  it('measures the same whatever the batch', async () => {
+    const one = await measure('grey', { batch: 1, steps: 5 });
+    expect(await measure('grey', { batch: 64, steps: 5 })).toEqual(one);
+  });
+});
+
+describe('summary', () => {
+  const all = () => Promise.all(Object.keys(pictures).map((image) => measure(image)));
+  const values = async (key: string) => {
+    const report = summarize(await all());
+    const metric = report.summaries[0].metrics.find((item) => item.key === key);
+    return metric?.values.map((value) => value?.mean) ?? [];
+  };
+
+  it('is the average of what was measured by hand', async () => {
+    expect((await values('averageDrop')).slice(0, 3)).toEqual([0, 1, 1]);
+    expect((await values('increaseInConfidence')).slice(0, 3)).toEqual([0, 0, 0]);
+    expect((await values('areaAuc')).slice(0, 2)).toEqual([0.75, 0.25]);
+    expect((await values('deletionAuc'))[0]).toBeCloseTo((0.25 * (1 + 0.75 + 0.5)) / 3, 6);
+    expect((await values('insertionAuc'))[1]).toBeCloseTo((0.25 * (1 + 0.75 + 0.5)) / 3, 6);
+    expect(await values('emptyMaps')).toEqual([0, 0, 1, 0]);
+  });
+
+  it('counts wins of every pair with ties apart', async () => {
+    const { duels } = summarize(await all());
+    expect(duels?.length).toBe(6);
+    expect(duels?.[0]).toMatchObject({
+      a: 'perfect',
+      b: 'worst',
+      wins: { a: 1, b: 0, ties: 0 },
+      difference: -1,
+    });
+    expect(duels?.find(({ a, b }) => a === 'worst' && b === 'empty')?.wins).toEqual({ a: 0, b: 0, ties: 1 });
+  });
+
+  it('rewards an increase', async () => {
+    // A network that is distracted by the right half: without it P("left") rises.
+    const subject = fakeSubject({
+      pictures,
+      network: (tensor) => tensor.reduce((sum, value, p) => sum + (left[p] - 0.5) * value, 0) / 8 + 0.5,
+    });
+    const { record } = await measureFaithfulness(subject, { image: 'white' }, { ...settings, steps: 0 });
+    expect(record.full).toBe(0.5);
+    expect(record.variants[0].masked).toBe(1);
+    const [{ metrics }] = summarize([record]).summaries;
+    expect(metrics.find((metric) => metric.key === 'increaseInConfidence')?.values[0]?.mean).toBe(1);
+  });
+
+  it('does not depend on the order of the pictures, and the table follows it', async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 40 }, (_, i) => [`p${i}`, white.map(() => random('pixel', i).uniform())]),
+    );
+    const subject = fakeSubject({ pictures: many });
+    const run = async (images: readonly string[]) => {
+      const records = [];
+      for (const image of images)
+        records.push((await measureFaithfulness(subject, { image }, settings)).record);
+      return records;
+    };
+    const names = Object.keys(many);
+    const [forward, shuffled] = [await run(names), await run(random('order').shuffle(names))];
+    expect(JSON.stringify(summarize(shuffled))).toBe(JSON.stringify(summarize(forward)));
+    const lines = (records: typeof forward) => toCsv(faithfulnessTable(roundOf(records))).split('\r\n');
+    expect(lines(shuffled)).not.toEqual(lines(forward));
+    expect([...lines(shuffled)].sort()).toEqual([...lines(forward)].sort());
+  });
+
+  it('changes the random control with the seed and nothing else', async () => {
+    const [a, b] = [await measure('grey', { seed: 1 }), await measure('grey', { seed: 2 })];
+    expect(b.variants.slice(0, 2)).toEqual(a.variants.slice(0, 2));
+    expect(b.variants[3]).not.toEqual(a.variants[3]);
+  });
+
+  it('draws curves that end where they must', async () => {
+    const { charts } = summarize(await all());
+    const [kept, deleted] = charts ?? [];
+    for (const line of kept.lines) {
+      expect(line?.y[0]).toBe(0);
+      expect(line?.y[2]).toBe(1);
+      expect(line?.low?.[2]).toBe(1);
+    }
+    expect(deleted.lines[0]?.y[0]).toBe(0.75);
+    expect(area({ x: fractions(2), y: kept.lines[0]?.y ?? [] })).toBe(0.75);
+  });
+});

@@ -1,0 +1,139 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type LocalizationJob,
+  measureLocalization,
+} from '../../../src/evaluate/localization/annotated-picture.js';
+import { localizationTable, summarizeLocalization } from '../../../src/evaluate/localization/localization.js';
+import type { LocalizationSettings } from '../../../src/evaluate/localization/place.js';
+import { mappingOf, readTruth } from '../../../src/evaluate/localization/truth.js';
+import { encodePng } from '../../../src/image/encode.js';
+import { fakeSubject, left, variants } from '../fake.js';
+
+const pictures = { leftish: left.map((value) => value * 0.9), dark: left.map(() => 0.1) };
+const settings: LocalizationSettings = {
+  variants,
+  seed: 1,
+  deltas: [0, 0.25, 0.5],
+  tolerance: 0,
+  boxThreshold: 0.15,
+  target: 'top',
+  mapping: ['thing', null],
+};
+const locs = (...values: readonly [number, number, number]) => ({
+  'localization(0)': values[0],
+  'localization(0.25)': values[1],
+  'localization(0.5)': values[2],
+});
+const box = (x0: number, y0: number, x1: number, y1: number) => ({ x0, y0, x1, y1 });
+const leftHalf = { class: 'thing', box: box(0, 0, 0.5, 1) };
+const measure = (job: LocalizationJob, over: Partial<LocalizationSettings> = {}) =>
+  measureLocalization(fakeSubject({ pictures }), job, { ...settings, ...over });
+const record = async (job: LocalizationJob, over: Partial<LocalizationSettings> = {}) =>
+  (await measure(job, over)).record;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'masks-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('localisation', () => {
+  it('is perfect, worst and empty where the maps are', async () => {
+    const { variants: found, area, boxes } = await record({ image: 'leftish', objects: [leftHalf] });
+    expect(area).toBe(0.5);
+    expect(boxes).toEqual([[0, 0, 0.5, 1]]);
+    const perfect = { ...locs(1, 1, 1), boxIoU: 1, boxFound: 1, pointing: 1, energy: 1 };
+    const wrong = { ...locs(0, 0, 0), boxIoU: 0, boxFound: 0, pointing: 0, energy: 0 };
+    expect(found[0]).toMatchObject({ values: perfect, empty: false });
+    expect(found[1]).toMatchObject({ values: wrong, empty: false });
+    expect(found[2]).toMatchObject({ values: wrong, empty: true });
+  });
+
+  it('unites the boxes of the class and leaves other classes alone', async () => {
+    const halves = [box(0, 0, 0.5, 0.5), box(0, 0.25, 0.5, 1)].map((item) => ({ class: 'thing', box: item }));
+    const other = { class: 'other', box: box(0.5, 0, 1, 1) };
+    const { variants: found, area } = await record({ image: 'leftish', objects: [...halves, other] });
+    expect(area).toBe(0.5);
+    expect(found[0].values).toMatchObject(locs(1, 1, 1));
+    // The proposed box is the left half, the better of the true ones 2 × 3 of its 2 × 4 pixels.
+    expect(found[0].values.boxIoU).toBe(6 / 8);
+  });
+
+  it('says why a picture does not count', async () => {
+    const why = async (job: LocalizationJob, over?: Partial<LocalizationSettings>) =>
+      (await record(job, over)).excluded;
+    expect(await why({ image: 'leftish' })).toBe('not annotated');
+    expect(await why({ image: 'leftish', objects: [] })).toBe('class not in the picture');
+    expect(await why({ image: 'dark', objects: [leftHalf] })).toBe('no corresponding class');
+    const outside = { class: 'thing', box: box(1.2, 0, 1.4, 1) };
+    expect(await why({ image: 'leftish', objects: [outside] })).toBe('outside the crop');
+    expect((await measure({ image: 'dark', objects: [leftHalf] })).pictures).toEqual([]);
+  });
+
+  it('can explain what is annotated instead of the top class', async () => {
+    const annotated = { target: 'annotated' } as const;
+    // P("right") is 0.9 on the dark picture, but only "left" corresponds to something in it.
+    expect(await record({ image: 'dark', objects: [leftHalf] }, annotated)).toMatchObject({
+      class: 0,
+      annotated: 'thing',
+    });
+    expect((await record({ image: 'dark', objects: [] }, annotated)).excluded).toBe(
+      'class not in the picture',
+    );
+  });
+
+  it('takes masks as PNG, for one class or for any', async () => {
+    const png = (values: readonly number[]) =>
+      encodePng({ data: Uint8Array.from(values, (value) => value * 255), width: 4, height: 4, channels: 1 });
+    await mkdir(join(folder, 'thing'));
+    await writeFile(join(folder, 'leftish.png'), png(left.map((value) => 1 - value)));
+    await writeFile(join(folder, 'thing', 'leftish.png'), png(left));
+    await writeFile(join(folder, 'dark.png'), png(left.map((_, p) => (p === 5 ? 1 : 0))));
+    const truth = await readTruth({ annotations: 'masks', annotationPath: folder });
+    expect([...truth.classes].sort()).toEqual(['', 'thing']);
+    const own = await record({ image: 'leftish', ...truth.of('x/leftish.jpg') });
+    expect(own.variants[0].values).toMatchObject(locs(1, 1, 1));
+    const any = await record({ image: 'dark', ...truth.of('dark.jpg') });
+    expect(any.boxes).toEqual([[0.25, 0.25, 0.5, 0.5]]);
+    expect(any.variants[0].values).toMatchObject(locs(1 / 8, 1 / 8, 1 / 8));
+  });
+
+  it('needs no mapping for masks without a class', async () => {
+    expect((await mappingOf(undefined, ['a'], new Set([''])))(0)).toBeUndefined();
+    expect((await mappingOf(undefined, ['a'], new Set(['', 'a'])))(0)).toBe('a');
+  });
+});
+
+describe('summary', () => {
+  it('averages over the pictures that count and counts the others by reason', async () => {
+    const half = { class: 'thing', box: box(0, 0, 0.5, 0.5) };
+    const records = [
+      await record({ image: 'leftish', objects: [leftHalf] }),
+      { ...(await record({ image: 'leftish', objects: [half] })), image: 'second' },
+      await record({ image: 'dark', objects: [leftHalf] }),
+    ];
+    const report = summarizeLocalization(records, settings);
+    const mean = (key: string) =>
+      report.summaries[0].metrics.find((metric) => metric.key === key)?.values.map((value) => value?.mean);
+    expect(mean('localization(0.25)')?.slice(0, 3)).toEqual([0.75, 0, 0]);
+    expect(mean('energy')?.slice(0, 3)).toEqual([0.75, 0, 0]);
+    expect(mean('boxFound')?.slice(0, 3)).toEqual([1, 0, 0]);
+    expect(report.summaries[0].caption).toContain(
+      '2 of 3 pictures count. Not counted: 1 no corresponding class.',
+    );
+    expect(report.duels?.[0]).toMatchObject({ a: 'perfect', b: 'worst', wins: { a: 1, b: 0, ties: 0 } });
+    expect(report.breakdowns?.[0].rows).toMatchObject([{ class: 'thing', count: 2 }]);
+    const table = localizationTable(records, ['left', 'right'], settings);
+    expect(table.find(({ name }) => name === 'excluded')?.values).toEqual(['', '', 'no corresponding class']);
+    expect(table.find(({ name }) => name === 'perfect: Loc(0.25)')?.values).toEqual([1, 0.5, NaN]);
+  });
+
+  it('has something to say without any picture that counts', async () => {
+    const report = summarizeLocalization([await record({ image: 'leftish' })], settings);
+    expect(report.lead).toBe('No picture shows an annotated place of its explained class.');
+    expect(report.duels).toBeUndefined();
+  });
+});
