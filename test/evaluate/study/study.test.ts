@@ -254,7 +254,7 @@ describe.skipIf(!hasBrowser)(`the page${browserNote}`, () => {
     expect(await page.locator('#progress').textContent()).toBe('Picture 3 of 10');
     expect(await page.locator('#same').getAttribute('aria-pressed')).toBe('true');
     await page.reload();
-    expect(await page.locator('#stored').textContent()).toContain('3 of 10 pictures are answered already');
+    await page.locator('#stored', { hasText: '3 of 10 pictures are answered already' }).waitFor();
     await page.click('button[type=submit]');
     expect(await page.locator('#progress').textContent()).toBe('Picture 4 of 10');
     await page.click('#back');
