@@ -27,6 +27,8 @@ export interface Context {
   readonly network: Network;
   readonly scores: Scores;
   readonly layers: readonly string[];
+  /** Why there is no layer. */
+  readonly layerProblem: GradcamppError | undefined;
   readonly classes: readonly ClassName[] | undefined;
   readonly preprocessing: Preprocessing | undefined;
   readonly backend: OpenedBackend;
@@ -165,12 +167,13 @@ async function explainOutput(
 
 /** The passes that the methods need: with gradients, or forward alone. */
 export function passesFor(
-  { network, layers }: Pick<Context, 'network' | 'layers'>,
+  { network, layers, layerProblem }: Pick<Context, 'network' | 'layers' | 'layerProblem'>,
   scores: Scores,
   { variants }: Pick<Settings, 'variants'>,
   reads: readonly string[] = [],
 ): Promise<Passes> {
   const needs = neededBy(variants);
+  if (layerProblem && (needs.has('activations') || needs.has('gradients'))) throw layerProblem;
   if (needs.has('gradients')) return network.differentiator(layers, scores, { reads });
   return network.forward(needs.has('activations') ? layers : [], scores, reads);
 }

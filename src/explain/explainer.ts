@@ -57,6 +57,7 @@ export class Explainer {
   /** What is explained where no target is named; undefined: one must be. */
   readonly defaultTarget: Target | undefined;
   readonly #backend: OpenedBackend;
+  readonly #layerProblem: GradcamppError | undefined;
   readonly #feeds: Feeds;
   readonly #channelAxis: number;
   #isClosed = false;
@@ -73,6 +74,7 @@ export class Explainer {
     this.notes = parts.notes;
     this.defaultTarget = parts.defaultTarget;
     this.#backend = parts.backend;
+    this.#layerProblem = parts.layerProblem;
     this.#feeds = parts.feeds;
     this.#channelAxis = parts.channelAxis;
   }
@@ -173,7 +175,7 @@ export class Explainer {
   /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
   async warmUp(settings = settingsOf({})): Promise<void> {
     const { passesFor } = await import('./explain-batch.js');
-    await passesFor(this, this.scores, settings);
+    await passesFor(this.#context, this.scores, settings);
   }
 
   /** Refuses targets that no picture can have, before any is read. */
@@ -223,6 +225,7 @@ export class Explainer {
       backend: this.#backend,
       feeds: this.#feeds,
       channelAxis: this.#channelAxis,
+      layerProblem: this.#layerProblem,
     };
   }
 

@@ -73,7 +73,9 @@ export async function inspect(
       file.proto.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version,
     ),
     nodes: file.proto.graph?.node.length ?? 0,
-    inputs: graph.inputs.map((info) => valueOf(graph, info)),
+    inputs: graph.inputs.map((info) =>
+      info.name === network.image.name ? described(network.original) : valueOf(graph, info),
+    ),
     outputs: graph.outputs.map((info) => valueOf(graph, info)),
     scores: {
       ...valueOf(graph, scores.info),
@@ -87,7 +89,10 @@ export async function inspect(
 }
 
 function valueOf(graph: Graph, { name }: ValueInfo): Value {
-  const { type, dims } = valueInfo(graph, name);
+  return described(valueInfo(graph, name));
+}
+
+function described({ name, type, dims }: ValueInfo): Value {
   return { name, type: type === undefined ? 'unknown' : typeName(type), dims };
 }
 

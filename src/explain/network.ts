@@ -51,7 +51,9 @@ export class Network {
 
   /** The score tensor behind an output; default: the output that looks like scores. */
   scores(output?: string): Scores {
-    return findScores(this.graph, output);
+    const scores = findScores(this.graph, output);
+    const isRow = this.fixedBatch === 1 && scores.info.dims?.length === 1 && scores.info.dims[0] !== 1;
+    return isRow && scores.link === 'none' ? { ...scores, link: 'softmax' } : scores; // [M] without N, not [N]
   }
 
   layer(name: string, scores: Scores): Layer {

@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ValueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
-import { checkSidecar, type ClassName, readSidecar, type Sidecar } from '../image/sidecar.js';
+import { checkSidecar, type ClassName, readLabels, readSidecar, type Sidecar } from '../image/sidecar.js';
+import { GradcamppError } from '../errors.js';
+import { isFloat } from '../onnx/types.js';
 import { openBackend, type OpenedBackend } from '../map/open-backend.js';
 import { defaultTarget, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
@@ -21,6 +24,8 @@ export interface Parts {
   readonly scores: Scores;
   readonly layers: readonly Layer[];
   readonly layerIsAutomatic: boolean;
+  /** Why there is no layer, for methods that want one. */
+  readonly layerProblem: GradcamppError | undefined;
   readonly preprocessing: Preprocessing | undefined;
   readonly classes: readonly ClassName[] | undefined;
   readonly notes: readonly string[];
@@ -37,8 +42,11 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const network = await Network.open(model, { executionProviders, threads }, given?.input.name);
   const notes: string[] = [];
   const assumed =
-    !given && takesPictures(network.image) ? defaultPreprocessing(network.image.dims ?? []) : undefined;
+    !given && takesPictures(network.image)
+      ? defaultPreprocessing(network.image.dims ?? [], isWhole(network.original))
+      : undefined;
   if (assumed) notes.push(assumed.sentence);
+  notes.push(...(given?.notes ?? []));
   const preprocessing = given?.input ?? assumed?.preprocessing;
   if (given?.input) checkFit(given.input, network);
   const scores = network.scores(options.output ?? given?.output);
@@ -54,7 +62,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
       `The sidecar names ${named} classes, and the model has ${count} scores: the names may be another model's.`,
     );
   const { names, automatic } = layerNames(options.layer, given?.targetLayer);
-  const layers = names.map((name) => network.layer(name, scores));
+  const { layers, problem } = layersOf(network, names, scores);
   for (const layer of layers)
     if (layer.activation !== undefined)
       notes.push(
@@ -68,6 +76,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     scores,
     layers,
     layerIsAutomatic: automatic,
+    layerProblem: problem,
     preprocessing,
     classes: given?.classes,
     notes,
@@ -76,6 +85,22 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     channelAxis: channelAxisOf(preprocessing, image),
     defaultTarget: fitting?.spec,
   };
+}
+
+/** A network may have no layer that can be chosen: methods that need none still explain it. */
+function layersOf(
+  network: Network,
+  names: readonly string[],
+  scores: Scores,
+): { layers: Layer[]; problem: GradcamppError | undefined } {
+  try {
+    return { layers: names.map((name) => network.layer(name, scores)), problem: undefined };
+  } catch (error) {
+    const isChoice = names.length === 1 && names[0] === 'auto';
+    if (isChoice && error instanceof GradcamppError && error.code === 'UNSUPPORTED_MODEL')
+      return { layers: [], problem: error };
+    throw error;
+  }
 }
 
 /** M, where it is known. */
@@ -96,7 +121,14 @@ function layerNames(layer: ExplainerOptions['layer'], target: string | undefined
   return { names, automatic: names.includes('auto') };
 }
 
-/** The sidecar that was named, or that lies beside the model. */
+function isWhole({ type }: ValueInfo): boolean {
+  return type !== undefined && !isFloat(type);
+}
+
+/**
+ * The sidecar that was named, or that lies beside the model: `<model>.json`, else Hugging Face's `preprocessor_config.json` and
+ * `config.json`, beside the model or in the folder above.
+ */
 async function sidecarOf(
   model: string | URL | Uint8Array,
   given: ExplainerOptions['preprocess'],
@@ -107,5 +139,14 @@ async function sidecarOf(
   const path = model instanceof URL && model.protocol === 'file:' ? fileURLToPath(model) : model;
   if (typeof path !== 'string') return undefined;
   const beside = path.replace(/(\.onnx)?$/i, '.json');
-  return beside !== path && existsSync(beside) ? readSidecar(beside) : undefined;
+  if (beside !== path && existsSync(beside)) return readSidecar(beside);
+  const folder = [dirname(path), dirname(dirname(resolve(path)))].find((above) =>
+    existsSync(join(above, 'preprocessor_config.json')),
+  );
+  if (folder === undefined) return undefined;
+  const file = join(folder, 'preprocessor_config.json');
+  const sidecar = await readSidecar(file);
+  const classes = await readLabels(join(folder, 'config.json'));
+  const said = `Preprocessing${classes ? ' and class names' : ''} from ${JSON.stringify(file)}.`;
+  return { ...sidecar, classes, notes: [said, ...(sidecar.notes ?? [])] };
 }

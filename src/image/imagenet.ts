@@ -11,8 +11,12 @@ const grey = { mean: [0.449], std: [0.226] };
  * shorter edge is 8⁄7 of theirs, as 256 is of 224; smaller ones are not cropped but for the aspect ratio.
  * Unknown H and W are taken for 224. `sentence` says all that to the user.
  * @param dims the input's, with N; a symbolic or unknown one is a string, null or not positive
+ * @param isWhole whether the input takes whole numbers: then the pixels themselves, 0…255
  */
-export function defaultPreprocessing(dims: readonly (number | string | null | undefined)[]): {
+export function defaultPreprocessing(
+  dims: readonly (number | string | null | undefined)[],
+  isWhole = false,
+): {
   preprocessing: Preprocessing;
   sentence: string;
 } {
@@ -36,8 +40,9 @@ export function defaultPreprocessing(dims: readonly (number | string | null | un
     resizeMode: 'shorter-edge',
     interpolation: 'pillow-bilinear',
     channels,
-    range: 1,
-    ...(channels === 'gray' ? grey : rgb),
+    ...(isWhole
+      ? raw(channels === 'gray' ? 1 : 3)
+      : { range: 1 as const, ...(channels === 'gray' ? grey : rgb) }),
   };
   const steps = resize
     ? `shorter edge to ${resize}, centre crop ${size[0]}×${size[1]}`
@@ -45,6 +50,11 @@ export function defaultPreprocessing(dims: readonly (number | string | null | un
   const guess = known ? '' : ` (H and W are not fixed: ${size[0]}×${size[1]} assumed)`;
   return {
     preprocessing,
-    sentence: `Preprocessing assumed from the input dims ${shown}${guess}: ${layout}, ${channels} in 0…1, ${steps}, ImageNet mean and std. A sidecar file says otherwise (docs/preprocessing.md).`,
+    sentence: `Preprocessing assumed from the input dims ${shown}${guess}: ${layout}, ${channels} in ${isWhole ? '0…255' : '0…1'}, ${steps}${isWhole ? '' : ', ImageNet mean and std'}. A sidecar file says otherwise (docs/preprocessing.md).`,
   };
+}
+
+/** Pixels as they are. */
+function raw(channels: number): Pick<Preprocessing, 'range' | 'mean' | 'std'> {
+  return { range: 255, mean: Array<number>(channels).fill(0), std: Array<number>(channels).fill(1) };
 }

@@ -5,6 +5,7 @@ import { type Pixels, type Rectangle, toGrey } from './pixels.js';
 import type { ResizePlan } from './resize.js';
 
 export const interpolations = ['pillow-bilinear', 'pillow-bicubic', 'torch-bilinear'] as const;
+export type Interpolation = (typeof interpolations)[number];
 export const resizeModes = ['shorter-edge', 'stretch'] as const;
 export const channelOrders = ['RGB', 'BGR', 'gray'] as const;
 export const layouts = ['NCHW', 'NHWC'] as const;
@@ -19,7 +20,7 @@ export interface Preprocessing {
   /** Length of the shorter edge before the centre crop; undefined: just enough to cover `size`. */
   readonly resize?: number;
   readonly resizeMode: (typeof resizeModes)[number];
-  readonly interpolation: (typeof interpolations)[number];
+  readonly interpolation: Interpolation;
   readonly channels: (typeof channelOrders)[number];
   /** The value of white before mean and std: 1 or 255. */
   readonly range: 1 | 255;

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { didYouMean } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { readBytes } from './file.js';
+import { fromPreprocessorConfig, isPreprocessorConfig } from './preprocessor-config.js';
 import { channelOrders, interpolations, layouts, type Preprocessing, resizeModes } from './preprocess.js';
 
 /** One class, in the order of the scores; `wnid` is the WordNet id of ImageNet classes. */
@@ -20,6 +22,8 @@ export interface Sidecar {
   /** The layer to explain; undefined: chosen automatically. */
   readonly targetLayer?: string;
   readonly alternativeLayers: readonly string[];
+  /** What the user should know of it. */
+  readonly notes?: readonly string[];
   /** Values of the model's inputs beside the picture: a number, numbers, or a .npy file. */
   readonly inputs?: Readonly<Record<string, number | readonly number[] | string>>;
 }
@@ -41,7 +45,15 @@ const inputSchema = v.strictObject({
   std: v.optional(perChannel),
 });
 const classSchema = v.union([text, v.strictObject({ name: text, wnid: v.optional(text) })]);
-const classesSchema = v.pipe(v.array(classSchema), v.minLength(1));
+const classesSchema = v.union([
+  v.pipe(v.array(classSchema), v.minLength(1)),
+  v.pipe(
+    v.record(v.pipe(v.string(), v.regex(/^\d+$/)), text), // {"0": name}, as exporters write it
+    v.check((names) => Object.keys(names).every((_, i) => String(i) in names)),
+    v.transform((names) => Object.keys(names).map((_, i) => names[i])),
+    v.minLength(1),
+  ),
+]);
 const sidecarSchema = v.strictObject({
   input: inputSchema,
   output: v.optional(text),
@@ -65,7 +77,7 @@ const expected: Readonly<Record<string, string>> = {
   'input.mean': 'an array of numbers, one a channel',
   'input.std': 'an array of positive numbers, one a channel',
   output: 'the name of the score tensor',
-  classes: 'an array of names, or the name of a JSON file that holds one',
+  classes: 'an array of names, {"0": name, …}, or the name of a JSON or text file that holds them',
   targetLayer: 'the name of a layer',
   alternativeLayers: 'an array of names of layers',
   inputs: 'an object: a number, numbers or the name of a .npy file for each input beside the picture',
@@ -83,6 +95,10 @@ export async function readSidecar(path: string): Promise<Sidecar> {
  */
 export async function checkSidecar(value: unknown, source = 'preprocess', folder = '.'): Promise<Sidecar> {
   if (Array.isArray(value)) throw fault(source, `must hold an object; received ${show(value)}`);
+  if (isPreprocessorConfig(value)) {
+    const { preprocessing, notes } = fromPreprocessorConfig(value);
+    return { input: complete(preprocessing, source), alternativeLayers: [], notes };
+  }
   const result = v.safeParse(sidecarSchema, value);
   if (!result.success) throw explain(source, value, result.issues.find(isUnknownKey) ?? result.issues[0]);
   const { input, classes, inputs, ...rest } = result.output;
@@ -90,7 +106,8 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
     inputs && Object.fromEntries(Object.entries(inputs).map(([name, own]) => [name, inFolder(own, folder)]));
   const sidecar = { ...rest, ...(beside ? { inputs: beside } : {}), input: complete(input, source) };
   if (classes === undefined) return sidecar;
-  if (typeof classes !== 'string') return { ...sidecar, classes: classes.map(asClass) };
+  if (typeof classes !== 'string')
+    return { ...sidecar, classes: (classes as (string | ClassName)[]).map(asClass) };
   return {
     ...sidecar,
     classes: await readClasses(
@@ -100,12 +117,19 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   };
 }
 
-/** Class names in a JSON file: an array of names or of {name, wnid}. `origin` ends the message where it cannot be read. */
+/**
+ * Class names in a file: JSON (an array of names or of {name, wnid}, or {"0": name, …}), or text with a name a line. `origin`
+ * ends the message where it cannot be read.
+ */
 export async function readClasses(path: string, origin = ''): Promise<ClassName[]> {
+  if (/\.(txt|names|labels)$/i.test(path)) return namesIn(await readText(path, origin), path);
   const value = await readJson(path, origin);
   const result = v.safeParse(classesSchema, value, { abortEarly: true });
-  if (result.success) return result.output.map(asClass);
-  throw fault(path, `must hold an array of names or of {name, wnid}; received ${show(value)}`);
+  if (result.success) return (result.output as (string | ClassName)[]).map(asClass);
+  throw fault(
+    path,
+    `must hold an array of names or of {name, wnid}, or {"0": name, …}; received ${show(value)}`,
+  );
 }
 
 /** A file's name is one beside the sidecar. */
@@ -113,11 +137,21 @@ function inFolder<T>(value: T, folder: string): T | string {
   return typeof value === 'string' ? join(folder, value) : value;
 }
 
-function asClass(item: string | { name: string; wnid?: string }): ClassName {
+/** The class names in Hugging Face's `config.json` (`id2label`); undefined where there is none. */
+export async function readLabels(path: string): Promise<ClassName[] | undefined> {
+  if (!existsSync(path)) return undefined;
+  const value = await readJson(path);
+  const labels =
+    value !== null && typeof value === 'object' ? (value as { id2label?: unknown }).id2label : undefined;
+  const result = v.safeParse(classesSchema, labels);
+  return result.success ? (result.output as (string | ClassName)[]).map(asClass) : undefined;
+}
+
+function asClass(item: string | ClassName): ClassName {
   return typeof item === 'string' ? { name: item } : item;
 }
 
-function complete(input: v.InferOutput<typeof inputSchema>, source: string): Preprocessing {
+function complete(input: v.InferOutput<typeof inputSchema> | Preprocessing, source: string): Preprocessing {
   const count = input.channels === 'gray' ? 1 : 3;
   const mean = input.mean ?? Array<number>(count).fill(0);
   const std = input.std ?? Array<number>(count).fill(1);
@@ -132,10 +166,33 @@ function complete(input: v.InferOutput<typeof inputSchema>, source: string): Pre
   return { ...input, mean, std };
 }
 
-async function readJson(path: string, origin = ''): Promise<unknown> {
+/** A name a line; empty lines at the end do not count. */
+function namesIn(text: string, path: string): ClassName[] {
+  const names = text
+    .trimEnd()
+    .split(/\r?\n/)
+    .map((line) => line.trim());
+  const missing = names.indexOf('');
+  if (missing >= 0) throw fault(path, `must hold a class name a line; line ${missing + 1} is empty`);
+  return names.map((name) => ({ name }));
+}
+
+/** UTF-8 or UTF-16, with or without a byte-order mark. */
+async function readText(path: string, origin: string): Promise<string> {
   const bytes = await readBytes(path, (reason) => fault(path, `cannot be read: ${reason}.${origin}`));
+  const encoding =
+    bytes[0] === 0xff && bytes[1] === 0xfe
+      ? 'utf-16le'
+      : bytes[0] === 0xfe && bytes[1] === 0xff
+        ? 'utf-16be'
+        : 'utf-8';
+  return new TextDecoder(encoding).decode(bytes);
+}
+
+async function readJson(path: string, origin = ''): Promise<unknown> {
+  const text = await readText(path, origin);
   try {
-    return JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, ''));
+    return JSON.parse(text);
   } catch (cause) {
     throw fault(path, `is not JSON: ${(cause as Error).message.replaceAll(/\s+/g, ' ')}`);
   }

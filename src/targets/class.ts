@@ -59,10 +59,15 @@ export function classIndex(index: number, count: number): number {
 
 function indexOfName(name: string, classes: Facts['classes'], count: number): number {
   const wanted = name.trim().toLowerCase();
-  const index = classes?.findIndex((item) => item.name === name || item.wnid === name) ?? -1;
-  if (index >= 0) return index;
-  const loose = classes?.findIndex((item) => item.name.toLowerCase() === wanted) ?? -1;
-  if (loose >= 0) return loose;
+  const exact = indicesWhere(classes, (item) => item.name === name || item.wnid === name);
+  const found =
+    exact.length > 0 ? exact : indicesWhere(classes, (item) => item.name.toLowerCase() === wanted);
+  if (found.length > 1)
+    throw new GradcamppError(
+      'INVALID_TARGET',
+      `"class" must name one class; ${show(name)} is the name of the classes ${found.join(' and ')}. Give the index.`,
+    );
+  if (found.length === 1) return found[0];
   if (/^\d+$/.test(wanted)) return classIndex(Number(wanted), count);
   throw new GradcamppError(
     'INVALID_TARGET',
@@ -73,6 +78,13 @@ function indexOfName(name: string, classes: Facts['classes'], count: number): nu
         )}`.trim()
       : `"class" must be an index, since no class names are known; received ${show(name)}. Name them with "classes" in the model's JSON sidecar.`,
   );
+}
+
+function indicesWhere(
+  classes: Facts['classes'],
+  is: (item: NonNullable<Facts['classes']>[number]) => boolean,
+): number[] {
+  return (classes ?? []).flatMap((item, index) => (is(item) ? [index] : []));
 }
 
 export function className(index: number, classes: Facts['classes']): string {

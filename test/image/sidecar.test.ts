@@ -74,11 +74,11 @@ test.each<[unknown, string]>([
   [null, 'must hold an object; received null.'],
   [[input], 'must hold an object; received [an object {size}].'],
   [{}, 'lacks "input", an object that holds at least "size".'],
-  [{ imput: input }, 'has an unknown key "imput". Closest: "input", "output".'],
+  [{ imput: input }, 'has an unknown key "imput". Closest: "input", "inputs", "output".'],
   [{ input, target: 'x' }, 'has an unknown key "target". Closest: "targetLayer".'],
   [
     { input, zzzzzzzzz: 1 },
-    'has an unknown key "zzzzzzzzz". Known: input, output, classes, targetLayer, alternativeLayers.',
+    'has an unknown key "zzzzzzzzz". Known: input, output, classes, targetLayer, alternativeLayers, inputs.',
   ],
   [{ input: { ...input, meann: [] } }, 'has an unknown key "input.meann". Closest: "mean"'],
   [{ input: {} }, 'lacks "input.size", [height, width], two whole numbers from 1 to 65536.'],
@@ -129,7 +129,7 @@ test.each<[unknown, string]>([
   [{ input: { ...input, std: [1, Infinity, 1] } }, 'received [1, Infinity, 1].'],
   [
     { input, classes: [] },
-    'has a bad "classes": it must be an array of names, or the name of a JSON file that holds one; received [].',
+    'has a bad "classes": it must be an array of names, {"0": name, …}, or the name of a JSON or text file that holds them; received [].',
   ],
   [{ input, classes: ['a', { wnid: 'n1' }] }, 'received ["a", an object {wnid}].'],
   [{ input, output: '' }, 'has a bad "output": it must be the name of the score tensor; received "".'],
@@ -157,9 +157,9 @@ test('files that are missing, no JSON, or hold no classes', async () => {
   await expect(readSidecar(lost)).rejects.toThrow(
     /nowhere.json" cannot be read: there is no such file. It is named by "classes" in ".*lost.json"\.$/,
   );
-  const object = await write('object.json', { 0: 'cat' });
+  const object = await write('object.json', { cat: 0 });
   await expect(readClasses(object)).rejects.toThrow(
-    'must hold an array of names or of {name, wnid}; received an object {0}.',
+    'must hold an array of names or of {name, wnid}, or {"0": name, …}; received an object {cat}.',
   );
 });
 

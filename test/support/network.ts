@@ -11,6 +11,8 @@ export type ShortNode = readonly [string, readonly string[], readonly string[], 
 
 export interface ShortGraph {
   readonly inputs: Record<string, readonly Dim[]>;
+  /** Types of inputs that are not float32. */
+  readonly types?: Record<string, DataType>;
   readonly outputs: readonly string[];
   readonly nodes: readonly ShortNode[];
   readonly constants?: Record<string, Constant>;
@@ -18,8 +20,19 @@ export interface ShortGraph {
 }
 
 /** A graph written out by hand. */
-export function graphFrom({ inputs, outputs, nodes, constants = {}, opset = 18 }: ShortGraph): Graph {
-  const info = (name: string, dims?: readonly Dim[]): ValueInfo => ({ name, type: DataType.FLOAT, dims });
+export function graphFrom({
+  inputs,
+  types = {},
+  outputs,
+  nodes,
+  constants = {},
+  opset = 18,
+}: ShortGraph): Graph {
+  const info = (name: string, dims?: readonly Dim[]): ValueInfo => ({
+    name,
+    type: types[name] ?? DataType.FLOAT,
+    dims,
+  });
   return {
     name: 'test',
     opset,
