@@ -1,15 +1,6 @@
 import { GradcamppError, messageOf } from '../errors.js';
 import { is } from '../graph/facts.js';
-import {
-  ancestors,
-  descendants,
-  type Graph,
-  label,
-  type Node,
-  readsOf,
-  type ValueInfo,
-  valueInfo,
-} from '../graph/graph.js';
+import { ancestors, descendants, type Graph, label, type Node, readsOf, valueInfo } from '../graph/graph.js';
 import { numbersOf } from '../onnx/constant.js';
 import { DataType, isFloat } from '../onnx/types.js';
 import { Builder, type Name } from '../graph/builder.js';
@@ -36,6 +27,8 @@ export interface GradientGraph {
   readonly graph: Graph;
   /** Where the gradient of each wanted value is. */
   readonly gradients: ReadonlyMap<Name, Name>;
+  /** The wanted values that a gradient arrives at; that of the others is zero. */
+  readonly reached: ReadonlySet<Name>;
   /** Where the gradient is not the derivative (quantisation, straight through): a sentence each. */
   readonly notes: readonly string[];
 }
@@ -71,9 +64,10 @@ export function appendGradient(
     const node = nodes[i];
     if (!node.outputs.some((output) => arriving.has(output))) continue;
     if (!readsOf(node).some(carries)) continue;
-    const rule = rules[node.opType] ?? ruleOf(node, graph.opset);
+    const rule = rules[node.opType] ?? ruleOf(node, graph.ownOpset ?? graph.opset);
     b.at(`d/${node.name || node.outputs[0]}`);
     b.type = floatTypeOf(graph, node);
+    b.origin = `the gradient of ${label(node)}`;
     const dYs = node.outputs.map((output) => sum(b, arriving.get(output)));
     const pass = new Pass(graph, node, dYs, b, { needed, keepPaths });
     apply(rule, pass).forEach((dX, input) => {
@@ -84,6 +78,7 @@ export function appendGradient(
     notes.push(...pass.notes);
   }
   b.at('d');
+  b.origin = 'the sum of gradients';
   const made = wrt.map((name) => sum(b, arriving.get(name)) ?? zeros(b, graph, name));
   const written = { nodes: b.nodes, constants: b.constants, dimsOf: gradientDims(graph, arriving) };
   const { nodes: added, nameOf } = simplify(written, made);
@@ -92,6 +87,7 @@ export function appendGradient(
   return {
     graph: { ...graph, nodes: [...nodes, ...added], constants: new Map([...graph.constants, ...constants]) },
     gradients: new Map(wrt.map((name, i) => [name, nameOf(made[i])])),
+    reached: new Set(wrt.filter((name) => arriving.has(name))),
     notes,
   };
 }
@@ -170,26 +166,4 @@ function floatTypeOf(graph: Graph, node: Node): DataType {
 
 function intersection(a: ReadonlySet<Name>, b: ReadonlySet<Name>): Set<Name> {
   return new Set([...a].filter((name) => b.has(name)));
-}
-
-/** Nodes between two sets of values that have no rule, for reports before anything is built. */
-export function nodesWithoutRule(graph: Graph, wrt: readonly Name[], of: readonly ValueInfo[]): Node[] {
-  const between = intersection(
-    descendants(graph, wrt),
-    ancestors(
-      graph,
-      of.map(({ name }) => name),
-    ),
-  );
-  return graph.nodes.filter(
-    (node) => node.outputs.some((name) => between.has(name)) && !hasRule(node, graph),
-  );
-}
-
-function hasRule(node: Node, graph: Graph): boolean {
-  try {
-    return Boolean(ruleOf(node, graph.opset));
-  } catch {
-    return false;
-  }
 }

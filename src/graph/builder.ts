@@ -62,6 +62,8 @@ export class Builder {
   type: DataType = DataType.FLOAT;
   /** Whether gradients may be infinite here: they have come through a root, a logarithm, a quotient. */
   unbounded = false;
+  /** What messages call the nodes that are written: the node that they stand for. */
+  origin: string | undefined;
   readonly #shared = new Map<string, Name>();
   #place = '';
 
@@ -106,6 +108,7 @@ export class Builder {
       inputs: inputs.slice(0, inputs.findLastIndex(Boolean) + 1).map((name) => name ?? ''),
       outputs: made,
       attributes: attributesOf(attributes),
+      ...(this.origin === undefined ? {} : { origin: this.origin }),
     });
     return made;
   }

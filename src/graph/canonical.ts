@@ -82,9 +82,10 @@ export function canonicalize(graph: Graph, names = Names.of(graph)): Graph {
     const conversion = node.domain === '' ? conversions[node.opType] : undefined;
     b.at(node.outputs.find(Boolean) ?? node.name);
     b.type = typeOf(graph, node);
+    b.origin = label(node);
     const converted =
       conversion && graph.opset < conversion.below ? conversion.convert(inner, { graph, b }) : inner;
-    if (converted) b.keep(converted);
+    if (converted) b.keep(converted.opType === node.opType ? converted : { ...converted, origin: b.origin });
   }
   return { ...rewritten(graph, b), opset: Math.max(graph.opset, canonicalOpset) };
 }

@@ -9,7 +9,7 @@ import {
   withGraphs,
 } from './attributes.js';
 import { Builder, Names, rewritten } from './builder.js';
-import { type Graph, type Node, valueInfo } from './graph.js';
+import { type Graph, label, type Node, valueInfo } from './graph.js';
 
 /** Writes the standard operators of a node to its outputs; false where it cannot (yet: the rank is not known). */
 type Compose = (node: Node, b: Builder, rank: (name: string) => number | undefined) => boolean;
@@ -79,6 +79,7 @@ export function expandComposites(graph: Graph, taken?: Names): Graph {
   for (const node of graph.nodes) {
     const { length } = b.nodes;
     b.at(node.outputs.find(Boolean) ?? node.name);
+    b.origin = label(node);
     if (find(node)?.(node, b, rank)) {
       changed = true;
       continue;

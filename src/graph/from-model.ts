@@ -51,7 +51,10 @@ export function graphOf(model: Model): Graph {
     );
   domains.delete('');
   const metadata = new Map(proto.metadataProps.map((entry) => [entry.key, entry.value]));
-  const graph = readGraph(proto.graph as GraphProto, { model, opset, domains, metadata });
+  const graph = {
+    ...readGraph(proto.graph as GraphProto, { model, opset, domains, metadata }),
+    ownOpset: opset,
+  };
   checkReads(graph, model.name);
   return graph;
 }

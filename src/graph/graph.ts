@@ -36,6 +36,8 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, Attribute>;
+  /** Of a node that stands for another: what messages call it, the operator and name of that in the file. */
+  readonly origin?: string;
 }
 
 /**
@@ -46,6 +48,8 @@ export interface Graph {
   readonly name: string;
   /** Version of the default operator set. */
   readonly opset: number;
+  /** That of the file, where the graph was raised to another. */
+  readonly ownOpset?: number;
   /** Versions of the other operator sets, by domain. */
   readonly domains: ReadonlyMap<string, number>;
   readonly inputs: readonly ValueInfo[];
@@ -57,8 +61,9 @@ export interface Graph {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** `Conv "layer1/conv"`, or the first output's name where the node has none. */
+/** `Conv "layer1/conv"`, or the first output's name where the node has none; as in the file. */
 export function label(node: Node): string {
+  if (node.origin !== undefined) return node.origin;
   const op = node.domain ? `${node.domain}.${node.opType}` : node.opType;
   return `${op} "${node.name || node.outputs.find(Boolean) || ''}"`;
 }

@@ -6,6 +6,7 @@ import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
 import type { Constant } from '../onnx/constant.js';
 import { externalTensor } from '../onnx/write.js';
+import { reasonOf } from './reasons.js';
 import { disableTelemetry } from '../telemetry.js';
 import { sizeOf, type Tensor, type TensorType } from '../tensor.js';
 
@@ -69,7 +70,7 @@ export interface Session {
 /**
  * Opens a session. Large weights go to ONNX Runtime as views, so they are not copied on our side.
  *
- * @throws GradcamppError UNSUPPORTED_MODEL or UNSUPPORTED_BACKEND, with ONNX Runtime's own words
+ * @throws GradcamppError UNSUPPORTED_MODEL or UNSUPPORTED_BACKEND, saying what ONNX Runtime says
  */
 export async function openSession(
   graph: Graph,
@@ -77,12 +78,15 @@ export async function openSession(
   { level = 'all', optimizedModelFilePath, arena = true }: Optimisation = {},
 ): Promise<Session> {
   const { bytes, externalData } = serialize(graph);
+  // A rounding error of a float can move a quantised value by a whole step: these models are computed as they are written,
+  // since integer kernels, weights quantised once more and sums in another order give other numbers.
+  const isQuantized = graph.nodes.some(({ opType }) => opType === 'QuantizeLinear');
   const runtime = await load();
   checkProviders(runtime, options.executionProviders ?? []);
   const create = (withoutFusion?: string) =>
     runtime.InferenceSession.create(bytes, {
       executionProviders: [...(options.executionProviders ?? ['cpu'])] as never,
-      graphOptimizationLevel: level,
+      graphOptimizationLevel: isQuantized && level !== 'disabled' ? 'basic' : level,
       logSeverityLevel: 4, // what fails is thrown, in ONNX Runtime's words
       enableCpuMemArena: arena,
       externalData,
@@ -90,7 +94,7 @@ export async function openSession(
       ...(optimizedModelFilePath ? { optimizedModelFilePath } : {}),
       extra: {
         // Several sessions share the cores: a pool that spins while it waits takes them from the others.
-        session: { intra_op: { allow_spinning: '0' } },
+        session: { intra_op: { allow_spinning: '0' }, ...(isQuantized ? { disable_quant_qdq: '1' } : {}) },
         ...(withoutFusion ? { optimization: { disable_specified_optimizers: withoutFusion } } : {}),
       },
     });
@@ -102,22 +106,19 @@ export async function openSession(
       throw error;
     });
   } catch (error) {
-    const reason = shorten(messageOf(error));
-    if (/ExecutionProvider_|\/providers\//.test(reason))
-      throw new GradcamppError(
-        'UNSUPPORTED_BACKEND',
-        `An execution provider cannot be used here: ${reason}.`,
-        {
-          cause: error,
-        },
-      );
-    throw new GradcamppError('UNSUPPORTED_MODEL', `ONNX Runtime refuses the model: ${reason}`, {
-      cause: error,
-    });
+    const reason = reasonOf(error, graph);
+    const isProvider = /ExecutionProvider_|\/providers\/(?!cpu)/.test(messageOf(error));
+    throw new GradcamppError(
+      isProvider ? 'UNSUPPORTED_BACKEND' : 'UNSUPPORTED_MODEL',
+      isProvider
+        ? `An execution provider cannot be used here: ${reason}.`
+        : `ONNX Runtime refuses the model: ${reason}.`,
+      { cause: error },
+    );
   }
   return {
     outputs: outputsOf(session),
-    run: (feeds) => run(runtime, session, feeds),
+    run: (feeds) => run(runtime, session, feeds, graph),
     close: () => session.release(),
   };
 }
@@ -137,7 +138,9 @@ function checkProviders(
 /** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
 async function load(): Promise<typeof ort> {
   disableTelemetry();
-  return import('onnxruntime-node');
+  const runtime = await import('onnxruntime-node');
+  if (runtime.env.logLevel === 'warning') runtime.env.logLevel = 'fatal'; // what fails is thrown; the rest is for its makers
+  return runtime;
 }
 
 /** A graph as ONNX Runtime takes it: small bytes, and the weights as views beside them. */
@@ -169,14 +172,13 @@ async function run(
   runtime: typeof ort,
   session: ort.InferenceSession,
   feeds: Readonly<Record<string, Tensor>>,
+  graph: Graph,
 ): Promise<Record<string, Tensor>> {
   let results: ort.InferenceSession.OnnxValueMapType;
   try {
     results = await session.run(ortTensors(runtime, feeds));
   } catch (error) {
-    throw new GradcamppError('RUNTIME', `ONNX Runtime failed: ${shorten(messageOf(error))}`, {
-      cause: error,
-    });
+    throw new GradcamppError('RUNTIME', `ONNX Runtime failed: ${reasonOf(error, graph)}.`, { cause: error });
   }
   const outputs: Record<string, Tensor> = {};
   for (const [name, value] of Object.entries(results))
@@ -192,10 +194,6 @@ function ortTensors(
   for (const [name, { type, data, dims }] of Object.entries(tensors))
     made[name] = new runtime.Tensor(type, data as never, dims);
   return made;
-}
-
-function shorten(text: string): string {
-  return text.length > 400 ? `${text.slice(0, 397)}...` : text;
 }
 
 /** Makes a feed, checking that the data fills the dims. */

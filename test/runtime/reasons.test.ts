@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest';
+import { appendGradient } from '../../src/autodiff/walk.js';
+import { gradientObstacle, hasGradient } from '../../src/autodiff/obstacle.js';
+import { GradcamppError } from '../../src/errors.js';
+import type { Graph } from '../../src/graph/graph.js';
+import { boolConstant, int64Constant } from '../../src/onnx/constant.js';
+import { reasonOf } from '../../src/runtime/reasons.js';
+import { openSession } from '../../src/runtime/session.js';
+import { prepared } from '../graph/equal.js';
+import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
+
+const one = (nodes: readonly ShortNode[], more: Partial<ShortGraph> = {}): Graph =>
+  graphFrom({ inputs: { x: ['N', 6] }, outputs: ['y'], nodes, ...more });
+
+/** The message that a graph is refused or fails with. */
+async function messageOf(graph: Graph, dims: readonly number[] = [2, 6]): Promise<string> {
+  const act = async () => {
+    const session = await openSession(graph, { threads: 1 });
+    const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
+    try {
+      await session.run({ x: { type: 'float32', dims, data } });
+    } finally {
+      await session.close();
+    }
+  };
+  const error = await act().catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(GradcamppError);
+  return (error as GradcamppError).message;
+}
+
+const refused = 'ONNX Runtime refuses the model: ';
+const failed = 'ONNX Runtime failed: ';
+
+describe("ONNX Runtime's errors as sentences", () => {
+  test.each<[string, Graph, string]>([
+    [
+      'an unknown operator',
+      one([['Relo', ['x'], ['y']]]),
+      `${refused}Relo "node_y": there is no such operator. Closest: "Relu"`,
+    ],
+    [
+      'one of a newer operator set',
+      one([['Swish', ['x'], ['y']]]),
+      `${refused}Swish "node_y": there is no such operator. Operator set 18 has none.`,
+    ],
+    [
+      'one of a library of its own',
+      {
+        ...one([['Warp', ['x'], ['y']]]),
+        nodes: one([['Warp', ['x'], ['y']]]).nodes.map((node) => ({ ...node, domain: 'own' })),
+        domains: new Map([['own', 1]]),
+      },
+      `${refused}own.Warp "node_y": there is no such operator. It is none of ONNX's own, and libraries of operators are not loaded.`,
+    ],
+    [
+      'an unknown attribute',
+      one([['Relu', ['x'], ['y'], { slope: 1 }]]),
+      `${refused}Relu "node_y": its operator has no attribute "slope".`,
+    ],
+    [
+      'a missing attribute',
+      one([['Concat', ['x', 'x'], ['y']]]),
+      `${refused}Concat "node_y": it lacks the attribute "axis".`,
+    ],
+    [
+      'an attribute of another kind',
+      one([['Concat', ['x', 'x'], ['y'], { axis: 'last' }]]),
+      `${refused}Concat "node_y": its attribute "axis" is STRING and must be INT.`,
+    ],
+    [
+      'too few inputs',
+      one([['Add', ['x'], ['y']]]),
+      `${refused}Add "node_y": it has 1 inputs, and 2 is wanted.`,
+    ],
+    [
+      'an absent input',
+      one([['Add', ['x', ''], ['y']]]),
+      /^ONNX Runtime refuses the model: Add "node_y": it (has 1 inputs, and 2 is wanted|lacks its input 1)\.$/ as never,
+    ],
+    [
+      'types that do not meet',
+      one([['Add', ['x', 'i'], ['y']]], { constants: { i: int64Constant([1]) } }),
+      `${refused}Add "node_y": its inputs must be of one type, and are float and int64.`,
+    ],
+    [
+      'a type that it does not take',
+      one([['Relu', ['b'], ['y']]], { constants: { b: boolConstant([true], [1]) } }),
+      `${refused}Relu "node_y": it takes no bool, the type of its input "b".`,
+    ],
+    [
+      'dims that cannot be',
+      one([['MatMul', ['x', 'w'], ['y']]], { constants: { w: weights(1, [5, 2]) } }),
+      `${refused}MatMul "node_y": incompatible dimensions for matrix multiplication.`,
+    ],
+    ['what nothing makes', one([['Relu', ['z'], ['y']]]), `${refused}nothing makes the value "z".`],
+    [
+      'dims that do not fit when it runs',
+      one([['Reshape', ['x', 's'], ['y']]], { constants: { s: int64Constant([5, -1]) } }),
+      /^ONNX Runtime failed: Reshape "node_y": the input tensor cannot be reshaped to the requested shape\. Input shape:\{2,6\}, requested shape:\{5,-1\}\.$/ as never,
+    ],
+    [
+      'indices out of range',
+      one([['Gather', ['x', 'i'], ['y']]], { constants: { i: int64Constant([7]) } }),
+      `${failed}Gather "node_y": indices element out of data bounds, idx=7 must be within the inclusive range [-2,1].`,
+    ],
+  ])('%s', async (_, graph, expected) => {
+    const message = await messageOf(graph);
+    if (typeof expected === 'string') expect(message).toContain(expected);
+    else expect(message).toMatch(expected);
+    expect(message).not.toMatch(/onnxruntime|\.cc|\.h:|::|InferenceError|tensor\(|\n/);
+  });
+
+  test('what cannot be read is left out', () => {
+    const words = [
+      '/onnxruntime_src/onnxruntime/core/x.cc:12 virtual void onnxruntime::A::B(const C&, int) const ',
+      'Exception during initialization: /a/b.cc:3 void f(int) x == y was false. OrtValue indexes are wrong',
+      'std::bad_function_call',
+    ];
+    for (const text of words) expect(reasonOf(new Error(text))).toBe('it gives no reason in words');
+    const located = `Non-zero status code returned while running Add node. Name:'a' Status Message: ${words[0]}`;
+    expect(reasonOf(new Error(located))).toBe('Add "a", for a reason that it does not say in words');
+  });
+
+  test('signatures of any kind are cut off', () => {
+    const path = '/onnxruntime_src/onnxruntime/core/providers/cpu/tensor';
+    const texts = [
+      `${path}/gather_elements.cc:150 void onnxruntime::core_impl(const Tensor*, Tensor*) [with Tin = long int; int64_t = long int] Words of it\n`,
+      `${path}/common.h:31 int64_t onnxruntime::Handle(int64_t, int64_t) IsIn(axis, rank) && a == b was false. Words of it`,
+      'col2im.cc:92 Compute Words of it.',
+    ];
+    for (const text of texts) expect(reasonOf(new Error(text))).toBe('words of it');
+  });
+});
+
+describe('messages name what the file has', () => {
+  test('its operator set, not the one that it is raised to', async () => {
+    const graph = one([['MaxRoiPool', ['x', 'r'], ['y'], { pooled_shape: [1, 1] }]], {
+      inputs: { x: [1, 2, 4, 4] },
+      constants: { r: weights(1, [1, 5]) },
+      opset: 9,
+    });
+    const ready = await prepared(graph);
+    expect(gradientObstacle(ready, 'x', 'y')).toMatch(
+      /^MaxRoiPool "node_y" \(opset 9\) has no gradient rule: /,
+    );
+  });
+
+  test('its operator, not the ones that it is read as', async () => {
+    const upsample = one([['Upsample', ['x', 's'], ['y']]], {
+      inputs: { x: [1, 2, 4, 4] },
+      constants: { s: weights(1, [3]) },
+      opset: 9,
+    });
+    await expect(prepared(upsample)).rejects.toThrow(/^ONNX Runtime refuses the model: Upsample "node_y": /);
+    const composite = one([['QuickGelu', ['x'], ['y']]]);
+    const ready = await prepared({
+      ...composite,
+      domains: new Map([['com.microsoft', 1]]),
+      nodes: composite.nodes.map((node) => ({ ...node, domain: 'com.microsoft' })),
+    });
+    expect(ready.nodes.map(({ origin }) => origin)).toEqual(
+      Array(3).fill('com.microsoft.QuickGelu "node_y"'),
+    );
+  });
+
+  test('the node whose gradient fails', async () => {
+    const graph = await prepared(one([['Relu', ['x'], ['y']]], { inputs: { x: ['N', 'M'] } }));
+    const made = appendGradient(graph, { of: [{ output: 'y', seed: 'seed' }], wrt: ['x'] });
+    const added = made.graph.nodes.filter(({ name }) => name !== 'node_y');
+    expect(new Set(added.map(({ origin }) => origin))).toEqual(new Set(['the gradient of Relu "node_y"']));
+  });
+});
+
+describe('whether there is a gradient', () => {
+  const tail = (op: ShortNode): ShortNode[] => [['Conv', ['x', 'w'], ['c']], ['Relu', ['c'], ['r']], op];
+  const more = { inputs: { x: ['N', 3, 8, 8] }, constants: { w: weights(1, [4, 3, 3, 3]) } };
+
+  test('where every operator lets it through', async () => {
+    const graph = await prepared(one(tail(['GlobalAveragePool', ['r'], ['y']]), more));
+    expect(hasGradient(graph, 'r', 'y')).toBe(true);
+    expect(gradientObstacle(graph, 'x', 'y')).toBeUndefined();
+  });
+
+  test('not where one lets nothing through, or nothing depends on the value', async () => {
+    const graph = await prepared(
+      one([...tail(['Round', ['r'], ['y']]), ['Neg', ['r'], ['n']]], { ...more, outputs: ['y', 'n'] }),
+    );
+    expect(gradientObstacle(graph, 'r', 'y')).toBe(
+      'The gradient of "y" by "r" is zero everywhere: Round "node_y" lets none through (zero on purpose: piecewise constant).',
+    );
+    expect(gradientObstacle(graph, 'n', 'y')).toBe(
+      'The gradient of "y" by "n" is zero everywhere: nothing depends on it.',
+    );
+    expect(hasGradient(graph, 'c', 'n')).toBe(true);
+  });
+
+  test('not through operators without a rule, but behind them', async () => {
+    const whole = one(
+      [
+        ['Conv', ['x', 'w'], ['c']],
+        ['DynamicQuantizeLinear', ['c'], ['q', 's', 'z']],
+        ['DequantizeLinear', ['q', 's', 'z'], ['d']],
+        ['Relu', ['d'], ['r']],
+        ['GlobalAveragePool', ['r'], ['y']],
+      ],
+      more,
+    );
+    const graph = await prepared(whole);
+    expect(gradientObstacle(graph, 'c', 'y')).toMatch(
+      /^DynamicQuantizeLinear "node_q" \(opset 18\) has no gradient rule/,
+    );
+    expect(hasGradient(graph, 'd', 'y')).toBe(true);
+  });
+});
