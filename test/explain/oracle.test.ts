@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/explain/explainer.js';
 import { readNpy } from '../../src/image/npy.js';
 import { sizeOf, type Tensor } from '../../src/tensor.js';
+import { furthest } from '../methods/oracle.js';
 
 /** Networks exported by PyTorch 2.13, with maps that its autograd computed in float64 (../shared/oracle/README.md). */
 const oracle = fileURLToPath(new URL('../../../shared/oracle/', import.meta.url));
@@ -71,14 +72,4 @@ describe.skipIf(!isThere)('PyTorch exports, explained end to end (needs ../share
 
 function numbers({ data }: Tensor): Float64Array {
   return Float64Array.from(data as Float32Array);
-}
-
-/** The largest distance; NaN counts as infinitely far. */
-function furthest(actual: Float32Array, expected: Float64Array): number {
-  let most = 0;
-  for (let i = 0; i < actual.length; i++) {
-    const distance = Math.abs(actual[i] - expected[i]);
-    if (!(distance <= most)) most = Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
-  }
-  return most;
 }
