@@ -1,6 +1,7 @@
 import { didYouMean, invalid } from '../check.js';
 import type { SettingsOf, Stage } from '../options.js';
 import { cam } from './cam.js';
+import { eigenCam } from './eigen-cam.js';
 import { gradCam } from './grad-cam.js';
 import { gradCamPlusPlus } from './grad-cam++.js';
 import { guidedBackprop } from './guided-backprop.js';
@@ -18,6 +19,7 @@ export const methods = [
   xGradCam,
   hiResCam,
   layerCam,
+  eigenCam,
   guidedGradCamPlusPlus,
   guidedBackprop,
 ] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
