@@ -7,7 +7,7 @@ export type { ImageInput } from './explain/input.js';
 export type { Inspection } from './explain/inspect.js';
 export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/options.js';
 export type { Target } from './targets/index.js';
-export type { ExportOptions } from './export/self-explaining.js';
+export type { ExportOptions } from './export/export-options.js';
 export type { Listener, RunOptions, Summary } from './batch/run.js';
 export { explainFolder, exportExplained, inspect } from './later.js';
 export type { FailedLine, ResultLine } from './batch/results.js';

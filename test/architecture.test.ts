@@ -59,7 +59,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     ],
   },
   cli: {
-    parts: ['differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
+    parts: ['methods', 'targets', 'differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
     packages: ['commander', '@commander-js/extra-typings'],
   },
 };

@@ -1,125 +1,88 @@
 import { Command } from '@commander-js/extra-typings';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
-import { collect, commaSeparated, given, number } from './flags.js';
+import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
+import { explainerOptions, explainOptions } from '../explain/options.js';
+import { type Target, targetHelp } from '../targets/index.js';
+import { addFlags, collect, commaSeparated, fromFlags, given, number } from './flags.js';
+
+const examples = `
+Kinds of --target:
+${targetHelp.map((line) => `  ${line}`).join('\n')}
+
+Example:
+  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/
+
+Exit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.`;
 
 /** `gradcampp explain`: maps of pictures, written to a folder. */
 export function explainCommand() {
-  return new Command('explain')
-    .description('Show where a classifier looked: a heat map over each picture, and the numbers behind it.')
+  const command = new Command('explain')
+    .description('Show where a network looked: a heat map over each picture, and the numbers behind it.')
     .argument('[images...]', 'pictures, folders, patterns, .npy tensors, or - for paths on standard input')
     .requiredOption('--model <file>', 'the ONNX model')
-    .option('--preprocess <file>', 'JSON sidecar (default: <model>.json, else ImageNet preprocessing)')
-    .option('--layer <name>', 'the layer to explain; repeat it to average several (default: auto)', collect)
-    .option('--class <class>', 'a class index or name, repeatable (default: the top class)', collect)
+    .option('--class <class>', 'explain a class, by index or name; repeatable', collect)
     .option('--top <n>', 'explain the n best classes', number)
-    .option('--method <name>', 'repeatable (default: grad-cam++)', collect)
-    .option('--form <form>', 'Grad-CAM++ of exp or softmax of the scores (default: exp)')
-    .option('--alpha-normalization', 'Grad-CAM++ with normalised alphas')
-    .option('--no-gradient-relu', 'Grad-CAM++ with gradients of either sign')
-    .option('--output <name>', 'the output that holds the scores (default: found)')
-    .option('--backend <name>', 'auto, reference, native or webgpu (default: auto)')
-    .option(
-      '--provider <name>',
-      'ONNX Runtime execution provider: cpu, cuda, webgpu …; repeatable (default: cpu)',
-      collect,
-    )
-    .option('--out <dir>', 'where results go (default: gradcampp-out)')
     .option('--save <kinds>', 'of overlay,map,npy,raw,cutout (default: overlay)', commaSeparated)
     .option('--colormap <name>', 'turbo, viridis, inferno, jet or gray (default: turbo)')
     .option('--opacity <number>', '0 to 1 (default: 0.5)', number)
     .option('--picture <which>', 'draw over the original or the network’s input (default: original)')
-    .option('--threshold <number>', 'of the maximum, for the boxes in results.jsonl (default: 0.15)', number)
-    .option(
-      '--input <archive>',
-      'a tar archive of pictures, repeatable; results go to an archive of the same name',
-      collect,
-    )
-    .option('--table <file>', 'the results as .parquet or .csv too')
-    .option('--workers <n>', 'threads that explain, each with its own session (default: the cores)', number)
-    .option('--threads <n>', 'threads of one session (default: 1)', number)
-    .option('--batch <n>', 'pictures in one pass (default: 1 on the CPU, 8 elsewhere)', number)
-    .option('--timeout <seconds>', 'give up a picture that takes longer', number)
-    .option('--isolate', 'workers are processes, so that a fault in native code ends only one')
-    .option('--resume', 'continue the run in the output folder')
-    .option('--overwrite', 'replace a run that is not finished')
     .option('--json', 'print the lines of results.jsonl, and nothing else, on standard output')
-    .option('--quiet', 'print nothing but errors')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ gradcampp explain cat.jpg photos/ --model model.onnx --top 3 --out maps/\n\nExit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted.',
-    )
-    .action(async (images, flags) => {
-      const { explainFolder } = await import('../batch/run.js');
-      const targets = [...(flags.class ?? []), ...(flags.top === undefined ? [] : [{ top: flags.top }])];
-      const options = {
-        model: flags.model,
-        images,
-        out: flags.out,
-        open: given({
-          layer: flags.layer,
-          preprocess: flags.preprocess,
-          output: flags.output,
-          backend: flags.backend,
-          executionProviders: flags.provider,
-          threads: flags.threads,
-        }),
-        archives: flags.input,
-        table: flags.table,
-        resume: flags.resume,
-        overwrite: flags.overwrite,
-        workforce: given({
-          workers: flags.workers,
-          isolate: flags.isolate,
-          timeout: flags.timeout,
-        }),
-        explain: given({
-          targets: targets.length > 0 ? targets : undefined,
-          method: flags.method,
-          form: flags.form,
-          alphaNormalization: flags.alphaNormalization,
-          gradientRelu: flags.gradientRelu === false ? false : undefined,
-          threshold: flags.threshold,
-          batchSize: flags.batch,
-        }),
-        outputs: given({
-          save: flags.save,
-          colormap: flags.colormap,
-          opacity: flags.opacity,
-          picture: flags.picture,
-        }),
-      } as RunOptions; // the API checks what was typed
-      const { describeSummary, Progress } = await import('./progress.js');
-      const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
-      const say = (text: string) => {
-        progress.clear();
-        if (!flags.quiet) process.stderr.write(`${text}\n`);
-      };
-      const summary = await explainFolder(
-        { ...options, signal: stopSignal(say) },
-        {
-          started: (start) => {
-            const { layers, layerIsAutomatic, notes, backend } = start;
-            for (const note of notes) say(note);
-            say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
-            progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
-          },
-          picture: (lines) => {
-            const failed = lines.some((line) => 'error' in line);
-            if (failed || process.stdout.isTTY) progress.clear();
-            for (const line of lines) {
-              if (flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);
-              if ('error' in line) process.stderr.write(`gradcampp: ${named(line)}\n`);
-              else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
-            }
-            progress.step(failed);
-          },
+    .option('--quiet', 'print nothing but errors');
+  addFlags(command, explainOptions, explainerOptions, explainRunOptions, workforceOptions);
+  return command.addHelpText('after', examples).action(async (images, flags) => {
+    const { explainFolder } = await import('../batch/run.js');
+    const explain = fromFlags(explainOptions, flags);
+    const targets = [
+      ...(flags.class ?? []),
+      ...(flags.top === undefined ? [] : [{ top: flags.top }]),
+      ...((explain.targets as Target[] | undefined) ?? []),
+    ];
+    const options = {
+      model: flags.model,
+      images,
+      ...fromFlags(explainRunOptions, flags),
+      open: fromFlags(explainerOptions, flags),
+      workforce: fromFlags(workforceOptions, flags),
+      explain: { ...explain, ...(targets.length > 0 ? { targets } : {}) },
+      outputs: given({
+        save: flags.save,
+        colormap: flags.colormap,
+        opacity: flags.opacity,
+        picture: flags.picture,
+      }),
+    } as RunOptions; // the API checks what was typed
+    const { describeSummary, Progress } = await import('./progress.js');
+    const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
+    const say = (text: string) => {
+      progress.clear();
+      if (!flags.quiet) process.stderr.write(`${text}\n`);
+    };
+    const summary = await explainFolder(
+      { ...options, signal: stopSignal(say) },
+      {
+        started: (start) => {
+          const { layers, layerIsAutomatic, notes, backend } = start;
+          for (const note of notes) say(note);
+          say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
+          progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
         },
-      );
-      if (summary.error) process.stderr.write(`gradcampp: ${summary.error.message}\n`);
-      say(describeSummary(summary));
-      process.exitCode = exitCodeOf(summary);
-    });
+        picture: (lines) => {
+          const failed = lines.some((line) => 'error' in line);
+          if (failed || process.stdout.isTTY) progress.clear();
+          for (const line of lines) {
+            if (flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);
+            if ('error' in line) process.stderr.write(`gradcampp: ${named(line)}\n`);
+            else if (!flags.json && !flags.quiet) process.stdout.write(`${describe(line)}\n`);
+          }
+          progress.step(failed);
+        },
+      },
+    );
+    if (summary.error) process.stderr.write(`gradcampp: ${summary.error.message}\n`);
+    say(describeSummary(summary));
+    process.exitCode = exitCodeOf(summary);
+  });
 }
 
 /** 0: all explained · 3: some not · 1: none · 130: interrupted, by convention. */

@@ -86,9 +86,9 @@ export class Explainer {
    * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION, UNSUPPORTED_BACKEND
    */
   static async open(model: string | URL | Uint8Array, options: ExplainerOptions = {}): Promise<Explainer> {
-    checkExplainerOptions(options);
+    const checked = checkExplainerOptions(options);
     const { openParts } = await import('./open-parts.js'); // ONNX and gradients; importing the package stays cheap
-    return new this(await openParts(model, options));
+    return new this(await openParts(model, checked));
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   methodOptions,
 } from '../methods/index.js';
 import {
+  asTyped,
   choice,
   count,
   number,
@@ -27,8 +28,6 @@ export type Method = MethodName;
 /** A value of an input beside the picture: a number, numbers, a tensor, or the path of a .npy file. */
 export type InputValue = number | readonly number[] | Tensor | string;
 
-const asText = (typed: string) => typed;
-
 /** What a model is opened with. */
 export const explainerOptions = {
   /** A layer's tensor or node name, several to combine their maps, or 'auto' (default): the sidecar's, else the last activation. */
@@ -37,21 +36,21 @@ export const explainerOptions = {
     otherwise: 'auto',
     flag: '--layer <name>',
     many: true,
-    parse: asText,
+    parse: asTyped,
   }),
   /** How pictures become the input: the path of a JSON sidecar or its content. Default: `<model>.json`, else ImageNet's. */
   preprocess: option((value) => value as string | object, {
     help: 'JSON sidecar',
     otherwise: '<model>.json, else ImageNet preprocessing',
     flag: '--preprocess <file>',
-    parse: asText,
+    parse: asTyped,
   }),
   /** The output (or any value) that holds the scores. Default: the sidecar's, else the one that looks like scores. */
   output: text({
     help: 'the output that holds the scores',
     otherwise: 'found',
     flag: '--output <name>',
-    parse: asText,
+    parse: asTyped,
   }),
   /** Values of the model's inputs beside the picture, by name; the same for every picture, or a row each. */
   inputs: option(checkInputs, {
@@ -59,14 +58,14 @@ export const explainerOptions = {
     otherwise: "the sidecar's",
     flag: '--feed <name=value>',
     many: 'repeat',
-    parse: asText,
+    parse: asTyped,
   }),
   /** Who computes the maps; default 'auto'. */
   backend: choice(backendChoices, {
     help: 'auto, reference, native or webgpu',
     otherwise: 'auto',
     flag: '--backend <name>',
-    parse: asText,
+    parse: asTyped,
   }),
   /** ONNX Runtime execution providers; default ['cpu']. */
   executionProviders: option(checkProviders, {
@@ -74,7 +73,7 @@ export const explainerOptions = {
     otherwise: 'cpu',
     flag: '--provider <name>',
     many: true,
-    parse: asText,
+    parse: asTyped,
   }),
   /** Threads of one session and of the native backend; default: ONNX Runtime's choice, and 1 in workers. */
   threads: count({
@@ -111,7 +110,7 @@ const ownExplainOptions = {
     otherwise: 'grad-cam++',
     flag: '--method <name>',
     many: true,
-    parse: asText,
+    parse: asTyped,
   }),
   /** How the normalised maps of several layers become one: their mean (default), maximum or product. */
   combine: choice(layerCombinations, {
@@ -161,8 +160,8 @@ export interface Settings {
 }
 
 export function checkExplainerOptions(options: ExplainerOptions): ExplainerOptions {
-  readOptions('Explainer.open', explainerOptions, options);
-  return options;
+  const read = readOptions('Explainer.open', explainerOptions, options);
+  return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
 }
 
 export function settingsOf(options: ExplainOptions): Settings {

@@ -3,30 +3,22 @@ import { basename } from 'node:path';
 import { appended, Builder, type Name } from '../graph/builder.js';
 import { guidedRelu } from '../autodiff/rules/activation.js';
 import { appendGradient } from '../autodiff/walk.js';
-import { invalid, wholeNumber } from '../check.js';
+import { wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import { channelAxisOf } from '../explain/input.js';
 import { constantJacobian } from '../explain/jacobian.js';
-import { explainerOptions, type Method, settingsOf } from '../explain/options.js';
+import { settingsOf } from '../explain/options.js';
 import { rowSize } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
-import { methodNamed, methodNames, methodOptions, needsOf } from '../methods/index.js';
+import { methodNamed, needsOf } from '../methods/index.js';
 import type { AnyMethod, LayerNodes } from '../methods/method.js';
 import { DataType } from '../onnx/types.js';
-import {
-  choice,
-  count,
-  onlyOneOf,
-  type OptionsOf,
-  option,
-  readOptions,
-  type SettingsOf,
-  type Stage,
-} from '../options.js';
+import { onlyOneOf, readOptions, type SettingsOf } from '../options.js';
 import { inferValues } from '../runtime/infer.js';
 import { goalsOf } from '../targets/index.js';
+import { type ExportOptions, exportOptions } from './export-options.js';
 import {
   type ExportedLayer,
   inputMapNodes,
@@ -35,38 +27,6 @@ import {
   rawMapNodes,
 } from './map-nodes.js';
 import { constantMoments, unrolledMoments } from './softmax-nodes.js';
-
-/** Methods that are graphs: what the others compute needs passes of their own. */
-const exportable = methodNames.filter((name) => methodNamed(name).nodes !== undefined);
-
-/** What is exported, and how it explains. */
-export const exportOptions = {
-  layer: explainerOptions.layer,
-  preprocess: explainerOptions.preprocess,
-  output: explainerOptions.output,
-  /** A method that is a graph; default 'grad-cam++'. */
-  method: choice(exportable as Method[], {
-    default: 'grad-cam++',
-    help: `of ${exportable.join(', ')}`,
-    flag: '--method <name>',
-  }),
-  form: { ...methodOptions.form, default: undefined },
-  /** Explain the n best classes of each picture; default 1. */
-  top: count({
-    from: 1,
-    help: 'explain the n best classes of each picture',
-    otherwise: '1',
-    flag: '--top <n>',
-  }),
-  /** Explain these classes instead: indices, or names that the sidecar knows. */
-  classes: option(checkClasses, {
-    help: 'explain this class instead, an index or a name',
-    flag: '--class <class>',
-    many: 'repeat',
-    parse: (typed) => typed,
-  }),
-} satisfies Stage;
-export type ExportOptions = OptionsOf<typeof exportOptions>;
 
 /** Above this many classes the softmax form of a head that is not linear would make the file too large. */
 const mostUnrolledClasses = 64;
@@ -128,12 +88,6 @@ function planOf(explainer: Explainer, options: SettingsOf<typeof exportOptions>)
     classes,
     count: M,
   };
-}
-
-function checkClasses(value: unknown): readonly (number | string)[] {
-  const isClass = (item: unknown) => typeof item === 'number' || typeof item === 'string';
-  if (Array.isArray(value) && value.length > 0 && value.every(isClass)) return value;
-  throw invalid('classes', 'a list of class indices or names', value);
 }
 
 async function build(explainer: Explainer, plan: Plan): Promise<Graph> {

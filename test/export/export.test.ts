@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/explain/explainer.js';
-import { type ExportOptions, exportExplained } from '../../src/export/self-explaining.js';
+import type { ExportOptions } from '../../src/export/export-options.js';
+import { exportExplained } from '../../src/export/self-explaining.js';
 import type { Method } from '../../src/explain/options.js';
 import { openSession } from '../../src/runtime/session.js';
 import { sizeOf } from '../../src/tensor.js';
