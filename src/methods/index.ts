@@ -2,6 +2,7 @@ import { didYouMean, invalid } from '../check.js';
 import type { SettingsOf, Stage } from '../options.js';
 import { cam } from './cam.js';
 import { eigenCam } from './eigen-cam.js';
+import { eigenGradCam } from './eigen-grad-cam.js';
 import { gradCam } from './grad-cam.js';
 import { gradCamPlusPlus } from './grad-cam++.js';
 import { guidedBackprop } from './guided-backprop.js';
@@ -20,6 +21,7 @@ export const methods = [
   hiResCam,
   layerCam,
   eigenCam,
+  eigenGradCam,
   guidedGradCamPlusPlus,
   guidedBackprop,
 ] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
