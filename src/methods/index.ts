@@ -3,6 +3,7 @@ import type { SettingsOf, Stage } from '../options.js';
 import { cam } from './cam.js';
 import { eigenCam } from './eigen-cam.js';
 import { eigenGradCam } from './eigen-grad-cam.js';
+import { fem } from './fem.js';
 import { gradCam } from './grad-cam.js';
 import { gradCamPlusPlus } from './grad-cam++.js';
 import { guidedBackprop } from './guided-backprop.js';
@@ -22,6 +23,7 @@ export const methods = [
   layerCam,
   eigenCam,
   eigenGradCam,
+  fem,
   guidedGradCamPlusPlus,
   guidedBackprop,
 ] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
