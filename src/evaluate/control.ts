@@ -1,23 +1,21 @@
 import { linearUpsampler } from '../map/upsample.js';
+import { uniformNoise } from '../methods/random.js';
 import { random } from '../random-stream.js';
-import type { Explained, ExplanationMap, PreparedImage, Subject, Variant } from './subject.js';
+import { sizeOf } from '../tensor.js';
+import type { ExplanationMap, PreparedImage, Subject, Variant } from './subject.js';
 
 /**
- * The random control of a picture: uniform noise with the explained layer's dims, enlarged and normalised as every
- * map is, so that it is as smooth as they are and marks places without reason. Depends on the seed, the picture's
- * name and `purpose` alone; another purpose gives an unrelated map.
+ * The map of the method `random`, which breaks ties: it depends on the seed, the picture's name and `purpose` alone; another
+ * purpose gives an unrelated map.
  */
 export function controlMap(
   subject: Subject,
-  image: PreparedImage,
+  image: Pick<PreparedImage, 'image'>,
   seed: number,
   purpose = 'control',
 ): ExplanationMap {
   const { layer, size } = subject;
-  const stream = random(seed, purpose, image.image);
-  const noise = new Float64Array(layer.reduce((product, dim) => product * dim, 1)).map(() =>
-    stream.uniform(),
-  );
+  const noise = uniformNoise(random(seed, purpose, image.image), sizeOf(layer));
   const data = normalize(linearUpsampler(layer, size)(noise));
   return { data, empty: data.every((value) => value === 0) };
 }
@@ -34,20 +32,9 @@ function normalize(map: Float64Array): Float32Array {
   return result;
 }
 
-/** `subject.explain` with the random control in the places where a variant asks for it. */
-export async function explainWithControl(
-  subject: Subject,
-  { tensor }: PreparedImage,
-  variants: readonly Variant[],
-  control: ExplanationMap,
-  targets?: readonly number[],
-): Promise<Explained> {
-  const real = variants.filter((variant) => variant.method !== 'random');
-  const explained = await subject.explain(tensor, real, targets);
-  const maps = variants.map((variant) =>
-    variant.method === 'random'
-      ? explained.targets.map(() => control)
-      : explained.maps[real.indexOf(variant)],
+/** The same variants with a control that is drawn anew: it reads nothing of the network, and would always be the same map. */
+export function withNewControl(variants: readonly Variant[], seed: number, purpose: string): Variant[] {
+  return variants.map((variant) =>
+    variant.method === 'random' ? { ...variant, seed: random(seed, purpose).bits() } : variant,
   );
-  return { ...explained, maps };
 }

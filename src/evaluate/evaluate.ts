@@ -16,7 +16,7 @@ import { writeOutcome } from './report/files.js';
 import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
 import { type Measurer, runJobs } from './run.js';
-import { variantsOfMethods } from './variants.js';
+import { seeded, variantsOfMethods } from './variants.js';
 import { oneOf } from '../check.js';
 
 /** The options of an evaluation: those of all, and its own. */
@@ -40,7 +40,10 @@ export async function evaluate<N extends EvaluationName>(
   onlyOneOf(options, ['method', 'variants']);
   const networks = networksOf(evaluation, settings.model);
   const common = {
-    variants: settings.variants ?? evaluation.variants?.(settings) ?? variantsOfMethods(settings.method),
+    variants: seeded(
+      settings.variants ?? evaluation.variants?.(settings) ?? variantsOfMethods(settings.method),
+      settings.seed,
+    ),
     seed: settings.seed,
   };
   const gathered = await evaluation.gather(settings);

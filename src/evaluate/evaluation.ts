@@ -7,7 +7,7 @@ import { openSubject } from './open.js';
 import type { Failure, Report } from './report/report.js';
 import { type Measurer, measureHere, measureInWorkers, type Progress } from './run.js';
 import type { Variant } from './subject.js';
-import { comparedNames } from './variants.js';
+import { methodNames } from '../methods/index.js';
 
 /** A network: its ONNX model, or a measurer that is ready (it is closed). */
 export type Network = string | Measurer;
@@ -17,7 +17,7 @@ export const evaluationOptions = {
   /** The network; of an evaluation that compares networks, a list. */
   model: option(checkNetworks, { help: 'the ONNX model' }),
   method: names({
-    help: `what is compared: of ${comparedNames.join(', ')}; random is the control`,
+    help: `what is compared: of ${methodNames.join(', ')}; random is the control`,
     flag: '--method <name>',
     default: ['grad-cam++', 'grad-cam', 'random'] as readonly string[],
   }),

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { Explainer } from '../explain/explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
-import type { ExplainerOptions, Variant as MethodVariant } from '../explain/options.js';
+import { type ExplainerOptions, settingsOf, type Variant as MethodVariant } from '../explain/options.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
@@ -94,7 +94,7 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
   };
 
   const explain = async (
-    tensor: Float32Array,
+    { image: name, tensor }: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
     targets?: readonly number[],
   ): Promise<Explained> => {
@@ -105,10 +105,8 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
     for (const layer of new Set(variants.map((variant) => variant.layer))) {
       const own = variants.filter((variant) => variant.layer === layer);
       const at = await explainerAt(layer);
-      const [explanation] = await at.explain(image, {
-        method: own.map(methodOf),
-        targets: explained ?? { top: 1 },
-      });
+      const settings = settingsOf({ method: own.map(methodOf), targets: explained ?? { top: 1 } });
+      const [explanation] = await at.explainPrepared(await at.prepare(image, name), settings);
       all ??= explanation.probabilities ?? probabilities(explanation.scores);
       explained ??= [explanation.targets[0].target.class as number];
       own.forEach((variant, v) => {
@@ -140,8 +138,8 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
   };
 }
 
-function methodOf({ method, form, alphaNormalization, gradientRelu }: Variant): MethodVariant {
-  return { method: method as MethodVariant['method'], form, alphaNormalization, gradientRelu };
+function methodOf({ name: _, layer: __, ...method }: Variant): MethodVariant {
+  return method;
 }
 
 function preparedOf(

@@ -1,17 +1,14 @@
 import type { Method } from '../explain/options.js';
 import type { Pixels } from '../image/pixels.js';
-import type { Form } from '../methods/grad-cam++.js';
+import type { MethodOptions } from '../methods/index.js';
 import type { Geometry } from './annotations/region.js';
 import type { PictureLayout } from './masking.js';
 
-/** One of the compared ways to explain: a method with its settings, a layer, or the random control. */
-export interface Variant {
+/** One of the compared ways to explain: a method with its settings, and a layer. */
+export interface Variant extends MethodOptions {
   /** As tables and reports call it; unique in one evaluation. */
   readonly name: string;
-  readonly method: Method | 'random';
-  readonly form?: Form;
-  readonly alphaNormalization?: boolean;
-  readonly gradientRelu?: boolean;
+  readonly method: Method;
   /** Default: the layer of the evaluation. */
   readonly layer?: string;
 }
@@ -62,7 +59,7 @@ export interface Subject {
   prepare(image: string): Promise<PreparedImage>;
   /** Maps of all variants from one forward pass (one a layer, where they name several). Default target: the top class. */
   explain(
-    tensor: Float32Array,
+    picture: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
     targets?: readonly number[],
   ): Promise<Explained>;

@@ -1,21 +1,25 @@
 import { didYouMean, invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { Method } from '../explain/options.js';
-import { methodNames } from '../methods/index.js';
+import { methodNamed, methodNames } from '../methods/index.js';
 import type { Variant } from './subject.js';
 
-/** What `method` takes: every method, and the random control. */
-export const comparedNames: readonly string[] = [...methodNames, 'random'];
-
-/** Variants for plain method names, `random` among them. */
+/** Variants for plain method names. */
 export function variantsOfMethods(names: readonly string[]): Variant[] {
-  if (names.length === 0) throw invalid('method', `at least one of ${comparedNames.join(', ')}`, names);
+  if (names.length === 0) throw invalid('method', `at least one of ${methodNames.join(', ')}`, names);
   for (const name of names)
-    if (!comparedNames.includes(name))
-      throw invalid('method', `of ${comparedNames.join(', ')}`, name, didYouMean(name, comparedNames));
+    if (!methodNames.includes(name))
+      throw invalid('method', `of ${methodNames.join(', ')}`, name, didYouMean(name, methodNames));
   if (new Set(names).size < names.length)
     throw new GradcamppError('INVALID_OPTION', `"method" must not repeat; received ${names.join(', ')}.`);
-  return names.map((name) => ({ name, method: name as Method | 'random' }));
+  return names.map((name) => ({ name, method: name as Method }));
+}
+
+/** Methods that draw do so by the evaluation's seed, where their variant has none of its own. */
+export function seeded(variants: readonly Variant[], seed: number): Variant[] {
+  return variants.map((variant) =>
+    'seed' in methodNamed(variant.method).options ? { seed, ...variant } : variant,
+  );
 }
 
 /** What can be varied, by the names that `--variant` takes; the first of each is Eq. 19 of the paper as it stands. */
@@ -47,10 +51,10 @@ export function variantsNote(variants: readonly Variant[]): string | undefined {
  * all are computed at the evaluation's own.
  */
 export function ablationVariants(names: readonly string[], layers: readonly string[]): Variant[] {
-  const choices = [...variantNames, ...comparedNames];
+  const choices = [...variantNames, ...methodNames];
   const chosen = (names.length > 0 ? names : variantNames).map((name): Variant => {
     if (forms[name]) return { name, ...forms[name] };
-    if (comparedNames.includes(name)) return { name, method: name as Method | 'random' };
+    if (methodNames.includes(name)) return { name, method: name as Method };
     throw invalid('variant', `of ${choices.join(', ')}`, name, didYouMean(name, choices));
   });
   if (layers.length === 0) return chosen;

@@ -11,6 +11,7 @@ import { guidedGradCamPlusPlus } from './guided-grad-cam++.js';
 import { hiResCam } from './hires-cam.js';
 import { layerCam } from './layer-cam.js';
 import type { AnyMethod, Need } from './method.js';
+import { randomMap } from './random.js';
 import { xGradCam } from './xgrad-cam.js';
 
 /** Every method, in the order in which tables show them. */
@@ -26,6 +27,7 @@ export const methods = [
   fem,
   guidedGradCamPlusPlus,
   guidedBackprop,
+  randomMap,
 ] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
 
 export type MethodName = (typeof methods)[number]['name'];

@@ -1,3 +1,4 @@
+import { controlMap } from '../../src/evaluate/control.js';
 import type { ExplanationMap, Subject, Variant } from '../../src/evaluate/subject.js';
 
 /** What a fake network was asked, counted. */
@@ -37,7 +38,7 @@ export function fakeSubject(options: FakeOptions): Subject & { readonly counts: 
   const { pictures, network = meanOfLeft, maps = (method) => fakeMaps[method] } = options;
   const counts: Counts = { prepare: 0, explain: 0, predicted: 0, largestBatch: 0 };
   const probabilities = (tensor: Float32Array): number[] => [network(tensor), 1 - network(tensor)];
-  return {
+  const subject: Subject & { readonly counts: Counts } = {
     counts,
     classes: ['left', 'right'],
     layout: { channels: 1, positions: 16, channelsLast: false },
@@ -60,11 +61,12 @@ export function fakeSubject(options: FakeOptions): Subject & { readonly counts: 
         geometry: { picture: input, crop: { x: 0, y: 0, ...input }, input },
       };
     },
-    explain: async (tensor, variants, targets) => {
+    explain: async ({ image, tensor }, variants, targets) => {
       counts.explain++;
       const own = probabilities(tensor);
       const explained = targets ?? [own[0] >= own[1] ? 0 : 1];
       const map = (variant: Variant, target: number): ExplanationMap => {
+        if (variant.method === 'random') return controlMap(subject, { image }, variant.seed ?? 1);
         const data = Float32Array.from(maps(variant.method, tensor, target));
         return { data, empty: data.every((value) => value === 0) };
       };
@@ -84,6 +86,7 @@ export function fakeSubject(options: FakeOptions): Subject & { readonly counts: 
     },
     close: async () => {},
   };
+  return subject;
 }
 
 function meanOfLeft(tensor: Float32Array): number {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { controlMap } from '../../src/evaluate/control.js';
 import { openSubject } from '../../src/evaluate/open.js';
 import type { Subject, Variant } from '../../src/evaluate/subject.js';
 import { Explainer } from '../../src/explain/explainer.js';
@@ -81,8 +82,9 @@ describe('a subject over a real network', () => {
   it('gives the maps of the explainer, each variant at its layer, and probabilities of a plain pass', async () => {
     const model = await modelOf('plain', {});
     await using(model, async (subject) => {
-      const { tensor } = await subject.prepare(picture);
-      const { probabilities, targets, maps } = await subject.explain(tensor, variants);
+      const prepared = await subject.prepare(picture);
+      const { tensor } = prepared;
+      const { probabilities, targets, maps } = await subject.explain(prepared, variants);
       const explainer = await Explainer.open(model);
       const earlier = await Explainer.open(model, { layer: 'relu1' });
       const [own] = await explainer.explain(picture, { method: ['grad-cam++', 'grad-cam'] });
@@ -104,14 +106,32 @@ describe('a subject over a real network', () => {
     });
   });
 
-  it('explains several classes at once, and none but the top class without variants', async () => {
+  it('draws the random control by the name of the picture and the seed', async () => {
     await using(await modelOf('plain', {}), async (subject) => {
       const { tensor } = await subject.prepare(picture);
-      const both = await subject.explain(tensor, variants, [3, 0]);
-      const one = await subject.explain(tensor, variants, [0]);
+      const control = async (image: string, seed: number) => {
+        const { maps } = await subject.explain({ image, tensor }, [
+          { name: 'random', method: 'random', seed },
+        ]);
+        return maps[0][0].data;
+      };
+      const first = await control('a', 1);
+      expect(await control('a', 1)).toEqual(first);
+      expect(await control('b', 1)).not.toEqual(first);
+      expect(await control('a', 2)).not.toEqual(first);
+      const ties = controlMap(subject, { image: 'a' }, 1).data;
+      first.forEach((value, i) => expect(value).toBeCloseTo(ties[i], 5));
+    });
+  });
+
+  it('explains several classes at once, and none but the top class without variants', async () => {
+    await using(await modelOf('plain', {}), async (subject) => {
+      const prepared = await subject.prepare(picture);
+      const both = await subject.explain(prepared, variants, [3, 0]);
+      const one = await subject.explain(prepared, variants, [0]);
       expect(both.targets).toEqual([3, 0]);
       expect(both.maps.map((maps) => maps[1].data)).toEqual(one.maps.map((maps) => maps[0].data));
-      const none = await subject.explain(tensor, []);
+      const none = await subject.explain(prepared, []);
       expect(none.maps).toEqual([]);
       expect(none.probabilities[none.targets[0]]).toBe(Math.max(...none.probabilities));
     });
@@ -153,7 +173,7 @@ describe('a subject over a real network', () => {
       expect(randomized.classes).toEqual(subject.classes);
       const after = await randomized.predict(tensor, 1);
       expect(Math.max(...after.map((value, i) => Math.abs(value - before[i])))).toBeGreaterThan(1e-3);
-      const { maps } = await randomized.explain(tensor, variants, [0]);
+      const { maps } = await randomized.explain({ image: picture, tensor }, variants, [0]);
       expect(maps.length).toBe(3);
       await randomized.close();
     });

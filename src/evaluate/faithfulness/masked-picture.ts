@@ -1,4 +1,4 @@
-import { controlMap, explainWithControl } from '../control.js';
+import { controlMap } from '../control.js';
 import type { Job, Measurement, OnStep } from '../measurement.js';
 import { saliencyOrder } from '../order.js';
 import { Predictions } from '../predictions.js';
@@ -36,7 +36,7 @@ export async function measureFaithfulness(
 ): Promise<Measurement<FaithfulnessRecord>> {
   const prepared = await subject.prepare(job.image);
   const control = controlMap(subject, prepared, settings.seed);
-  const explained = await explainWithControl(subject, prepared, settings.variants, control);
+  const explained = await subject.explain(prepared, settings.variants);
   const target = explained.targets[0];
   const full = explained.probabilities[target];
   const maps = explained.maps.map((targets) => targets[0]);

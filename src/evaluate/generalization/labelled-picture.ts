@@ -1,4 +1,3 @@
-import { controlMap, explainWithControl } from '../control.js';
 import { baselineTensor, maskByMap } from '../masking.js';
 import type { CommonSettings, Job, Measurement, OnStep } from '../measurement.js';
 import { Predictions } from '../predictions.js';
@@ -37,8 +36,7 @@ export async function measureGeneralization(
   const prepared = await subject.prepare(job.image);
   const { tensor } = prepared;
   const variants = job.set === 'test' ? settings.variants : [];
-  const control = controlMap(subject, prepared, settings.seed);
-  const { targets, probabilities, maps } = await explainWithControl(subject, prepared, variants, control);
+  const { targets, probabilities, maps } = await subject.explain(prepared, variants);
   const [target] = targets;
   const nothing = baselineTensor('zero', tensor, layout, subject.black, subject.size);
   const predictions = new Predictions(subject, target, settings.batch, onStep);

@@ -1,6 +1,5 @@
 import type { Pixels } from '../../image/pixels.js';
 import type { Box } from '../annotations/region.js';
-import { controlMap, explainWithControl } from '../control.js';
 import type { PictureLayout } from '../masking.js';
 import type { Measurement } from '../measurement.js';
 import { resizeArea } from '../resize-area.js';
@@ -39,9 +38,8 @@ export async function measureGrid(
   parts.forEach((part, i) => placeTensor(part.tensor, tensor, subject.layout, width, height, cells[i]));
 
   const prepared = { ...parts[0], image: job.image, tensor };
-  const control = controlMap(subject, prepared, settings.seed);
   const targets = job.cells.map((cell) => cell.class);
-  const explained = await explainWithControl(subject, prepared, settings.variants, control, targets);
+  const explained = await subject.explain(prepared, settings.variants, targets);
   const view = (): Pixels => gridView(parts, cells, width, height);
   return {
     record: {

@@ -1,7 +1,6 @@
 import { decodeImage } from '../../image/decode.js';
 import type { AnnotatedObject } from '../annotations/annotation.js';
 import { type Box, boxInInput, regionOfBoxes, regionOfMask } from '../annotations/region.js';
-import { controlMap, explainWithControl } from '../control.js';
 import type { Job, Measurement } from '../measurement.js';
 import type { PreparedImage, Subject } from '../subject.js';
 import { localizationMetrics } from './metrics/index.js';
@@ -61,8 +60,7 @@ export async function measureLocalization(
     settings.target === 'top' ? undefined : await annotatedTarget(subject, prepared, job, settings);
   if (targets?.length === 0)
     return excluded(job.image, { class: -1, probability: NaN, annotated: null }, noTarget(job, settings));
-  const control = controlMap(subject, prepared, settings.seed);
-  const explained = await explainWithControl(subject, prepared, settings.variants, control, targets);
+  const explained = await subject.explain(prepared, settings.variants, targets);
   const index = explained.targets[0];
   const annotated = settings.mapping[index];
   const what = { class: index, probability: explained.probabilities[index], annotated };

@@ -1,6 +1,6 @@
 import { GradcamppError } from '../../errors.js';
 import { best } from '../../targets/probabilities.js';
-import { controlMap, explainWithControl } from '../control.js';
+import { controlMap, withNewControl } from '../control.js';
 import type { CommonSettings, Job, MeasuredPicture, Measurement, OnStep } from '../measurement.js';
 import { isOfPicture } from '../report/files.js';
 import type { Failure } from '../report/report.js';
@@ -96,8 +96,7 @@ export async function measureSanity(
           1,
         ),
       ];
-      const control = controlMap(subject, prepared, seed);
-      const { maps } = await explainWithControl(subject, prepared, variants, control, classes);
+      const { maps } = await subject.explain(prepared, variants, classes);
       const unrelated = controlMap(subject, prepared, seed, 'least likely');
       const sensitivity = maps.map(([top, least], v) =>
         similarity(top, variants[v].method === 'random' ? unrelated : least, width),
@@ -116,10 +115,10 @@ export async function measureSanity(
   }
   for (const [s, stage] of stages.entries()) {
     const randomized = await randomization.open(stage.groups, seed);
+    const own = withNewControl(variants, seed, `stage ${s}`);
     try {
       for (const { prepared, maps, record } of measured) {
-        const control = controlMap(subject, prepared, seed, `stage ${s}`);
-        const explained = await explainWithControl(randomized, prepared, variants, control, [record.class]);
+        const explained = await randomized.explain(prepared, own, [record.class]);
         record.stages.push(explained.maps.map(([map], v) => similarity(maps[v], map, width)));
         step();
       }

@@ -8,7 +8,7 @@ import { openSubject } from '../open.js';
 import { expand } from '../pictures.js';
 import { writeFiles } from '../report/files.js';
 import { reportPage } from '../report/page.js';
-import { variantsOfMethods } from '../variants.js';
+import { seeded, variantsOfMethods } from '../variants.js';
 import { type StudyScore, scoreStudy } from './score.js';
 import { buildStudy, type StudyKey } from './study.js';
 import { type StudyOptions, studyOptions } from './study-options.js';
@@ -30,7 +30,7 @@ export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey
     ...own
   } = readOptions('a study', studyOptions, options);
   if (model === undefined) throw invalid('model', 'the path of an ONNX model', model);
-  const [first, second, ...more] = own.variants ?? variantsOfMethods(method);
+  const [first, second, ...more] = seeded(own.variants ?? variantsOfMethods(method), own.seed);
   if (!first || !second || more.length > 0)
     throw new GradcamppError(
       'INVALID_OPTION',

@@ -97,7 +97,7 @@ export async function buildStudy(
   let aspect = 1;
   for (const [i, { picture, class: index }] of drawn.entries()) {
     const prepared = await subject.prepare(picture);
-    const { maps } = await subject.explain(prepared.tensor, settings.variants, [index]);
+    const { maps } = await subject.explain(prepared, settings.variants, [index]);
     const view = prepared.view();
     aspect = view.width / view.height;
     const shown = maps.map(([map]) => {

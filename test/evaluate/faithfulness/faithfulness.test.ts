@@ -13,6 +13,7 @@ import { area, fractions } from '../../../src/evaluate/faithfulness/metrics/curv
 import { random } from '../../../src/random-stream.js';
 import { toCsv } from '../../../src/evaluate/report/table.js';
 import { readOptions } from '../../../src/options.js';
+import { seeded } from '../../../src/evaluate/variants.js';
 import { fakeSubject, left, variants } from '../fake.js';
 
 const white = left.map(() => 1);
@@ -143,7 +144,8 @@ describe('summary', () => {
   });
 
   it('changes the random control with the seed and nothing else', async () => {
-    const [a, b] = [await measure('grey', { seed: 1 }), await measure('grey', { seed: 2 })];
+    const of = (seed: number) => measure('grey', { seed, variants: seeded(variants, seed) });
+    const [a, b] = [await of(1), await of(2)];
     expect(b.variants.slice(0, 2)).toEqual(a.variants.slice(0, 2));
     expect(b.variants[3]).not.toEqual(a.variants[3]);
   });
