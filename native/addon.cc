@@ -13,7 +13,6 @@
 #include "picture.h"
 #include "pool.h"
 #include "resize.h"
-#include "turbojpeg.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -316,7 +315,7 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   std::shared_ptr<cam::Pool> pool_;
 };
 
-// --- pictures: the functions of src/image/resize.ts, normalize.ts, blend.ts, deflate.ts and runs.ts -------------
+// --- pictures: the functions of src/image/resize.ts, normalize.ts, blend.ts and runs.ts -------------
 
 struct Picture {
   Napi::Uint8Array data;
@@ -451,38 +450,6 @@ void blend(const Napi::CallbackInfo& info) {
   cam::blend(pixels.Data(), width, height, box, map.Data(), table.Data(), opacity, outside, out.Data());
 }
 
-/** 256 numbers. */
-Napi::Uint32Array table_of(const Napi::Value& value, const std::string& name) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array ||
-      value.As<Napi::TypedArray>().ElementLength() != 256)
-    refuse(value.Env(), name, "a Uint32Array of 256 numbers");
-  return value.As<Napi::Uint32Array>();
-}
-
-Napi::Value filter_average(const Napi::CallbackInfo& info) {
-  const std::size_t row = whole(info[1], "row", 1);
-  const std::size_t rows = whole(info[2], "rows", 1);
-  const std::size_t channels = whole(info[3], "channels", 1);
-  const Napi::Uint8Array data = bytes(info[0], "data", product(info.Env(), row, rows));
-  Napi::Uint8Array out = bytes(info[4], "out", product(info.Env(), row + 1, rows));
-  Napi::Uint32Array counts = table_of(info[5], "counts");
-  return Napi::Number::New(info.Env(), cam::filter_average(data.Data(), row, rows, channels, out.Data(), counts.Data()));
-}
-
-Napi::Value pack_codes(const Napi::CallbackInfo& info) {
-  if (!info[0].IsTypedArray()) refuse(info.Env(), "bytes", "a Uint8Array");
-  if (!info[2].IsTypedArray()) refuse(info.Env(), "out", "a Uint8Array");
-  const std::size_t count = info[0].As<Napi::TypedArray>().ElementLength();
-  const std::size_t size = info[2].As<Napi::TypedArray>().ElementLength();
-  const Napi::Uint8Array source = bytes(info[0], "bytes", count);
-  const Napi::Uint32Array codes = table_of(info[1], "codes");
-  Napi::Uint8Array out = bytes(info[2], "out", size);
-  const std::size_t end =
-      cam::pack_codes(source.Data(), count, codes.Data(), out.Data(), size, whole(info[3], "at", 0));
-  if (end == 0) throw Napi::RangeError::New(info.Env(), "out is too short");
-  return Napi::Number::New(info.Env(), static_cast<double>(end));
-}
-
 Napi::Value salient_runs(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) refuse(info.Env(), "map", "a Float32Array");
   const std::size_t length = info[0].As<Napi::TypedArray>().ElementLength();
@@ -500,35 +467,6 @@ Napi::Value salient_runs(const Napi::CallbackInfo& info) {
   return out;
 }
 
-/** What src/image/turbojpeg.ts opens. */
-class TurboJpegObject : public Napi::ObjectWrap<TurboJpegObject> {
- public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "TurboJpeg", {InstanceMethod<&TurboJpegObject::decode>("decode")});
-  }
-
-  explicit TurboJpegObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TurboJpegObject>(info) {
-    if (!info[0].IsString()) refuse(info.Env(), "path", "a string");
-    const std::string path = info[0].As<Napi::String>().Utf8Value();
-    library_ = cam::TurboJpeg::open(path.c_str());
-    if (!library_) throw Napi::Error::New(info.Env(), path + " is no TurboJPEG library that loads here");
-  }
-
- private:
-  Napi::Value decode(const Napi::CallbackInfo& info) {
-    if (!info[0].IsTypedArray()) refuse(info.Env(), "file", "a Uint8Array");
-    const std::size_t length = info[0].As<Napi::TypedArray>().ElementLength();
-    const Napi::Uint8Array file = bytes(info[0], "file", length);
-    const std::size_t width = whole(info[1], "width", 1);
-    const std::size_t height = whole(info[2], "height", 1);
-    const std::size_t pixels = product(info.Env(), product(info.Env(), width, height), 3);
-    Napi::Uint8Array out = bytes(info[3], "out", pixels);
-    return Napi::Boolean::New(info.Env(), library_->decode(file.Data(), length, width, height, out.Data()));
-  }
-
-  std::unique_ptr<cam::TurboJpeg> library_;
-};
-
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaceVersion", interface_version);
   const Napi::Array sets = Napi::Array::New(env);
@@ -536,15 +474,12 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     if (cam::has(named.set)) sets.Set(sets.Length(), named.name);
   exports.Set("instructionSets", sets);
   exports.Set("Pool", PoolObject::define(env));
-  exports.Set("TurboJpeg", TurboJpegObject::define(env));
   exports.Set("resizePillow", Napi::Function::New<resize_pillow>(env));
   exports.Set("resizeTorchBilinear", Napi::Function::New<resize_torch_bilinear>(env));
   exports.Set("normalizeToCHW", Napi::Function::New<normalize_to_chw>(env));
   exports.Set("normalizeToHWC", Napi::Function::New<normalize_to_hwc>(env));
   exports.Set("stretchMap", Napi::Function::New<stretch_map>(env));
   exports.Set("blend", Napi::Function::New<blend>(env));
-  exports.Set("filterAverage", Napi::Function::New<filter_average>(env));
-  exports.Set("packCodes", Napi::Function::New<pack_codes>(env));
   exports.Set("salientRuns", Napi::Function::New<salient_runs>(env));
   return exports;
 }

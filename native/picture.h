@@ -48,22 +48,6 @@ void normalize_channel(const std::uint8_t* source, std::size_t positions, std::s
 void normalize_channel(const float* source, std::size_t positions, std::size_t channels, const ChannelSteps& steps,
                        float* out, std::size_t step);
 
-/**
- * PNG rows, filtered with "Average": src/image/deflate.ts. `out` is [rows, row + 1], `counts` 256 numbers, of two rows in
- * eight.
- * @returns Adler-32 of `out`
- */
-std::uint32_t filter_average(const std::uint8_t* data, std::size_t row, std::size_t rows, std::size_t channels,
-                             std::uint8_t* out, std::uint32_t* counts);
-
-/**
- * Codes one behind another, lowest bit first, from bit `at` of `out`: `codes` is 256 of code | length << 16, the
- * length at most 14.
- * @returns the bit behind the last, or 0 where `size` bytes are too few
- */
-std::size_t pack_codes(const std::uint8_t* bytes, std::size_t count, const std::uint32_t* codes, std::uint8_t* out,
-                       std::size_t size, std::size_t at);
-
 /** Positions `start` to `end` − 1 of a map, all in one row, and the sum of their values. */
 struct Run {
   double start;

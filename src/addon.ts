@@ -14,15 +14,6 @@ export interface Addon {
   /** What this processor can run, widest last; all give the same bits. */
   readonly instructionSets: readonly string[];
   readonly Pool: new (threads: number, instructionSet?: string) => AddonPool;
-  /** libjpeg-turbo, a shared library of that path or name; an Error where it does not load. */
-  readonly TurboJpeg: new (
-    path: string,
-  ) => AddonTurboJpeg;
-}
-
-export interface AddonTurboJpeg {
-  /** Fills `out` [height, width, 3], RGB; false where the file has another size, or cannot be read without a warning. */
-  decode(file: Uint8Array, width: number, height: number, out: Uint8Array): boolean;
 }
 
 /** A fixed number of threads, which several calls may share. */

@@ -12,7 +12,7 @@ export type { Listener, RunOptions, Summary } from './batch/run.js';
 export { explainFolder, exportExplained, inspect } from './later.js';
 export type { FailedLine, ResultLine } from './batch/results.js';
 export { decodeImage, type ImageSource } from './image/decode.js';
-export { encodePng } from './image/encode.js';
+export { encodeImage, type EncodeOptions, encodePng, type PictureFormat } from './image/encode.js';
 export { encodeNpy, readNpy } from './image/npy.js';
 export type { Colormap } from './image/colormap.js';
 export { drawCutout, drawHeat, drawMap, drawOverlay, type OverlayOptions } from './image/overlay.js';

@@ -99,26 +99,6 @@ void blending() {
   for (int p = 0; p < 8; p++) CHECK(out[3 * p] == expected[p]);
 }
 
-void compressing() {
-  const std::vector<std::uint8_t> data{10, 20, 30, 40};  // two rows of two
-  std::vector<std::uint8_t> out(6);
-  std::vector<std::uint32_t> counts(256);
-  const std::uint32_t adler = cam::filter_average(data.data(), 2, 2, 1, out.data(), counts.data());
-  const std::vector<std::uint8_t> expected{3, 10, 15, 3, 25, 15};
-  CHECK(out == expected);
-  CHECK(counts[3] == 1 && counts[10] == 1 && counts[15] == 1 && counts[25] == 0);  // of the first row
-  CHECK(adler == 208u * 65536 + 72);
-
-  std::vector<std::uint32_t> codes(256);
-  codes[10] = 0b1 | 1 << 16;
-  codes[20] = 0b010 | 3 << 16;
-  std::vector<std::uint8_t> packed(2, 0);
-  packed[0] = 0b11;
-  CHECK(cam::pack_codes(data.data(), 2, codes.data(), packed.data(), 2, 2) == 6);
-  CHECK(packed[0] == 0b010111);
-  CHECK(cam::pack_codes(data.data(), 2, codes.data(), packed.data(), 1, 6) == 0);
-}
-
 void runs() {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> map{1, 0.5f, 0, nan, 0.5f, 0.25f, 0.75f, 1};  // two rows: no run crosses their border
@@ -137,7 +117,6 @@ int main() {
   normalizing();
   stretching();
   blending();
-  compressing();
   runs();
   return report();
 }

@@ -26,7 +26,7 @@ export function measureHere(subject: Subject): Measurer {
     subject,
     inFlight: 1,
     measure: async ({ task, job, settings, thumbnails }) => {
-      const size = thumbnails && (await openThumbnails(thumbnails.count, thumbnails.series));
+      const size = thumbnails && openThumbnails(thumbnails.count, thumbnails.series);
       return measureJob(subject, task, job, settings, size);
     },
     close: () => subject.close(),

@@ -26,7 +26,7 @@ serve(async ({ model, options }: WorkerInit) => {
   return {
     ready: undefined,
     run: async ({ task, job, settings, thumbnails }: WorkerRequest) => {
-      const size = thumbnails && (await openThumbnails(thumbnails.count, thumbnails.series));
+      const size = thumbnails && openThumbnails(thumbnails.count, thumbnails.series);
       return { result: await measureJob(subject, task, job, settings, size) };
     },
     close: () => subject.close(),

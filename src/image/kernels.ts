@@ -1,6 +1,5 @@
 import { loadAddon } from '../addon.js';
 import { blend, stretchMap } from './blend.js';
-import { filterAverage, packCodes } from './deflate.js';
 import { normalizeToCHW, normalizeToHWC } from './normalize.js';
 import { resizePillow, resizeTorchBilinear } from './resize.js';
 import { salientRuns } from './runs.js';
@@ -13,8 +12,6 @@ export const typescriptKernels = {
   normalizeToHWC,
   stretchMap,
   blend,
-  filterAverage,
-  packCodes,
   salientRuns,
 };
 

@@ -6,6 +6,8 @@ export interface Pixels {
   readonly width: number;
   readonly height: number;
   readonly channels: 3;
+  /** How many frames or pages the file has, of which this is the first; absent where it has one. */
+  readonly frames?: number;
 }
 
 /** Pixels as callers may have them: grey, grey + alpha, RGB or RGBA (alpha not premultiplied), 8 bits a channel. */

@@ -2,7 +2,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { GradcamppError, systemReason } from '../errors.js';
 import { statsOf } from '../files.js';
-import { imageExtensions } from './formats.js';
+import { imageExtensions, isPictureName } from './formats.js';
 import { glob, isGlob } from './glob.js';
 import { naturalOrder } from './natural-order.js';
 
@@ -58,19 +58,15 @@ async function matching(pattern: string): Promise<string[]> {
   for await (const path of glob(pattern)) {
     if (pattern.includes('**') && (await isResult(path))) continue;
     const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
-    if (!isFolder && (isPicture(path) || extname(path).toLowerCase() === '.npy')) found.push(path);
+    if (!isFolder && (isPictureName(path) || extname(path).toLowerCase() === '.npy')) found.push(path);
     else if (isFolder && !pattern.includes('**')) await picturesIn(path, found);
   }
   return found;
 }
 
-function isPicture(path: string): boolean {
-  return (imageExtensions as readonly string[]).includes(extname(path).toLowerCase());
-}
-
 /** Whether a picture was written by a run: by its name, in or below a folder that holds a run's record. */
 async function isResult(path: string): Promise<boolean> {
-  if (!/\.(overlay|map|cutout)\.png$/.test(path)) return false;
+  if (!/\.(overlay|map|cutout)\.(png|jpg|webp)$/.test(path)) return false;
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     if (await stat(join(folder, 'run.json')).catch(() => undefined)) return true;
     if (folder === dirname(folder)) return false;
@@ -105,7 +101,7 @@ async function picturesIn(
   for (const [i, path] of paths.entries()) {
     const isFolder = (shown[i].isSymbolicLink() ? (await links.next()).value : shown[i])?.isDirectory();
     if (isFolder) await picturesIn(path, found, [...above, real]);
-    else if (isPicture(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
+    else if (isPictureName(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
   }
   return found;
 }

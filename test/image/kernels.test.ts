@@ -87,24 +87,6 @@ test.skipIf(!native && !required)(
         0.5,
       );
 
-      const filtered = [typescriptKernels, native as Kernels].map((kernels) => {
-        const [rows, counts] = [new Uint8Array((width * channels + 1) * height), new Uint32Array(256)];
-        const adler = kernels.filterAverage(source, width * channels, height, channels, rows, counts);
-        return [adler, digest(rows), digest(counts)];
-      });
-      expect(filtered[1]).toEqual(filtered[0]);
-      const codes = Uint32Array.from({ length: 256 }, () => {
-        const length = whole(1, 14);
-        return whole(0, 2 ** length - 1) | (length << 16);
-      });
-      const at = whole(0, 40);
-      const packed = [typescriptKernels, native as Kernels].map((kernels) => {
-        const out = new Uint8Array(source.length * 2 + 8).fill(7);
-        const end = kernels.packCodes(source, codes, out, at);
-        return [end, digest(out.slice(0, Math.ceil(end / 8)))];
-      });
-      expect(packed[1]).toEqual(packed[0]);
-
       const picture = bytes(width * height * 3);
       const shown = floats(box.width * box.height);
       const [expected, actual] = [new Uint8Array(picture.length), new Uint8Array(picture.length)];

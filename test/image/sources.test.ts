@@ -166,7 +166,7 @@ describe('expandSources', () => {
 
   test('what holds no picture is an error before anything else comes out', async () => {
     for (const [source, message] of [
-      ['empty', 'holds no pictures (.png, .jpg, .jpeg,'],
+      ['empty', 'holds no pictures (.png, .apng, .jpg,'],
       ['tensors', '.npy tensors are taken by name or pattern.'],
       ['photos/*.bmp', 'No picture matches'],
       ['photos/no*', 'No picture matches'],

@@ -1,7 +1,6 @@
-import { encodePng } from '../../image/encode.js';
+import { encodeImage } from '../../image/encode.js';
 import type { Pixels } from '../../image/pixels.js';
 import { resizePillow } from '../../image/resize.js';
-import { requireSharp } from '../../image/sharp.js';
 import { resizeArea } from '../resize-area.js';
 
 /** A report stays below 10 MB: this many characters are shared by its pictures. */
@@ -18,37 +17,28 @@ export interface Thumbnails {
   map(data: Float32Array, width: number): { data: Uint8Array; width: number };
 }
 
-/** Bytes a pixel, measured on ImageNet pictures, with a margin: WebP of quality 70, PNG of 5 bits a colour. */
-const cost = { webp: 0.26, png: 1.85 };
+const quality = 70;
+/** Bytes a pixel of WebP of that quality, measured on ImageNet pictures, with a margin. */
+const cost = 0.26;
 const edges = [224, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 16];
 const mapEdges = [28, 21, 14];
 
 /**
- * Thumbnails so small that `count` pictures with `series` maps each fit the budget: WebP where sharp is installed,
- * PNG where it is not. The size depends on the counts and the picture alone, so equal runs give equal files.
+ * Thumbnails, as WebP, so small that `count` pictures with `series` maps each fit the budget. The size depends on the counts
+ * and the picture alone, so equal runs give equal files.
  */
-export async function openThumbnails(
-  count: number,
-  series: number,
-  loadSharp?: () => Promise<unknown>,
-): Promise<Thumbnails> {
-  const sharp = await requireSharp(loadSharp, 'WebP').catch(() => undefined);
+export function openThumbnails(count: number, series: number): Thumbnails {
   const share = pictureBudget / Math.max(count, 1) - 400;
   const base64 = 4 / 3;
   const mapEdge = mapEdges.find((edge) => series * edge ** 2 * base64 <= share * 0.45) ?? 14;
   const left = share - series * mapEdge ** 2 * base64;
-  const edge = edges.find((edge) => edge ** 2 * (sharp ? cost.webp : cost.png) * base64 <= left) ?? 16;
+  const edge = edges.find((edge) => edge ** 2 * cost * base64 <= left) ?? 16;
 
-  const encode = async ({ data, width, height }: Pixels): Promise<string> => {
-    if (!sharp) return pngUrl({ data, width, height, channels: 3 });
-    const raw = { raw: { width, height, channels: 3 as const } };
-    const bytes = await sharp(data, raw).webp({ quality: 70 }).toBuffer();
-    return `data:image/webp;base64,${bytes.toString('base64')}`;
-  };
   const picture = async (pixels: Pixels): Promise<string> => {
     let url = '';
     for (const smaller of edges.slice(edges.indexOf(edge))) {
-      url = await encode(shrink(pixels, smaller));
+      const file = await encodeImage(shrink(pixels, smaller), { format: 'webp', quality });
+      url = `data:image/webp;base64,${file.toString('base64')}`;
       if (url.length <= left) break; // a noisy picture costs more than most: it becomes smaller
     }
     return url;
@@ -79,10 +69,4 @@ function shrinkMap(data: Float32Array, width: number, edge: number): { data: Uin
   const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
   const small = resizeArea(data, width, height, w, h);
   return { data: Uint8Array.from(small, (value) => Math.round(value * 255)), width: w };
-}
-
-/** 32 levels a colour: a third smaller, and no worse at this size. */
-function pngUrl(pixels: Pixels): string {
-  const data = pixels.data.map((value) => Math.round((Math.round((value * 31) / 255) * 255) / 31));
-  return `data:image/png;base64,${encodePng({ ...pixels, data }).toString('base64')}`;
 }

@@ -91,7 +91,7 @@ export async function buildStudy(
       .slice(0, settings.perClass)
       .map((picture) => ({ picture, class: choice.class })),
   );
-  const thumbnails = await openThumbnails(drawn.length, 2);
+  const thumbnails = openThumbnails(drawn.length, 2);
   const items: PageItem[] = [];
   const key: StudyKeyItem[] = [];
   let aspect = 1;
