@@ -151,7 +151,7 @@ async function explain() {
   assert.equal(lines.length, paths.length);
   for (const path of paths) {
     const name = basename(path).replace(/\.[^.]+$/, '');
-    for (const kind of job.save) assert(statSync(join(job.out, name + (kind === 'npy' ? '.npy' : '.overlay.png'))).size > 1000, name);
+    for (const kind of job.save) assert(statSync(join(job.out, name + (kind === 'npy' ? '.npy' : '.overlay.jpg'))).size > 1000, name);
   }
   const stages = Object.fromEntries([...said.matchAll(/(decode|inference|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
   return { pictures: lines.length, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };

@@ -94,7 +94,7 @@ const cpuOf = (result) => result.cpu / result.pictures;
 async function endToEnd() {
   const results = await interleaved({
     'bare sessions': () => bare(pictures),
-    'explain, overlay PNGs': () => explain(pictures, ['overlay']),
+    'explain, overlay JPEGs': () => explain(pictures, ['overlay']),
     'explain, --save npy': () => explain(pictures, ['npy']),
   });
   const base = results['bare sessions'];

@@ -101,7 +101,7 @@ async function picture() {
   const paths = readdirSync(folder).map((name) => join(folder, name));
   const explain = (images) => async () => {
     const { first, text } = await timeOf([main, 'explain', ...images, '--model', model, '--out', join(root, 'out'), '--overwrite']);
-    assert.match(text, /→ .*\.overlay\.png/);
+    assert.match(text, /→ .*\.overlay\.jpg/);
     return first;
   };
   const times = await byTurns({ 'explain one picture': explain(paths.slice(0, 1)), 'explain ten pictures, a worker a core': explain(paths.slice(0, 10)) });

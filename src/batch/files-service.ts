@@ -6,20 +6,15 @@ import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
+import { loadSharp } from '../image/sharp.js';
 import { release } from '../memory.js';
+import { readOptions } from '../options.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import { folderWriter, isFatal } from './folder.js';
 import { Names, targetSuffix } from './names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
-import {
-  encodeOutput,
-  endingOf,
-  type OutputOptions,
-  type OutputSettings,
-  outputSettingsOf,
-  type Parts,
-  type SaveKind,
-} from './outputs.js';
+import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from './output-options.js';
+import { encodeOutput, endingOf, type Parts } from './outputs.js';
 import { type AnyLine, failedLine, resultLine } from './results.js';
 import type { Service } from './messages.js';
 import { ownBuffers } from './transfer.js';
@@ -77,7 +72,9 @@ const firstSample = 4;
 /** Explains pictures and writes their files. */
 export async function openFiles(init: FilesInit): Promise<Service> {
   const worker = new FilesWorker(init);
+  const loading = loadSharp().catch(() => undefined); // what is wrong with it is said with the first picture
   const { explainer, opened } = await openForBatch(init, worker.settings);
+  await loading; // so that the first picture takes no longer than others
   let count = 0;
   let alone: Promise<unknown> = Promise.resolve();
   let running: Promise<unknown>[] = []; // not a Set, whose outgrown tables keep each other, and all in them, alive
@@ -111,7 +108,7 @@ class FilesWorker {
 
   constructor(init: FilesInit) {
     this.settings = settingsOf(init.explain);
-    this.#outputs = outputSettingsOf(init.outputs);
+    this.#outputs = readOptions('the outputs', outputOptions, init.outputs);
     this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
   }
 
@@ -159,10 +156,11 @@ class FilesWorker {
       try {
         const own = outcomes.length > 1 ? `${name}#${n}` : name;
         const names = new Names(); // two variants of a method, or two combinations, may be called alike
-        const encoded = explanation.targets.map((target) => {
+        const encoded: Encoded[][] = [];
+        for (const target of explanation.targets) {
           const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);
-          return this.#encode(explainer, explanation, target, stem);
-        });
+          encoded.push(await this.#encode(explainer, explanation, target, stem));
+        }
         if (this.#write) for (const { file, parts } of encoded.flat()) await this.#write(file, parts);
         explanation.targets.forEach((target, i) => {
           const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
@@ -181,18 +179,22 @@ class FilesWorker {
     return bytes ? { index, lines, files, bytes } : { index, lines, files };
   }
 
-  #encode(
+  async #encode(
     { preprocessing }: Explainer,
     explanation: Explanation,
     target: TargetExplanation,
     stem: string,
-  ): Encoded[] {
-    const drawing = { explanation, target, settings: this.#outputs, preprocessing };
-    return this.#outputs.save.map((kind) => ({
-      kind,
-      file: `${stem}${endingOf(kind)}`,
-      parts: encodeOutput(kind, drawing),
-    }));
+  ): Promise<Encoded[]> {
+    const settings = this.#outputs;
+    const drawing = { explanation, target, settings, preprocessing };
+    const encoded: Encoded[] = [];
+    for (const kind of settings.save)
+      encoded.push({
+        kind,
+        file: `${stem}${endingOf(kind, settings)}`,
+        parts: await encodeOutput(kind, drawing),
+      });
+    return encoded;
   }
 }
 

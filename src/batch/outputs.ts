@@ -1,45 +1,12 @@
-import { invalid, numberIn, oneOf, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { release } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
-import { type Colormap, colormaps } from '../image/colormap.js';
-import { encodePng } from '../image/encode.js';
+import { encodeImage, pictureEndings, type PictureFormat } from '../image/encode.js';
 import { npyParts } from '../image/npy.js';
 import { drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
 import type { AnyPixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
-
-/** What can be written of one explanation. */
-export const saveKinds = ['overlay', 'map', 'npy', 'raw', 'cutout'] as const;
-export type SaveKind = (typeof saveKinds)[number];
-
-export const pictureChoices = ['original', 'input'] as const;
-
-export interface OutputOptions {
-  /** Default ['overlay']; [] writes no files but `results.jsonl`. */
-  readonly save?: readonly SaveKind[];
-  /** Default turbo. */
-  readonly colormap?: Colormap;
-  /** 0…1, default 0.5. */
-  readonly opacity?: number;
-  /** Overlays and cutouts show the picture as it is (default), or what the network saw of it. */
-  readonly picture?: (typeof pictureChoices)[number];
-}
-export type OutputSettings = Required<OutputOptions>;
-
-export const outputKeys = ['save', 'colormap', 'opacity', 'picture'] as const;
-
-export function outputSettingsOf(options: OutputOptions): OutputSettings {
-  onlyKeys('the outputs', options, outputKeys);
-  const save = options.save ?? ['overlay'];
-  if (!Array.isArray(save)) throw invalid('save', `a list of ${saveKinds.join(', ')}`, save);
-  return {
-    save: saveKinds.filter((kind) => save.map((item) => oneOf('save', item, saveKinds)).includes(kind)),
-    colormap: oneOf('colormap', options.colormap ?? 'turbo', colormaps),
-    opacity: numberIn('opacity', options.opacity ?? 0.5, 0, 1),
-    picture: oneOf('picture', options.picture ?? 'original', pictureChoices),
-  };
-}
+import type { OutputSettings, SaveKind } from './output-options.js';
 
 /** One explained target of one picture, and how it is to be drawn. */
 export interface Drawing {
@@ -52,28 +19,41 @@ export interface Drawing {
 /** A file's bytes, in parts that follow each other. */
 export type Parts = readonly Uint8Array[];
 
-/** File name ending and content of every kind. */
-const kinds: Readonly<Record<SaveKind, readonly [ending: string, encode: (drawing: Drawing) => Parts]>> = {
-  overlay: ['.overlay.png', (drawing) => pngOf(overlay(drawing))],
-  map: ['.map.png', ({ target }) => pngOf(drawMap(target.map))],
-  npy: ['.npy', ({ target }) => npyParts(floats(target.map))],
-  raw: ['.raw.npy', (drawing) => npyParts(floats(rawOf(drawing)))],
-  cutout: ['.cutout.png', (drawing) => pngOf(cutout(drawing))],
+/** What is written of an explanation: a picture, in the format that is asked for or else this one, or numbers. */
+type Kind =
+  | {
+      readonly ending: string;
+      readonly format: PictureFormat;
+      readonly draw: (drawing: Drawing) => AnyPixels;
+    }
+  | { readonly ending: string; readonly numbers: (drawing: Drawing) => Floats };
+
+const kinds: Readonly<Record<SaveKind, Kind>> = {
+  overlay: { ending: '.overlay', format: 'jpeg', draw: overlay },
+  map: { ending: '.map', format: 'png', draw: ({ target }) => drawMap(target.map) },
+  npy: { ending: '.npy', numbers: ({ target }) => target.map },
+  raw: { ending: '.raw.npy', numbers: rawOf },
+  cutout: { ending: '.cutout', format: 'png', draw: cutout },
 };
 
-function pngOf(drawn: AnyPixels): Parts {
-  const file = encodePng(drawn);
-  release([drawn.data]);
-  return [file];
-}
-
-export function endingOf(kind: SaveKind): string {
-  return kinds[kind][0];
+/** What a kind's file names end with. */
+export function endingOf(kind: SaveKind, settings: OutputSettings): string {
+  const own = kinds[kind];
+  return 'draw' in own ? own.ending + pictureEndings[settings.format ?? own.format] : own.ending;
 }
 
 /** The content of one file; numbers are those of the explanation, not copied. */
-export function encodeOutput(kind: SaveKind, drawing: Drawing): Parts {
-  return kinds[kind][1](drawing);
+export async function encodeOutput(kind: SaveKind, drawing: Drawing): Promise<Parts> {
+  const own = kinds[kind];
+  if ('numbers' in own) {
+    const { data, dims } = own.numbers(drawing);
+    return npyParts({ type: 'float32', data, dims });
+  }
+  const { format = own.format, quality } = drawing.settings;
+  const drawn = own.draw(drawing);
+  const file = await encodeImage(drawn, { format, quality, lossless: own.format === 'png' });
+  release([drawn.data]);
+  return [file];
 }
 
 /** Tensors have no picture: their overlay is the colours alone. */
@@ -105,10 +85,11 @@ function shownPicture({ explanation, settings, preprocessing }: Drawing) {
 }
 
 /** Guided backpropagation has no layer: its signed attribution is what was there before normalisation. */
-function rawOf({ target }: Drawing) {
+function rawOf({ target }: Drawing): Floats {
   return target.raw ?? target.attribution ?? target.map;
 }
 
-function floats({ data, dims }: { data: Float32Array; dims: readonly number[] }) {
-  return { type: 'float32' as const, data, dims };
+interface Floats {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
 }

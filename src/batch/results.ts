@@ -4,7 +4,7 @@ import type { Method } from '../explain/options.js';
 import type { Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName } from '../map/backend.js';
-import type { SaveKind } from './outputs.js';
+import type { SaveKind } from './output-options.js';
 
 /**
  * One line of `results.jsonl`: one image, target and method. It holds nothing that differs between two runs of the

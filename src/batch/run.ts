@@ -9,6 +9,7 @@ import {
   settingsOf,
 } from '../explain/options.js';
 import { hashFile } from '../files.js';
+import { readOptions } from '../options.js';
 import type { SourceOptions } from '../image/sources.js';
 import {
   type Done,
@@ -21,7 +22,7 @@ import {
 import { type Input, listInputs } from './inputs.js';
 import { drive } from './drive.js';
 import type { Opened } from './open-explainer.js';
-import { type OutputOptions, type OutputSettings, outputSettingsOf } from './outputs.js';
+import { outputOptions, type OutputOptions, type OutputSettings } from './output-options.js';
 import { hashInputs, makeRecord, readRecord, type RunRecord } from './record.js';
 import { type AnyLine, failedLine } from './results.js';
 import { recordFile, RunFolder } from './run-folder.js';
@@ -115,7 +116,7 @@ export async function explainFolder(options: RunOptions, listener: Listener = {}
   const open = checkExplainerOptions(options.open ?? {});
   const explain = { ...options.explain, batchSize: options.explain?.batchSize ?? defaultBatch(open) };
   const settings = settingsOf(explain);
-  const drawing = outputSettingsOf(outputs);
+  const drawing = readOptions('the outputs', outputOptions, outputs);
   const workforce = workforceSettingsOf(options.workforce ?? {});
   if (options.table !== undefined) await prepareTable(options.table);
   if (archives.length > 0 && images.length > 0)

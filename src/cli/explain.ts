@@ -1,10 +1,11 @@
 import { Command } from '@commander-js/extra-typings';
+import { outputOptions } from '../batch/output-options.js';
 import type { FailedLine, ResultLine } from '../batch/results.js';
 import type { RunOptions, Summary } from '../batch/run.js';
 import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
 import { explainerOptions, explainOptions } from '../explain/options.js';
 import { type Target, targetHelp } from '../targets/index.js';
-import { addFlags, collect, commaSeparated, fromFlags, given, number } from './flags.js';
+import { addFlags, collect, fromFlags, number } from './flags.js';
 
 const examples = `
 Kinds of --target:
@@ -23,13 +24,9 @@ export function explainCommand() {
     .requiredOption('--model <file>', 'the ONNX model')
     .option('--class <class>', 'explain a class, by index or name; repeatable', collect)
     .option('--top <n>', 'explain the n best classes', number)
-    .option('--save <kinds>', 'of overlay,map,npy,raw,cutout (default: overlay)', commaSeparated)
-    .option('--colormap <name>', 'turbo, viridis, inferno, jet or gray (default: turbo)')
-    .option('--opacity <number>', '0 to 1 (default: 0.5)', number)
-    .option('--picture <which>', 'draw over the original or the network’s input (default: original)')
     .option('--json', 'print the lines of results.jsonl, and nothing else, on standard output')
     .option('--quiet', 'print nothing but errors');
-  addFlags(command, explainOptions, explainerOptions, explainRunOptions, workforceOptions);
+  addFlags(command, explainOptions, explainerOptions, outputOptions, explainRunOptions, workforceOptions);
   return command.addHelpText('after', examples).action(async (images, flags) => {
     const { explainFolder } = await import('../batch/run.js');
     const explain = fromFlags(explainOptions, flags);
@@ -45,12 +42,7 @@ export function explainCommand() {
       open: fromFlags(explainerOptions, flags),
       workforce: fromFlags(workforceOptions, flags),
       explain: { ...explain, ...(targets.length > 0 ? { targets } : {}) },
-      outputs: given({
-        save: flags.save,
-        colormap: flags.colormap,
-        opacity: flags.opacity,
-        picture: flags.picture,
-      }),
+      outputs: fromFlags(outputOptions, flags),
     } as RunOptions; // the API checks what was typed
     const { describeSummary, Progress } = await import('./progress.js');
     const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);

@@ -31,7 +31,7 @@ test('variants of a method and combinations without a name keep a file each', as
     { picture: (lines) => files.push(...lines.map((line) => (line as ResultLine).files.overlay)) },
   );
   const stem = 'cat.combination.grad-cam++';
-  expect(files).toEqual(['', '-2', '-3', '-4'].map((number) => `${stem}${number}.overlay.png`));
+  expect(files).toEqual(['', '-2', '-3', '-4'].map((number) => `${stem}${number}.overlay.jpg`));
   for (const file of files) expect(existsSync(join(out, file as string))).toBe(true);
   rmSync(folder, { recursive: true });
 });

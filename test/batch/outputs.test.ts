@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { encodeOutput, endingOf, outputSettingsOf, saveKinds } from '../../src/batch/outputs.js';
+import { type OutputOptions, outputOptions, saveKinds } from '../../src/batch/output-options.js';
+import { encodeOutput, endingOf } from '../../src/batch/outputs.js';
 import { resultLine } from '../../src/batch/results.js';
 import type { Explanation } from '../../src/explain/explanation.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { parseNpy } from '../../src/image/npy.js';
 import { drawOverlay } from '../../src/image/overlay.js';
+import { readOptions } from '../../src/options.js';
 import { checkSidecar } from '../../src/image/sidecar.js';
 
 /** A grey picture of 6×4 of which the network saw the middle 4×4, and a map of 2×2 that is hot at the right. */
@@ -36,28 +38,30 @@ const explanation: Explanation = {
   geometry,
 };
 const { input: preprocessing } = await checkSidecar({ input: { size: [2, 2] } });
-const drawing = { explanation, target, settings: outputSettingsOf({}), preprocessing };
+const settingsOf = (options: OutputOptions) => readOptions('the outputs', outputOptions, options);
+const drawing = { explanation, target, settings: settingsOf({}), preprocessing };
 
-const fileOf = (...of: Parameters<typeof encodeOutput>) => Buffer.concat(encodeOutput(...of));
+const fileOf = async (...of: Parameters<typeof encodeOutput>) => Buffer.concat(await encodeOutput(...of));
+const inPng = { ...drawing, settings: settingsOf({ format: 'png' }) };
 
 describe('files of an explanation', () => {
   test('the overlay covers what the network saw; over the network’s input it covers all', async () => {
-    const original = await decodeImage(fileOf('overlay', drawing));
+    const original = await decodeImage(await fileOf('overlay', inPng));
     expect(original).toEqual(drawOverlay(picture, map, { geometry }));
     const input = {
       ...drawing,
-      settings: outputSettingsOf({ picture: 'input', colormap: 'jet', opacity: 1 }),
+      settings: settingsOf({ format: 'png', picture: 'input', colormap: 'jet', opacity: 1 }),
     };
-    const seen = await decodeImage(fileOf('overlay', input));
+    const seen = await decodeImage(await fileOf('overlay', input));
     const grey = { data: new Uint8Array(12).fill(128), width: 2, height: 2, channels: 3 as const };
     expect(seen).toEqual(drawOverlay(grey, map, { colormap: 'jet', opacity: 1 }));
   });
 
   test('the map in grey, and the numbers', async () => {
-    const grey = await decodeImage(fileOf('map', drawing));
+    const grey = await decodeImage(await fileOf('map', drawing));
     expect(Array.from(grey.data.filter((_, i) => i % 3 === 0))).toEqual([0, 255, 0, 128]);
-    expect(parseNpy(fileOf('npy', drawing))).toEqual({ type: 'float32', dims: [2, 2], data: map.data });
-    expect(parseNpy(fileOf('raw', drawing))).toEqual({
+    expect(parseNpy(await fileOf('npy', drawing))).toEqual({ type: 'float32', dims: [2, 2], data: map.data });
+    expect(parseNpy(await fileOf('raw', drawing))).toEqual({
       type: 'float32',
       dims: [1, 2],
       data: target.raw.data,
@@ -66,31 +70,63 @@ describe('files of an explanation', () => {
 
   test('of tensors, the colours alone; a cutout is refused', async () => {
     const tensor = { ...drawing, explanation: { ...explanation, picture: undefined, geometry: undefined } };
-    expect(await decodeImage(fileOf('overlay', tensor))).toMatchObject({ width: 2, height: 2 });
-    expect(() => fileOf('cutout', tensor)).toThrow('"a.png" holds no picture that a cutout could show');
-    expect((await decodeImage(fileOf('cutout', drawing))).width).toBe(6);
+    expect(await decodeImage(await fileOf('overlay', tensor))).toMatchObject({ width: 2, height: 2 });
+    await expect(fileOf('cutout', tensor)).rejects.toThrow(
+      '"a.png" holds no picture that a cutout could show',
+    );
+    expect((await decodeImage(await fileOf('cutout', drawing))).width).toBe(6);
   });
 
-  test('guided backpropagation’s raw file is its signed attribution', () => {
+  test('guided backpropagation’s raw file is its signed attribution', async () => {
     const attribution = { data: Float32Array.of(-1, 2), dims: [1, 1, 2] };
     const guided = { ...drawing, target: { ...target, raw: undefined, attribution } };
-    expect(parseNpy(fileOf('raw', guided))).toEqual({ type: 'float32', ...attribution });
+    expect(parseNpy(await fileOf('raw', guided))).toEqual({ type: 'float32', ...attribution });
   });
 
   test('options: defaults, each kind once and in one order, what is unknown', () => {
-    expect(outputSettingsOf({})).toEqual({
+    expect(settingsOf({})).toEqual({
       save: ['overlay'],
+      format: undefined,
+      quality: 90,
       colormap: 'turbo',
       opacity: 0.5,
       picture: 'original',
     });
-    expect(outputSettingsOf({ save: ['raw', 'map', 'raw'] }).save).toEqual(['map', 'raw']);
-    expect(() => outputSettingsOf({ save: ['heat'] as never })).toThrow(
+    expect(settingsOf({ save: ['raw', 'map', 'raw'] }).save).toEqual(['map', 'raw']);
+    expect(() => settingsOf({ save: ['heat'] as never })).toThrow(
       /"save" must be one of overlay, map, npy, raw, cutout/,
     );
-    expect(() => outputSettingsOf({ opacity: 2 })).toThrow(/"opacity" must be a number from 0 to 1/);
-    expect(() => outputSettingsOf({ opacty: 1 } as never)).toThrow(/Closest: "opacity"/);
-    expect(new Set(saveKinds.map(endingOf)).size).toBe(saveKinds.length);
+    expect(() => settingsOf({ opacity: 2 })).toThrow(/"opacity" must be a number from 0 to 1/);
+    expect(() => settingsOf({ opacty: 1 } as never)).toThrow(/Closest: "opacity"/);
+    expect(() => settingsOf({ quality: 0 })).toThrow(/"quality" must be a whole number from 1 to 100/);
+    expect(() => settingsOf({ format: 'jpg' as never })).toThrow(/"format" must be one of png, jpeg, webp/);
+  });
+
+  test('formats: photographs are JPEG, what is exact is PNG, unless another is asked for', async () => {
+    const endings = (options: OutputOptions) => saveKinds.map((kind) => endingOf(kind, settingsOf(options)));
+    expect(endings({})).toEqual(['.overlay.jpg', '.map.png', '.npy', '.raw.npy', '.cutout.png']);
+    expect(endings({ format: 'webp' })).toEqual([
+      '.overlay.webp',
+      '.map.webp',
+      '.npy',
+      '.raw.npy',
+      '.cutout.webp',
+    ]);
+    const exact = await decodeImage(await fileOf('overlay', inPng));
+    const errorOf = async (format: 'jpeg' | 'webp', quality: number) => {
+      const settings = settingsOf({ format, quality });
+      const { data } = await decodeImage(await fileOf('overlay', { ...drawing, settings }));
+      return data.reduce((sum, value, i) => sum + Math.abs(value - exact.data[i]), 0) / data.length;
+    };
+    expect(await errorOf('jpeg', 100)).toBeLessThan(1);
+    for (const format of ['jpeg', 'webp'] as const)
+      expect(await errorOf(format, 5), format).toBeGreaterThan(await errorOf(format, 100));
+    for (const kind of ['map', 'cutout'] as const) {
+      const lossless = { ...drawing, settings: settingsOf({ format: 'webp', quality: 1 }) };
+      expect(await decodeImage(await fileOf(kind, lossless))).toEqual(
+        await decodeImage(await fileOf(kind, drawing)),
+      );
+    }
   });
 });
 

@@ -58,7 +58,7 @@ describe('a run', () => {
     for (const { files } of lines.filter((line) => 'files' in line))
       for (const name of Object.values(files as Record<string, string>))
         expect(existsSync(join(out, name))).toBe(true);
-    expect(existsSync(join(out, 'more', 'p8.overlay.png'))).toBe(true);
+    expect(existsSync(join(out, 'more', 'p8.overlay.jpg'))).toBe(true);
     expect(readdirSync(out)).not.toContain('.partial');
   });
 
@@ -171,7 +171,7 @@ describe('sources and sinks', () => {
     const found: string[] = [];
     for await (const { name } of readMembers(join(out, 'shard-000.tar'))) found.push(name);
     const expected = names.filter((name) => name !== 'p7.png').map((name) => `set/${name.slice(0, -4)}`);
-    expect(found).toEqual(expected.flatMap((key) => [`${key}.overlay.png`, `${key}.npy`]));
+    expect(found).toEqual(expected.flatMap((key) => [`${key}.overlay.jpg`, `${key}.npy`]));
     expect(linesIn(out)[0].image.path).toBe(`${shard}/set/p1.input.png`);
     const whole = digest(out);
 

@@ -82,14 +82,14 @@ describe('gradcampp explain', () => {
       method: 'grad-cam++',
       settings: { form: 'exp', alphaNormalization: false, gradientRelu: true },
       map: { dims: [8, 8], empty: false },
-      files: { overlay: 'cat.overlay.png' },
+      files: { overlay: 'cat.overlay.jpg' },
     });
     expect(second).toMatchObject({
       image: { path: join('photos', 'cat.png') },
-      files: { overlay: 'cat-2.overlay.png' },
+      files: { overlay: 'cat-2.overlay.jpg' },
     });
-    expect(await decodeImage(join(out, 'cat.overlay.png'))).toMatchObject({ width: 20, height: 10 });
-    expect(stdout).toMatch(new RegExp(`^cat.png: ${first.target.name} \\d+\\.\\d % → cat.overlay.png\n`));
+    expect(await decodeImage(join(out, 'cat.overlay.jpg'))).toMatchObject({ width: 20, height: 10 });
+    expect(stdout).toMatch(new RegExp(`^cat.png: ${first.target.name} \\d+\\.\\d % → cat.overlay.jpg\n`));
     expect(stderr).toMatch(/Layer: relu2 \(chosen automatically\)/);
     expect(stderr).toMatch(/2 of 2 pictures explained/);
   });
@@ -133,7 +133,7 @@ describe('gradcampp explain', () => {
     ]);
     expect(results[0].layers).toEqual(['relu1', 'relu2']);
     expect(results[1].files).toEqual({
-      overlay: 'cat.4.grad-cam++.overlay.png',
+      overlay: 'cat.4.grad-cam++.overlay.jpg',
       map: 'cat.4.grad-cam++.map.png',
       npy: 'cat.4.grad-cam++.npy',
       raw: 'cat.4.grad-cam++.raw.npy',
@@ -223,7 +223,7 @@ describe('gradcampp explain', () => {
       out,
     ];
     expect((await run(['-', ...flags], 'cat.png\nphotos/cat.png\n')).code).toBe(0);
-    expect(await decodeImage(join(out, 'cat.overlay.png'))).toMatchObject({ width: 8, height: 8 });
+    expect(await decodeImage(join(out, 'cat.overlay.jpg'))).toMatchObject({ width: 8, height: 8 });
   });
 });
 
@@ -329,7 +329,7 @@ describe('bad input: one line, exit code 1, no stack', () => {
       false,
       true,
     ]);
-    expect(existsSync(join(out, 'cat.overlay.png'))).toBe(true);
+    expect(existsSync(join(out, 'cat.overlay.jpg'))).toBe(true);
   });
 
   test('missing external data', async () => {
