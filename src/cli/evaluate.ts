@@ -18,31 +18,32 @@ export async function evaluateCommand(argv: readonly string[] = process.argv): P
     );
   if (!argv.includes('evaluate')) return command;
   const { evaluations } = await import('../evaluate/evaluations.js');
-  const { evaluationOptions } = await import('../evaluate/evaluation.js');
+  const { optionsOfAll } = await import('../evaluate/evaluation.js');
   for (const evaluation of Object.values<AnyEvaluation>(evaluations))
-    command.addCommand(commandOf(evaluation, evaluationOptions));
+    command.addCommand(commandOf(evaluation, optionsOfAll(evaluation)));
   return command;
 }
 
-type Shared = typeof import('../evaluate/evaluation.js').evaluationOptions;
+type Shared = ReturnType<typeof import('../evaluate/evaluation.js').optionsOfAll>;
 
 /** The command of one evaluation: its own flags, how the network is opened, and the flags of all. */
-function commandOf(evaluation: AnyEvaluation, { method, ...shared }: Shared): Command {
-  const { name, description, example, options, severalNetworks, variants } = evaluation;
+function commandOf(evaluation: AnyEvaluation, shared: Shared): Command {
+  const { name, description, example, options, severalNetworks } = evaluation;
   const command = new Command(name).description(description);
   if (severalNetworks) command.requiredOption('--model <file>', 'an ONNX model (repeatable)', collect);
   else command.requiredOption('--model <file>', 'the ONNX model');
-  addFlags(command, options, variants ? {} : { method });
-  addOpeningFlags(command, Object.keys(options).includes('layers') ? ['layer'] : []);
+  addFlags(command, options);
+  const taken = 'layers' in options ? ['layer'] : []; // it compares layers
+  addOpeningFlags(command, taken);
   return addFlags(command, shared)
     .option('--quiet', 'print nothing but errors')
     .addHelpText('after', `\nExample:\n  $ gradcampp evaluate ${name} --model model.onnx ${example}`)
     .action((flags) =>
       run(evaluation, flags, {
-        ...fromFlags({ method, ...shared }, flags),
+        ...fromFlags(shared, flags),
         ...fromFlags(options, flags),
         model: flags.model,
-        open: openingOf('layers' in options ? { ...flags, layer: undefined } : flags),
+        open: openingOf(flags, taken),
       }),
     );
 }

@@ -79,15 +79,16 @@ export function addOpeningFlags<C extends { addOption(flag: Flag): unknown }>(
   command: C,
   without: readonly string[] = [],
 ): C {
-  return addFlags(
-    command,
-    Object.fromEntries(Object.entries(opening).filter(([key]) => !without.includes(key))),
-  );
+  return addFlags(command, openingBut(without));
 }
 
 /** What those flags say; `Explainer.open` checks it. */
-export function openingOf(flags: object): OptionsOf<Stage> {
-  return fromFlags(opening, flags);
+export function openingOf(flags: object, without: readonly string[] = []): OptionsOf<Stage> {
+  return fromFlags(openingBut(without), flags);
+}
+
+function openingBut(without: readonly string[]): Stage {
+  return Object.fromEntries(Object.entries(opening).filter(([key]) => !without.includes(key)));
 }
 
 /** For options that are repeated. */

@@ -1,5 +1,6 @@
 import type { OptionsOf, SettingsOf, Stage } from '../options.js';
 import type { CommonSettings, Job, Measured, Task } from './measurement.js';
+import type { MetricWords } from './metric.js';
 import type { GalleryEntry } from './report/gallery.js';
 import type { Failure, GalleryOrder, Report } from './report/report.js';
 import type { Table } from './report/table.js';
@@ -16,6 +17,8 @@ export interface Evaluation<O extends Stage, G extends Gathered, P extends Plan,
   readonly description: string;
   /** What it asks, for the table in `docs/evaluating.md`. */
   readonly asks: string;
+  /** What it measures, for the same page. */
+  readonly metrics: readonly DocumentedMetric[];
   /** Flags of an example, after `--model`. */
   readonly example: string;
   /** Its own, beside those of all evaluations. */
@@ -41,6 +44,9 @@ export interface Evaluation<O extends Stage, G extends Gathered, P extends Plan,
   /** Pictures that failed within a job of several. */
   readonly failures?: (record: R) => readonly Failure[];
 }
+
+/** A metric as the documentation describes it. */
+export type DocumentedMetric = Pick<MetricWords, 'name' | 'unit' | 'better' | 'definition' | 'byChance'>;
 
 /** What `gather` finds. */
 export interface Gathered {

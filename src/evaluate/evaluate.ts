@@ -1,14 +1,14 @@
 import { basename, join } from 'node:path';
-import { invalid } from '../check.js';
-import { type OptionsOf, onlyOneOf, readOptions, type SettingsOf } from '../options.js';
+import { invalid, oneOf } from '../check.js';
+import { type OptionsOf, onlyOneOf, readOptions } from '../options.js';
 import type { AnyEvaluation, Plan, Round } from './definition.js';
 import {
   type EvaluateOptions,
   type EvaluateSettings,
   type Evaluated,
-  evaluationOptions,
   type Network,
   openMeasurer,
+  optionsOfAll,
 } from './evaluation.js';
 import { type EvaluationName, evaluations } from './evaluations.js';
 import type { CommonSettings, Job, Task } from './measurement.js';
@@ -17,7 +17,6 @@ import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
 import { type Measurer, runJobs } from './run.js';
 import { seeded, variantsOfMethods } from './variants.js';
-import { oneOf } from '../check.js';
 
 /** The options of an evaluation: those of all, and its own. */
 export type OptionsOfEvaluation<N extends EvaluationName> = EvaluateOptions &
@@ -35,9 +34,9 @@ export async function evaluate<N extends EvaluationName>(
 ): Promise<Evaluated> {
   const names = Object.keys(evaluations) as EvaluationName[];
   const evaluation: AnyEvaluation = evaluations[oneOf('evaluation', name, names)];
-  const schema = { ...evaluationOptions, ...evaluation.options };
-  const settings = readOptions(`evaluate ${name}`, schema, options) as Settings;
-  onlyOneOf(options, ['method', 'variants']);
+  const schema = { ...optionsOfAll(evaluation), ...evaluation.options };
+  const settings = readOptions(`evaluate ${name}`, schema, options) as EvaluateSettings;
+  onlyOneOf(options, ['method', 'variant', 'variants']);
   const networks = networksOf(evaluation, settings.model);
   const common = {
     variants: seeded(
@@ -47,8 +46,7 @@ export async function evaluate<N extends EvaluationName>(
     seed: settings.seed,
   };
   const gathered = await evaluation.gather(settings);
-  const out = settings.out ?? `gradcampp-${name}`;
-  const run: Run = { evaluation, settings, common, gathered, out, finish: [] };
+  const run: Run = { evaluation, settings, common, gathered, finish: [] };
   const rounds: Finished[] = [];
   for (const [i, network] of networks.entries()) {
     const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
@@ -61,15 +59,12 @@ export async function evaluate<N extends EvaluationName>(
   return conclude(run, rounds);
 }
 
-type Settings = EvaluateSettings & SettingsOf<Record<string, never>>;
-
 /** What is the same for all networks. */
 interface Run {
   readonly evaluation: AnyEvaluation;
-  readonly settings: Settings;
+  readonly settings: EvaluateSettings;
   readonly common: CommonSettings;
   readonly gathered: { readonly images: readonly string[] };
-  readonly out: string;
   /** Called when the results are written. */
   readonly finish: (() => Promise<void>)[];
 }
@@ -84,7 +79,7 @@ async function measureNetwork(
   network: string,
   number: number,
 ): Promise<Finished> {
-  const { evaluation, settings, common, gathered, out } = run;
+  const { evaluation, settings, common, gathered } = run;
   const { subject } = measurer;
   const journal = evaluation.severalNetworks ? `${evaluation.name}-${number}` : evaluation.name;
   const measure = async (
@@ -99,7 +94,7 @@ async function measureNetwork(
       Math.max(1, Math.floor(galleryLimit / (picturesPerJob || 1))),
     );
     const measured = await runJobs(measurer, task, jobs, own, {
-      journal: join(out, `${file}.journal`),
+      journal: join(settings.out, `${file}.journal`),
       resume: settings.resume,
       shown: chosen.size > 0 ? { jobs: chosen, pictures: chosen.size * picturesPerJob } : undefined,
       onProgress: (progress) =>
@@ -134,7 +129,7 @@ async function measureNetwork(
 
 /** Says what was found of all networks, writes it, and lets the journals go. */
 async function conclude(
-  { evaluation, settings, common, out, finish }: Run,
+  { evaluation, settings, common, finish }: Run,
   rounds: readonly Finished[],
 ): Promise<Evaluated> {
   const [first] = rounds;
@@ -158,12 +153,15 @@ async function conclude(
     report,
     table: evaluation.table(rounds),
   };
-  const files = await writeOutcome(outcome, out, settings.table);
+  const files = await writeOutcome(outcome, settings.out, settings.table);
   for (const done of finish) await done();
   return { report, images: outcome.images, failures: outcome.failures, files };
 }
 
-function networksOf({ name, severalNetworks }: AnyEvaluation, model: Settings['model']): readonly Network[] {
+function networksOf(
+  { name, severalNetworks }: AnyEvaluation,
+  model: EvaluateSettings['model'],
+): readonly Network[] {
   const networks = Array.isArray(model) ? (model as readonly Network[]) : [model as Network];
   if (model === undefined || (networks.length > 1 && !severalNetworks))
     throw invalid('model', `the path of an ONNX model: ${name} takes one`, model);

@@ -1,8 +1,10 @@
 import { availableCores } from '../batch/cores.js';
+import { outOption, reuseOptions, workforceOptions } from '../batch/run-options.js';
 import { isCpu } from '../batch/workforce.js';
-import { invalid, wholeNumber } from '../check.js';
+import { invalid } from '../check.js';
 import type { ExplainerOptions } from '../explain/options.js';
-import { choice, count, names, option, type OptionsOf, type SettingsOf, text, yesOrNo } from '../options.js';
+import { choice, count, names, option, type OptionsOf, type SettingsOf } from '../options.js';
+import type { AnyEvaluation } from './definition.js';
 import { openSubject } from './open.js';
 import type { Failure, Report } from './report/report.js';
 import { type Measurer, measureHere, measureInWorkers, type Progress } from './run.js';
@@ -13,48 +15,44 @@ import { methodNames } from '../methods/index.js';
 export type Network = string | Measurer;
 
 /** What every evaluation takes. */
-export const evaluationOptions = {
+const evaluationOptions = {
   /** The network; of an evaluation that compares networks, a list. */
   model: option(checkNetworks, { help: 'the ONNX model' }),
-  method: names({
-    help: `what is compared: of ${methodNames.join(', ')}; random is the control`,
-    flag: '--method <name>',
-    default: ['grad-cam++', 'grad-cam', 'random'] as readonly string[],
-  }),
   /** In place of `method`: the ways to explain, with settings and layers of their own. */
   variants: option(checkVariants, { help: 'what is compared' }),
   /** As for `Explainer.open`, which checks them. */
   open: option((value) => value as ExplainerOptions, { help: 'how the network is opened', default: {} }),
-  /** Where `results.json`, the table and `report.html` go; made if need be. */
-  out: text({
-    help: 'where results go',
-    flag: '--out <dir>',
-    expected: 'a folder',
-    otherwise: 'gradcampp-<evaluation>',
-  }),
   table: choice(['csv', 'parquet'], {
     help: 'csv or parquet, for the numbers of each picture',
     flag: '--table <format>',
     default: 'csv',
   }),
   seed: count({ help: 'for everything that is drawn', flag: '--seed <n>', default: 1 }),
-  /** Each with a session of one thread; 0 measures in this thread. */
-  workers: count({
-    help: 'worker threads, 0 for none',
-    flag: '--workers <n>',
-    otherwise: 'the cores',
-    to: 1024,
-  }),
-  resume: yesOrNo({ help: 'go on with a run that was cut off', flag: '--resume', default: false }),
+  workers: workforceOptions.workers,
+  resume: reuseOptions.resume,
   onProgress: option((value) => value as (progress: EvaluationProgress) => void, {
     help: 'told of progress',
   }),
 };
 
+const methodOption = {
+  method: names({
+    help: `what is compared: of ${methodNames.join(', ')}; random is the control`,
+    flag: '--method <name>',
+    default: ['grad-cam++', 'grad-cam', 'random'] as readonly string[],
+  }),
+};
+
+/** Those of one evaluation: unless it names its variants itself, its methods, and the folder where everything is written. */
+export function optionsOfAll({ name, variants }: Pick<AnyEvaluation, 'name' | 'variants'>) {
+  const method = variants ? ({} as typeof methodOption) : methodOption;
+  return { ...method, ...evaluationOptions, ...outOption(`gradcampp-${name}`) };
+}
+
 /** How far a run is; `step` is what is counted. */
 export type EvaluationProgress = Progress & { readonly step: string };
-export type EvaluateOptions = OptionsOf<typeof evaluationOptions>;
-export type EvaluateSettings = SettingsOf<typeof evaluationOptions>;
+export type EvaluateOptions = OptionsOf<ReturnType<typeof optionsOfAll>>;
+export type EvaluateSettings = SettingsOf<ReturnType<typeof optionsOfAll>>;
 
 /** What an evaluation says when it is done. */
 export interface Evaluated {
@@ -90,7 +88,7 @@ export async function openMeasurer(
 ): Promise<Measurer> {
   if (typeof model !== 'string') return model;
   const cores = isCpu(open) ? availableCores() : 1;
-  const wanted = wholeNumber('workers', workers ?? Math.min(cores, jobs), 0, 1024);
+  const wanted = workers ?? Math.min(cores, jobs);
   const subject = await openSubject(model, open);
   return wanted === 0 ? measureHere(subject) : measureInWorkers(subject, model, open, wanted);
 }

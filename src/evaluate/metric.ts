@@ -10,6 +10,8 @@ export interface MetricWords {
   readonly name: string;
   /** What it means, in a few words. */
   readonly hint: string;
+  /** How it is computed, and who defined it; for `docs/evaluating.md`. */
+  readonly definition: string;
   readonly better?: 'lower' | 'higher';
   /** Factor, unit and digits of what is shown: `percent` for shares, else `plain`. */
   readonly scale: number;
@@ -43,7 +45,7 @@ export function metricRows<R>(
   variants: readonly Variant[],
   seed: number,
 ): MetricRow[] {
-  return metrics.map(({ value, chance, chanceIsBound, byChance, column: _, ...words }) => ({
+  return metrics.map(({ value, chance, chanceIsBound, byChance, column: _, definition: __, ...words }) => ({
     ...words,
     values: estimatesOf(columnsOf(records, variants, value), seed),
     byChance: byChance === undefined ? undefined : chanceOf(records, byChance, chance, chanceIsBound),

@@ -27,6 +27,7 @@ export const ablation = defineEvaluation<typeof options, Gathered, FaithfulnessP
   name: 'ablation',
   description: 'The same of the forms of Grad-CAM++ and of several layers, side by side.',
   asks: `the same of forms of Grad-CAM++ (${variantNames.map((name) => `\`${name}\``).join(', ')}) or methods, at one or several layers`,
+  metrics: [], // those of faithfulness
   example: '--data photos/ --variant exp,softmax --layer fire9/concat,fire8/concat',
   options,
   variants: ({ variant, layers }) => ablationVariants(variant, layers),

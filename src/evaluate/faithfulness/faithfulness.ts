@@ -1,4 +1,10 @@
-import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
+import {
+  defineEvaluation,
+  type DocumentedMetric,
+  type Gathered,
+  type Plan,
+  type Round,
+} from '../definition.js';
 import type { Job } from '../measurement.js';
 import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
 import { expand, pictureSources } from '../pictures.js';
@@ -22,7 +28,7 @@ import { variantsNote } from '../variants.js';
 import { type FaithfulnessRecord, measureFaithfulness } from './masked-picture.js';
 import { type FaithfulnessSettings, faithfulnessSettings, maskingOptions } from './masking-options.js';
 import { fractions, nothing } from './metrics/curve.js';
-import { metricsFor } from './metrics/index.js';
+import { faithfulnessMetrics, metricsFor } from './metrics/index.js';
 
 export interface FaithfulnessPlan extends Plan {
   readonly jobs: readonly Job[];
@@ -35,11 +41,20 @@ const options = {
   ...maskingOptions,
 };
 
+/** The pairs of a report. */
+const winWords: DocumentedMetric = {
+  name: 'Win',
+  unit: '%',
+  definition: 'share of pictures on which a method drops less than another; ties apart',
+  byChance: 'of two maps that know nothing, each wins half of what is not tied',
+};
+
 /** Does the network keep its confidence when it sees only what the map marks? */
 export const faithfulness = defineEvaluation<typeof options, Gathered, FaithfulnessPlan, FaithfulnessRecord>({
   name: 'faithfulness',
   description: 'Average drop, increase, wins, confidence against area, deletion, insertion.',
   asks: 'does the network keep its confidence when it sees only what the map marks? No labels are needed: the top class of each picture is explained',
+  metrics: [...faithfulnessMetrics, winWords],
   example: '--data photos/ --layer fire9/concat --out faithfulness/',
   options,
   gather: async ({ images }) => ({ images: await expand(images) }),

@@ -47,6 +47,7 @@ export const generalization = defineEvaluation<
   name: 'generalization',
   description: 'Average drop of several networks beside their train/test gap.',
   asks: 'average drop of several networks beside the gap between training and test accuracy. Labelled pictures',
+  metrics: [],
   example: '--model b.onnx --train train/ --test test/',
   options,
   severalNetworks: true,

@@ -53,6 +53,7 @@ export const grid = defineEvaluation<typeof options, Gathered, GridPlan, GridRec
   name: 'grid',
   description: 'The grid pointing game, from pictures of one class each.',
   asks: 'does it mark the right one of several things? Pictures of one class each; only those count of whose class the network is certain',
+  metrics: metricsOf({ size: 2 }),
   example: '--data photos/ --size 3',
   options,
   gather: async ({ images }) => ({ images: await expand(images) }),
@@ -74,15 +75,17 @@ export const grid = defineEvaluation<typeof options, Gathered, GridPlan, GridRec
 });
 
 /** Means over the cells of a grid: it is the unit of intervals and tests, since its cells are not independent. */
-function metricsOf({ size }: GridSettings): Metric<GridRecord>[] {
+function metricsOf({ size }: Pick<GridSettings, 'size'>): Metric<GridRecord>[] {
   return [
     {
       key: 'gridScore',
       name: 'Inside the right cell',
       hint: 'share of the positive map, mean over cells and grids',
+      definition:
+        'pictures of different classes in a grid, share of the positive map inside the right cell (Böhle et al., arXiv 2104.00032). The pictures are shrunk so that the input keeps its size; the paper enlarges the input',
       better: 'higher',
       ...percent,
-      byChance: `one cell of ${size ** 2}`,
+      byChance: 'the share of one cell of the grid, as of a map that is the same everywhere',
       chance: () => 1 / size ** 2,
       value: scoreOf,
     },
@@ -90,9 +93,10 @@ function metricsOf({ size }: GridSettings): Metric<GridRecord>[] {
       key: 'gridMajority',
       name: 'Mostly inside',
       hint: 'cells that hold more than half of their map',
+      definition: 'share of the cells that hold more than half of the map of their class',
       better: 'higher',
       ...percent,
-      byChance: 'a map that is the same everywhere: none',
+      byChance: 'none, of a map that is the same everywhere',
       chance: () => 0,
       value: ({ cells }, v) => mean(cells.map((cell) => (cell.variants[v].score > 0.5 ? 1 : 0))),
     },

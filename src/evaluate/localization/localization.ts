@@ -94,6 +94,10 @@ export const localization = defineEvaluation<
   name: 'localization',
   description: 'Loc(δ), box IoU, pointing game and energy on annotated pictures.',
   asks: 'does the map mark the thing? Pictures with boxes or masks',
+  metrics: localizationMetrics({ deltas: [0.5], tolerance: 0, boxThreshold: 0.15 }).map((metric) => ({
+    ...metric,
+    name: metric.name.replace('0.5', 'δ'),
+  })),
   example: '--data coco128/ --boxes yolo --mapping imagenet-to-coco',
   options,
   gather: async ({ images: sources, boxes, annotations }) => {

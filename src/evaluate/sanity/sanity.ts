@@ -15,7 +15,7 @@ import type { GalleryEntry } from '../report/gallery.js';
 import { format } from '../report/number.js';
 import type { Chart, Report } from '../report/report.js';
 import type { Table } from '../report/table.js';
-import { similarities, type Similarity, type SimilarityName } from './similarity.js';
+import { similarities, type Similarity, type SimilarityName, type SimilarityWords } from './similarity.js';
 import {
   measureSanity,
   type SanityChunk,
@@ -52,6 +52,12 @@ export const sanity = defineEvaluation<typeof options, Gathered, SanityPlan, San
   name: 'sanity',
   description: 'Do maps change when the weights are random, and with the class?',
   asks: 'does the map change when the weights are random, and with the class?',
+  metrics: Object.values<SimilarityWords>(similarities).map((words) => ({
+    ...words,
+    name: `Sanity: ${words.name}`,
+    better: 'lower',
+    unit: '',
+  })),
   example: '--data photos/',
   options,
   gather: async ({ images }) => ({ images: await expand(images) }),

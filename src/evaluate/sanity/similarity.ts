@@ -3,8 +3,10 @@ import type { MetricWords } from '../metric.js';
 import { rankCorrelation } from '../statistics.js';
 import type { ExplanationMap } from '../subject.js';
 
+export type SimilarityWords = Pick<MetricWords, 'name' | 'hint' | 'definition' | 'byChance'>;
+
 /** A way to compare two maps. */
-interface SimilarityMeasure extends Pick<MetricWords, 'name' | 'hint' | 'byChance'> {
+interface SimilarityMeasure extends SimilarityWords {
   readonly measure: (a: Float32Array, b: Float32Array, width: number) => number;
   /** Of two maps that have nothing to do with each other, where that is a number. */
   readonly chance?: number;
@@ -15,14 +17,18 @@ export const similarities = {
   rank: {
     name: 'rank correlation',
     hint: 'Spearman, −1 … 1',
-    byChance: 'two unrelated maps',
+    definition:
+      'Spearman’s (ties averaged) between the map and that of the same network with shuffled weights, from the scores down (cascading) or one operator at a time; and between the maps of the top and of the least likely class (Adebayo et al., arXiv 1810.03292). Empty maps have none and are left out',
+    byChance: '0, of two unrelated maps',
     chance: 0,
     measure: rankCorrelation,
   },
   ssim: {
     name: 'SSIM',
     hint: 'structural similarity, up to 1',
-    byChance: 'two unrelated maps: the random control',
+    definition:
+      'structural similarity of the same maps (Wang et al. 2004; Gaussian window of 11 × 11, σ = 1.5)',
+    byChance: 'no fixed number: what the random control gets, two unrelated maps',
     measure: structuralSimilarity,
   },
 } as const satisfies Readonly<Record<string, SimilarityMeasure>>;

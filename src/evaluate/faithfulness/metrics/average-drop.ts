@@ -1,11 +1,12 @@
 import { percent } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
-/** Chattopadhyay et al., arXiv 1710.11063. */
 export const averageDrop: FaithfulnessMetric = {
   key: 'averageDrop',
   name: 'Average drop',
   hint: () => 'confidence lost when only the explanation is shown',
+  definition:
+    '`100/N · Σ max(0, Y − O) / Y` with the explanation map `E = L ⊙ I` (Chattopadhyay et al., arXiv 1710.11063). `--masking pixels` masks pixels at the input’s size instead, before range, mean and std: `E = L ⊙ I + (1 − L) ⊙ black`; `mean` and `blur` put the picture’s mean colour or the blurred picture there',
   column: 'drop',
   better: 'lower',
   ...percent,

@@ -2,16 +2,17 @@ import { plain } from '../../metric.js';
 import { areaUnder, removed } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
-/** Petsiuk et al., arXiv 1806.07421. */
 export const deletion: FaithfulnessMetric = {
   key: 'deletionAuc',
   name: 'Deletion AUC',
   hint: ({ deletionBaseline }) =>
     `probability while the most salient pixels become ${removed[deletionBaseline]}`,
+  definition:
+    'probability while the most salient pixels become zero, area under the curve (Petsiuk et al., arXiv 1806.07421)',
   column: 'deletion AUC',
   better: 'lower',
   ...plain,
-  byChance: 'pixels in random order: the random control',
+  byChance: 'no fixed number: that of pixels in random order, the random control',
   applies: ({ steps }) => steps > 0,
   measure: (shown, { steps, deletionBaseline }) => areaUnder(shown, steps, deletionBaseline, 'baseline'),
   chart: ({ deletionBaseline }) => ({

@@ -5,6 +5,7 @@ export const emptyMaps: FaithfulnessMetric = {
   key: 'emptyMaps',
   name: 'Empty maps',
   hint: () => 'nothing is marked; counted like any other map',
+  definition: 'share of maps that mark nothing; in all other metrics they count like any other map',
   ...percent,
   byChance: 'noise is never empty',
   chance: 0,

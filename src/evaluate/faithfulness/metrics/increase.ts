@@ -1,11 +1,11 @@
 import { percent } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
-/** Chattopadhyay et al., arXiv 1710.11063. */
 export const increaseInConfidence: FaithfulnessMetric = {
   key: 'increaseInConfidence',
   name: 'Increase in confidence',
   hint: () => 'pictures on which the explanation alone is more certain',
+  definition: 'share of pictures with `O > Y` (Chattopadhyay et al.)',
   better: 'higher',
   ...percent,
   byChance:

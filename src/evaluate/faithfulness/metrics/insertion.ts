@@ -2,16 +2,17 @@ import { plain } from '../../metric.js';
 import { areaUnder, nothing } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
-/** Petsiuk et al., arXiv 1806.07421. */
 export const insertion: FaithfulnessMetric = {
   key: 'insertionAuc',
   name: 'Insertion AUC',
   hint: ({ insertionBaseline }) =>
     `probability while the most salient pixels return to ${nothing[insertionBaseline]}`,
+  definition:
+    'probability while the most salient pixels return to the blurred picture (Gaussian σ = 5 in 11 taps, edges clamped), area under the curve (Petsiuk et al.)',
   column: 'insertion AUC',
   better: 'higher',
   ...plain,
-  byChance: 'pixels in random order: the random control',
+  byChance: 'no fixed number: that of pixels in random order, the random control',
   applies: ({ steps }) => steps > 0,
   measure: (shown, { steps, insertionBaseline }) => areaUnder(shown, steps, insertionBaseline, 'picture'),
   chart: ({ insertionBaseline }) => ({

@@ -2,15 +2,16 @@ import { plain } from '../../metric.js';
 import { areaUnder, removed } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
-/** Confidence against area: all maps keep the same area, so marking more gains nothing. */
 export const keptArea: FaithfulnessMetric = {
   key: 'areaAuc',
   name: 'Confidence against area, AUC',
   hint: () => 'share of the confidence kept with the q most salient pixels, over all q',
+  definition:
+    'exactly the fraction q of the pixels, the most salient ones, is kept, the rest is zero; probability over `Y` at q = 0, 0.1, …, 1, area under the curve. All maps keep equal area, so marking more gains nothing',
   column: 'area AUC',
   better: 'higher',
   ...plain,
-  byChance: 'pixels in random order: the random control',
+  byChance: 'no fixed number: that of pixels in random order, the random control',
   applies: ({ steps }) => steps > 0,
   measure: (shown, { steps, deletionBaseline }) =>
     areaUnder(shown, steps, deletionBaseline, 'picture', (probability) =>

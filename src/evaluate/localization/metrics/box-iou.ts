@@ -9,6 +9,8 @@ export function boxIoU(threshold: number): LocalizationMetric {
     key: 'boxIoU',
     name: 'Box IoU',
     hint: `the box around the largest region ≥ ${threshold} of the maximum, against the best true box`,
+    definition:
+      'the box around the largest region of at least 15 % of the maximum, against the best true box',
     column: 'box IoU',
     better: 'higher',
     ...plain,
@@ -24,6 +26,7 @@ export function boxFound(threshold: number): LocalizationMetric {
     key: 'boxFound',
     name: 'Boxes found',
     hint: 'pictures with a box IoU of at least 0.5',
+    definition: 'share of pictures whose box IoU is at least 0.5',
     better: 'higher',
     ...percent,
     byChance: 'a box around the whole input: the pictures at least half of which one true box covers',

@@ -1,11 +1,11 @@
 import { percent } from '../../metric.js';
 import type { LocalizationMetric } from '../place.js';
 
-/** Wang et al. 2020, arXiv 1910.01279. */
 export const energy: LocalizationMetric = {
   key: 'energy',
   name: 'Energy inside',
   hint: 'share of the map’s sum that lies inside',
+  definition: 'share of the map’s sum inside; 0 for an empty map (Wang et al., arXiv 1910.01279)',
   column: 'energy',
   better: 'higher',
   ...percent,

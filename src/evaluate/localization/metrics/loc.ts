@@ -1,7 +1,6 @@
 import { plain } from '../../metric.js';
 import type { LocalizationMetric } from '../place.js';
 
-/** The paper's Loc(δ), Chattopadhyay et al., arXiv 1710.11063. */
 export function loc(delta: number): LocalizationMetric {
   return {
     key: `localization(${delta})`,
@@ -10,6 +9,8 @@ export function loc(delta: number): LocalizationMetric {
       delta === 0
         ? 'overlap of the non-zero part of the map and the boxes'
         : `overlap of the map ≥ ${delta} and the boxes`,
+    definition:
+      'internal / (box area + external area) of the positions with `L ≥ δ`, boxes of the class united (Chattopadhyay et al., arXiv 1710.11063). Written out that is the intersection over the union of marked positions and boxes. At δ = 0 the non-zero positions are meant, as the paper says: `L ≥ 0` would be the whole picture for every method',
     column: `Loc(${delta})`,
     better: 'higher',
     ...plain,

@@ -1,12 +1,13 @@
 import { percent } from '../../metric.js';
 import type { LocalizationMetric } from '../place.js';
 
-/** Zhang et al. 2016, arXiv 1608.00507. */
 export function pointingGame(tolerance: number): LocalizationMetric {
   return {
     key: 'pointing',
     name: 'Pointing game',
     hint: `the maximum lies inside${tolerance > 0 ? `, or at most ${tolerance} pixels beside it` : ''}`,
+    definition:
+      'is the maximum inside (Zhang et al., arXiv 1608.00507)? Where positions tie, the share of them that is inside; an empty map is a miss. No tolerance unless one is given',
     column: 'pointing',
     better: 'higher',
     ...percent,
