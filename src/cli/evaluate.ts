@@ -3,7 +3,9 @@ import type { AnyEvaluation } from '../evaluate/definition.js';
 import type { EvaluationProgress } from '../evaluate/evaluation.js';
 import type { EvaluationName } from '../evaluate/evaluations.js';
 import type { OptionsOfEvaluation } from '../evaluate/evaluate.js';
-import { addFlags, addOpeningFlags, collect, fromFlags, openingOf } from './flags.js';
+import type { Stage } from '../options.js';
+import { explainerOptions } from '../explain/options.js';
+import { addFlags, collect, fromFlags } from './flags.js';
 
 /**
  * `gradcampp evaluate`: is the explanation any good? Its commands come from the list of evaluations, which is loaded only
@@ -32,10 +34,9 @@ function commandOf(evaluation: AnyEvaluation, shared: Shared): Command {
   const command = new Command(name).description(description);
   if (severalNetworks) command.requiredOption('--model <file>', 'an ONNX model (repeatable)', collect);
   else command.requiredOption('--model <file>', 'the ONNX model');
-  addFlags(command, options);
-  const taken = 'layers' in options ? ['layer'] : []; // it compares layers
-  addOpeningFlags(command, taken);
-  return addFlags(command, shared)
+  const { layer, ...others } = explainerOptions;
+  const opening: Stage = 'layers' in options ? others : { layer, ...others }; // one that compares layers has its own flag
+  return addFlags(command, options, opening, shared)
     .option('--quiet', 'print nothing but errors')
     .addHelpText('after', `\nExample:\n  $ gradcampp evaluate ${name} --model model.onnx ${example}`)
     .action((flags) =>
@@ -43,7 +44,7 @@ function commandOf(evaluation: AnyEvaluation, shared: Shared): Command {
         ...fromFlags(shared, flags),
         ...fromFlags(options, flags),
         model: flags.model,
-        open: openingOf(flags, taken),
+        open: fromFlags(opening, flags),
       }),
     );
 }

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { Option as Flag } from 'commander';
 import { GradcamppError } from '../errors.js';
-import { names, type OptionsOf, type Stage, text } from '../options.js';
+import type { OptionsOf, Stage } from '../options.js';
 
 /** Flags for every option of a stage that has one, with its help and default. */
 export function addFlags<C extends { addOption(flag: Flag): unknown }>(
@@ -47,48 +47,6 @@ export function fromFlags<S extends Stage>(stage: S, flags: object): OptionsOf<S
     options[name] = value;
   }
   return options as OptionsOf<S>;
-}
-
-/** How a network is opened, where it is not explained by `explain`. */
-const opening: Stage = {
-  layer: names({
-    help: 'the layer to explain; several are averaged',
-    flag: '--layer <name>',
-    otherwise: 'auto',
-  }),
-  preprocess: text({
-    help: 'JSON sidecar',
-    flag: '--preprocess <file>',
-    otherwise: '<model>.json, else ImageNet preprocessing',
-  }),
-  output: text({ help: 'the output that holds the scores', flag: '--output <name>', otherwise: 'found' }),
-  backend: text({
-    help: 'auto, reference, native or webgpu',
-    flag: '--backend <name>',
-    otherwise: 'auto',
-  }),
-  executionProviders: names({
-    help: 'ONNX Runtime execution provider',
-    flag: '--provider <name>',
-    otherwise: 'cpu',
-  }),
-};
-
-/** Flags for how a network is opened, but for those that a command has for itself. */
-export function addOpeningFlags<C extends { addOption(flag: Flag): unknown }>(
-  command: C,
-  without: readonly string[] = [],
-): C {
-  return addFlags(command, openingBut(without));
-}
-
-/** What those flags say; `Explainer.open` checks it. */
-export function openingOf(flags: object, without: readonly string[] = []): OptionsOf<Stage> {
-  return fromFlags(openingBut(without), flags);
-}
-
-function openingBut(without: readonly string[]): Stage {
-  return Object.fromEntries(Object.entries(opening).filter(([key]) => !without.includes(key)));
 }
 
 /** For options that are repeated. */

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { addFlags, addOpeningFlags, fromFlags, given, openingOf } from './flags.js';
+import { explainerOptions } from '../explain/options.js';
+import { addFlags, fromFlags, given } from './flags.js';
 
 /** `gradcampp study`: which explanation do people trust? */
 export async function studyCommand(argv: readonly string[] = process.argv): Promise<Command> {
@@ -18,7 +19,7 @@ async function build(): Promise<Command> {
   const command = new Command('build')
     .description('Write study.html, to be handed out, and study.json, the key that subjects must not see.')
     .requiredOption('--model <file>', 'the ONNX model');
-  return addOpeningFlags(addFlags(command, studyOptions))
+  return addFlags(command, studyOptions, explainerOptions)
     .option('--quiet', 'print nothing but errors')
     .addHelpText(
       'after',
@@ -31,7 +32,7 @@ async function build(): Promise<Command> {
       const { key, files } = await writeStudy({
         ...fromFlags(studyOptions, flags),
         model: flags.model,
-        open: openingOf(flags),
+        open: fromFlags(explainerOptions, flags),
         onProgress: (done, total) => {
           if (done === 0) progress.start({ images: total, note: 'pictures classified, then explained' });
           else progress.step(false);
