@@ -1,15 +1,11 @@
 import { format, formatChance, formatP } from './number.js';
-import type { Report } from './report.js';
-
-/** Said under a table that has the column. */
-const chanceNote =
-  'By chance: what a map gets by construction that knows nothing of the picture; a dash where it is no fixed number.';
+import type { MetricRow, Report } from './report.js';
 
 /** The summary for a terminal: one line a metric, one column a series, then the pairs. */
 export function reportText({ title, lead, remarks = [], series, summaries, duels }: Report): string {
   const lines = [title, lead, ...remarks];
   for (const { caption, metrics } of summaries) {
-    const withChance = metrics.some(({ byChance }) => byChance);
+    const withChance = metrics.some(({ byChance }) => byChance?.value !== undefined);
     const rows = [
       ['', ...series.map(({ name }) => name), ...(withChance ? ['by chance'] : [])],
       ...metrics.map(({ name, unit, better, scale, digits, values, byChance }) => [
@@ -22,7 +18,7 @@ export function reportText({ title, lead, remarks = [], series, summaries, duels
         ...(withChance ? [formatChance({ byChance, scale, digits })] : []),
       ]),
     ];
-    lines.push('', caption, ...columns(rows), ...(withChance ? ['', chanceNote] : []));
+    lines.push('', caption, ...columns(rows), ...chanceLines(metrics));
   }
   if (duels?.length) {
     const rows = [
@@ -37,6 +33,19 @@ export function reportText({ title, lead, remarks = [], series, summaries, duels
     lines.push('', ...columns(rows));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** What a map that knows nothing gets in each metric, in words; metrics of the same words share a line. */
+function chanceLines(metrics: readonly MetricRow[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { name, byChance } of metrics)
+    if (byChance) names.set(byChance.text, [...(names.get(byChance.text) ?? []), name]);
+  if (names.size === 0) return [];
+  return [
+    '',
+    'By chance, of a map that knows nothing of the picture:',
+    ...[...names].map(([text, own]) => `  ${own.join(', ')}: ${text}.`),
+  ];
 }
 
 /** First column to the left, the others to the right. */
