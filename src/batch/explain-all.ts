@@ -52,7 +52,7 @@ export async function* explainAll(
   options: ExplainAllOptions = {},
 ): AsyncGenerator<PictureResult> {
   checkImages(images);
-  const { stream, workforce, explain, batchSize } = check(options, explainer);
+  const { stream, workforce, explain, batchSize } = await check(options, explainer);
   stream.signal?.throwIfAborted();
   const team: Team = startWorkforce(
     {
@@ -110,7 +110,7 @@ function ownError({ code, message }: TaskError): GradcamppError {
 
 const allKeys = [...explainKeys, ...Object.keys(workforceOptions), ...Object.keys(streamOptions)];
 
-function check(options: ExplainAllOptions, explainer: Explainer) {
+async function check(options: ExplainAllOptions, explainer: Explainer) {
   onlyKeys('explainAll', options, allKeys);
   if ('targetsPerImage' in options)
     throw new GradcamppError(
@@ -124,7 +124,7 @@ function check(options: ExplainAllOptions, explainer: Explainer) {
   const given: ExplainOptions = part(explainKeys);
   const batchSize = given.batchSize ?? explainer.network.fixedBatch ?? defaultBatch(explainer.options);
   const explain = { ...given, batchSize };
-  explainer.checkTargets(settingsOf(explain));
+  await explainer.checkTargets(settingsOf(explain));
   return {
     stream: read(streamOptions),
     workforce: workforceSettingsOf(part(Object.keys(workforceOptions))),

@@ -38,8 +38,9 @@ export async function openForBatch(
 ): Promise<{ explainer: Explainer; opened: Opened }> {
   const { backend, note } = await chooseBackend(open.backend ?? 'auto');
   const explainer = await Explainer.open(model, { threads: 1, ...open, backend });
+  const notes = note ? [...explainer.notes, note] : [...explainer.notes];
   try {
-    explainer.checkTargets(settings);
+    notes.push(...(await explainer.checkTargets(settings)));
     await explainer.warmUp(settings);
   } catch (error) {
     await explainer.close();
@@ -49,7 +50,7 @@ export async function openForBatch(
   const opened = {
     layers,
     layerIsAutomatic,
-    notes: note ? [...explainer.notes, note] : explainer.notes,
+    notes,
     backend,
     output: scores.info.name,
     preprocessing,

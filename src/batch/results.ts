@@ -18,6 +18,10 @@ export interface ResultLine {
     /** Class index; absent for a combination of scores. */
     readonly class?: number;
     readonly name: string;
+    /** The kind of target, as `--target` names it. */
+    readonly kind: string;
+    /** The output that it was found in, where it is not the model's scores. */
+    readonly output?: string;
     /** Before softmax. */
     readonly score: number;
     readonly probability?: number;
@@ -70,6 +74,8 @@ export function resultLine(
     target: {
       class: target.class,
       name: target.name,
+      kind: target.kind,
+      output: target.output,
       score: shortest(target.score),
       probability: shortest(target.probability),
       box: target.box,

@@ -152,12 +152,12 @@ function centred({ forward, rows }: Batch, { goals }: TargetEvidence): Float32Ar
   const data = new Float32Array(forward.scores.data.length);
   goals.forEach((goal, n) => {
     if (!goal) return;
-    if (goal.class === undefined)
+    if (goal.place === undefined)
       throw new GradcamppError(
         'INVALID_TARGET',
-        `The softmax form explains the probability of one class; received the combination "${goal.name}". Use form exp.`,
+        `The softmax form explains the probability of one class; received the ${goal.kind} "${goal.name}". Use form exp.`,
       );
-    data.set(centredSeed(rows[n].data, goal.class), n * rows[n].data.length);
+    data.set(centredSeed(rows[n].data, goal.place), n * rows[n].data.length);
   });
   return data;
 }

@@ -188,7 +188,7 @@ export class TargetEvidence {
     const length = forward.scores.data.length / images;
     const seed = new Float32Array(forward.scores.data.length);
     for (const [n, goal] of this.goals.entries()) {
-      if (goal?.class !== undefined) seed[n * length + goal.class] = 1;
+      if (goal?.place !== undefined) seed[n * length + goal.place] = 1;
       else if (goal) seed.set(goal.seed(this.#batch.rows[n]), n * length);
     }
     const values = { type: 'float32', dims: forward.dims[index], data: forward.activations[index] } as const;

@@ -6,7 +6,7 @@ import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { methodNamed, needsOf } from '../methods/index.js';
 import type { Need } from '../methods/method.js';
-import { type Facts, type Goal, type Row } from '../targets/target.js';
+import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.js';
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
@@ -62,34 +62,53 @@ export async function explainBatch(
   settings: Settings,
   watch?: Watch,
 ): Promise<Explanation[]> {
-  const outputs = new Set(pictures.targets.flat().map(outputOf));
-  let explanations = pictures.images.map(emptyExplanation);
+  const ownOutput = (target: Target) => otherOutput(context, outputOf(target));
+  const outputs = new Set(pictures.targets.flat().map(ownOutput));
+  const found: Found[][] = pictures.images.map(() => []);
   for (const output of outputs) {
-    const targets = pictures.targets.map((list) => list.filter((target) => outputOf(target) === output));
-    const found = await explainOutput(context, { ...pictures, targets }, settings, output, watch);
-    explanations = explanations.map((explanation, n) => withOutput(explanation, found[n], output));
+    const targets = pictures.targets.map((list) => list.filter((target) => ownOutput(target) === output));
+    const own = await explainOutput(context, { ...pictures, targets }, settings, output, watch);
+    for (const [n, one] of own.entries()) found[n].push(one);
   }
-  return explanations;
+  return pictures.images.map((image, n) => explanationFrom(image, found[n], pictures.targets[n]));
+}
+
+/** The output that a target names, where it is another than the model's scores. */
+function otherOutput({ network, scores }: Context, output: string | undefined): string | undefined {
+  return output === undefined || network.scores(output).info.name === scores.info.name ? undefined : output;
 }
 
 /** What one output adds to a picture's explanation. */
 interface Found {
+  readonly output: string | undefined;
   readonly row: Row;
   readonly probabilities: Float32Array | undefined;
-  readonly targets: readonly TargetExplanation[];
+  readonly targets: readonly FoundTarget[];
 }
 
-function withOutput(explanation: Explanation, found: Found, output: string | undefined): Explanation {
-  const isFirst = output === undefined || explanation.scores.length === 0;
+interface FoundTarget {
+  readonly target: Target;
+  readonly explained: TargetExplanation;
+}
+
+/** The targets of all outputs in the order asked for; the scores are the model's, or those of the first output that was named. */
+function explanationFrom(
+  { path, picture, dims, geometry }: PreparedImage,
+  found: readonly Found[],
+  asked: readonly Target[],
+): Explanation {
+  const { row, probabilities } = found.find(({ output }) => output === undefined) ?? found[0];
+  const targets = found.flatMap((own) => own.targets);
+  if (found.length > 1) targets.sort((a, b) => asked.indexOf(a.target) - asked.indexOf(b.target));
   return {
-    image: explanation.image,
-    inputDims: explanation.inputDims,
-    scores: isFirst ? found.row.data : explanation.scores,
-    scoreDims: isFirst ? found.row.dims : explanation.scoreDims,
-    probabilities: isFirst ? found.probabilities : explanation.probabilities,
-    targets: [...explanation.targets, ...found.targets],
-    picture: explanation.picture,
-    geometry: explanation.geometry,
+    image: { path, width: picture?.width, height: picture?.height },
+    inputDims: dims,
+    scores: row.data,
+    scoreDims: row.dims,
+    probabilities,
+    targets: targets.map(({ explained }) => explained),
+    picture,
+    geometry,
   };
 }
 
@@ -114,16 +133,17 @@ async function explainOutput(
   );
   const slots = Math.max(...goals.map((list) => list.length));
   const needsMoments = neededBy(settings.variants).has('moments');
+  const areClasses = slots > 0 && goals.flat().every(({ goal }) => goal.place !== undefined);
   const moments =
-    needsMoments && slots > 0 ? await classMoments(passes as Differentiator, batch.forward) : undefined;
-  const found: TargetExplanation[][] = images.map(() => []);
+    needsMoments && areClasses ? await classMoments(passes as Differentiator, batch.forward) : undefined;
+  const found: FoundTarget[][] = images.map(() => []);
   for (let first = 0; first < slots; first += mostTargetsAtOnce) {
     const group = Array.from({ length: Math.min(mostTargetsAtOnce, slots - first) }, (_, i) => first + i);
     const targets = group.map(
       (slot) =>
         new TargetEvidence(
           batch,
-          goals.map((list) => list[slot]),
+          goals.map((list) => list[slot]?.goal),
         ),
     );
     const question: Question = {
@@ -138,29 +158,34 @@ async function explainOutput(
     for (const variant of settings.variants) answers.push(await answersOf(question, variant));
     if (watch) watch.map += performance.now() - since;
     images.forEach((_, n) => {
-      for (const [t, { goals: own }] of targets.entries()) {
-        const goal = own[n];
-        if (!goal) continue;
-        for (const [v, variant] of settings.variants.entries())
-          found[n].push(
-            explanationOf({
-              context,
-              settings,
-              variant,
-              goal,
-              row: batch.rows[n],
-              n,
-              answer: answers[v][t],
-              moments,
-            }),
-          );
+      for (const [t, slot] of group.entries()) {
+        const asked = goals[n][slot];
+        if (!asked) continue;
+        const { goal, target } = asked;
+        for (const [v, variant] of settings.variants.entries()) {
+          const explained = explanationOf({
+            context,
+            settings,
+            variant,
+            goal,
+            output,
+            row: batch.rows[n],
+            n,
+            answer: answers[v][t],
+            moments,
+          });
+          found[n].push({ target, explained });
+        }
       }
     });
   }
   passes.release(batch.forward);
   return images.map((_, n) => ({
+    output,
     row: batch.rows[n],
-    probabilities: probabilitiesOf(batch.rows[n].data, scores.link),
+    probabilities: isOfScores(batch.rows[n].dims)
+      ? probabilitiesOf(batch.rows[n].data, scores.link)
+      : undefined,
     targets: found[n],
   }));
 }
@@ -224,12 +249,18 @@ async function forwardPass(
 }
 
 function factsOf(
-  { forward, images, size }: Batch,
+  { forward, images, size, channelAxis }: Batch,
   n: number,
   { link }: Scores,
   classes: readonly ClassName[] | undefined,
 ): Facts {
-  return { classes, link, size, output: (name) => rowsOf(forward.results[name], images)[n] };
+  return {
+    classes,
+    link,
+    size,
+    channelsLast: channelAxis > 0,
+    output: (name) => rowsOf(forward.results[name], images)[n],
+  };
 }
 
 interface Piece {
@@ -237,6 +268,8 @@ interface Piece {
   readonly settings: Settings;
   readonly variant: MethodSettings;
   readonly goal: Goal;
+  /** The output that it was found in, where it is not the model's scores. */
+  readonly output: string | undefined;
   readonly row: Row;
   /** The picture's place in the batch. */
   readonly n: number;
@@ -249,6 +282,7 @@ function explanationOf({
   settings,
   variant,
   goal,
+  output,
   row,
   n,
   answer,
@@ -263,7 +297,15 @@ function explanationOf({
   const logScale = 'logScale' in method && method.logScale;
   const usesMoments = needsOf(method, variant.settings as never).includes('moments');
   return {
-    target: { class: goal.class, name: goal.name, score, probability, box: goal.box },
+    target: {
+      class: goal.class,
+      name: goal.name,
+      kind: goal.kind,
+      output,
+      score,
+      probability,
+      box: goal.box,
+    },
     layers: isOfLayers(method) ? context.layers : [context.network.original.name],
     method: variant.method,
     settings: variant.settings,
@@ -320,26 +362,15 @@ function sideBySide(tensors: readonly Float32Array[]): Float32Array | undefined 
   return isRow ? new Float32Array(buffer, byteOffset, tensors.length * length) : undefined;
 }
 
-function emptyExplanation({ path, picture, dims, geometry }: PreparedImage): Explanation {
-  return {
-    image: { path, width: picture?.width, height: picture?.height },
-    inputDims: dims,
-    scores: new Float32Array(0),
-    scoreDims: [0],
-    targets: [],
-    picture,
-    geometry,
-  };
-}
-
 function checkFinite(rows: readonly Row[], images: readonly PreparedImage[]): void {
   for (const [n, { path }] of images.entries()) {
-    const { data } = rows[n];
+    const { data, dims } = rows[n];
     const bad = firstNotFinite(data);
     if (bad < 0) continue;
+    const where = isOfScores(dims) ? `score ${data[bad]} for class ${bad}` : `the value ${data[bad]}`;
     throw new GradcamppError(
       'RUNTIME',
-      `The model gives score ${data[bad]} for class ${bad}${path ? ` of "${path}"` : ''}; only finite scores can be explained. Check the preprocessing.`,
+      `The model gives ${where}${path ? ` of "${path}"` : ''}; only finite scores can be explained. Check the preprocessing.`,
     );
   }
 }

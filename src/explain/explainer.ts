@@ -4,8 +4,9 @@ import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { className } from '../targets/class.js';
-import { goalsOf, outputOf, type Target, targetLists } from '../targets/index.js';
+import { noScores, outputOf, readsOf, type Target, targetLists } from '../targets/index.js';
 import { best, probabilitiesOf } from '../targets/probabilities.js';
+import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
 import type { Context, Watch } from './explain-batch.js';
 import type { Explanation } from './explanation.js';
@@ -13,7 +14,8 @@ import type { Feeds } from './feeds.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
 import type { Network } from './network.js';
 import type { Parts } from './open-parts.js';
-import { rowSize, rowsOf } from './rows.js';
+import type { ReadyTargets } from './ready-targets.js';
+import { predictRow } from './rows.js';
 import {
   checkExplainerOptions,
   type ExplainerOptions,
@@ -26,7 +28,7 @@ import {
 export interface Prediction {
   readonly scores: Float32Array;
   readonly probabilities?: Float32Array;
-  /** The five best classes, best first. */
+  /** The five best classes, best first; none where the scores are no scores of classes. */
   readonly top: readonly { class: number; name: string; score: number; probability?: number }[];
 }
 
@@ -58,8 +60,11 @@ export class Explainer {
   readonly defaultTarget: Target | undefined;
   readonly #backend: OpenedBackend;
   readonly #layerProblem: GradcamppError | undefined;
-  readonly #feeds: Feeds;
+  /** Values of the inputs beside the picture. */
+  readonly feeds: Feeds;
   readonly #channelAxis: number;
+  /** Targets made ready, for tools that look inside. */
+  readonly targets: ReadyTargets;
   #isClosed = false;
 
   protected constructor(parts: Parts) {
@@ -75,7 +80,8 @@ export class Explainer {
     this.defaultTarget = parts.defaultTarget;
     this.#backend = parts.backend;
     this.#layerProblem = parts.layerProblem;
-    this.#feeds = parts.feeds;
+    this.feeds = parts.feeds;
+    this.targets = parts.targets;
     this.#channelAxis = parts.channelAxis;
   }
 
@@ -119,7 +125,9 @@ export class Explainer {
   ): Promise<Explanation[]> {
     const { targetsPerImage } = settings;
     const same = targetsPerImage ? [] : this.targetsOf(settings);
-    const targets = targetLists(same, targetsPerImage, prepared.length);
+    const targets = await Promise.all(
+      targetLists(same, targetsPerImage, prepared.length).map((list) => this.targets.ready(list)),
+    );
     const { explainBatch } = await import('./explain-batch.js'); // with gradients; importing the package stays cheap
     const explanations: Explanation[] = [];
     const step = this.network.fixedBatch ?? settings.batchSize;
@@ -142,22 +150,17 @@ export class Explainer {
     const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
     const prepared = (await Promise.all(list.map((image) => this.prepare(image)))).flat();
     const predictions: Prediction[] = [];
-    for (const [start, { tensor, dims }] of prepared.entries()) {
-      const N = this.network.fixedBatch ?? 1;
-      const data = new Float32Array(N * tensor.length);
-      for (let n = 0; n < N; n++) data.set(tensor, n * tensor.length);
-      const input = { type: 'float32', dims: [N, ...dims], data } as const;
-      const feeds = this.#feeds.of(start, 1, prepared.length, N);
-      const scores = await this.network.predict({ ...feeds, [this.network.image.name]: input }, this.scores);
-      predictions.push(this.#prediction(rowsOf(scores, N)[0].data));
-    }
+    for (const [at, image] of prepared.entries())
+      predictions.push(
+        this.#prediction(await predictRow(this.#context, image, this.scores, { at, total: prepared.length })),
+      );
     return predictions;
   }
 
   /** Scores of a batch of preprocessed pictures: [N, C, H, W] → [N, M]. Other inputs get the same row for all. */
   async scoresOf(images: Tensor<'float32'>): Promise<Float32Array> {
     const [N] = images.dims;
-    const feeds = this.#feeds.of(0, 1, 1, N);
+    const feeds = this.feeds.of(0, 1, 1, N);
     return (await this.network.predict({ ...feeds, [this.network.image.name]: images }, this.scores)).data;
   }
 
@@ -175,31 +178,31 @@ export class Explainer {
   /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
   async warmUp(settings = settingsOf({})): Promise<void> {
     const { passesFor } = await import('./explain-batch.js');
-    await passesFor(this.#context, this.scores, settings);
+    const [list] = targetLists(this.targetsOf(settings), undefined, 1);
+    const ready = await this.targets.ready(list);
+    for (const output of new Set(ready.map(outputOf))) {
+      const own = ready.filter((target) => outputOf(target) === output);
+      await passesFor(this.#context, this.targets.scoresOf(output), settings, readsOf(own));
+    }
   }
 
-  /** Refuses targets that no picture can have, before any is read. */
-  checkTargets(settings: Settings): void {
-    const size = rowSize(this.scores.info.dims ?? []);
+  /**
+   * Refuses targets that no picture can have, before any is read.
+   *
+   * @returns what the user should know of those that are asked for
+   */
+  async checkTargets(settings: Settings): Promise<string[]> {
     const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-    if (size === 0) return; // only known when the network runs
-    const row = { data: new Float32Array(size), dims: (this.scores.info.dims ?? []).slice(1) as number[] };
-    const facts = { classes: this.classes, link: this.scores.link, size: [1, 1], output: () => row };
-    goalsOf(
-      list.filter((target) => outputOf(target) === undefined),
-      row,
-      facts,
-    );
+    return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
   }
 
   /** What is explained where nothing is named: what fits the output. */
   targetsOf({ targets }: Settings): Target | readonly Target[] {
     if (targets !== undefined) return targets;
     if (this.defaultTarget !== undefined) return this.defaultTarget;
-    const { name, dims } = this.scores.info;
     throw new GradcamppError(
       'UNSUPPORTED_MODEL',
-      `The output "${name}" has dims [${dims?.map((dim) => dim || '?').join(', ') ?? '?'}], which are not those of class scores, [N, classes]. Name what to explain with "targets" (--target), or another output with "output".`,
+      `${noScores({ name: this.scores.output, dims: this.scores.info.dims ?? [] })}. Name what to explain with "targets" (--target), or another output with "output".`,
     );
   }
 
@@ -223,13 +226,14 @@ export class Explainer {
       classes,
       preprocessing,
       backend: this.#backend,
-      feeds: this.#feeds,
+      feeds: this.feeds,
       channelAxis: this.#channelAxis,
       layerProblem: this.#layerProblem,
     };
   }
 
-  #prediction(scores: Float32Array): Prediction {
+  #prediction({ data: scores, dims }: Row): Prediction {
+    if (!isOfScores(dims)) return { scores, top: [] };
     const probabilities = probabilitiesOf(scores, this.scores.link);
     const top = best(scores, 5).map((index) => ({
       class: index,

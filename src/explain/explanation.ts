@@ -13,7 +13,7 @@ export interface Explanation {
   readonly scores: Float32Array;
   /** Their dims, without N: [M] for a classifier. */
   readonly scoreDims: readonly number[];
-  /** Their probabilities, [M]; undefined where the scores are no class scores. */
+  /** Their probabilities, [M]; undefined where they are no scores of classes. */
   readonly probabilities?: Float32Array;
   /** One for each target and method: targets in the order asked for, methods within each. */
   readonly targets: readonly TargetExplanation[];
@@ -27,6 +27,10 @@ export interface TargetExplanation {
     /** Class index; undefined where no class is explained. */
     readonly class?: number;
     readonly name: string;
+    /** The kind of target, as `--target` names it: "class", "segmentation", "detection" … */
+    readonly kind: string;
+    /** The output that it was found in, where it is not the model's scores. */
+    readonly output?: string;
     /** The number that is explained. */
     readonly score: number;
     readonly probability?: number;

@@ -14,6 +14,7 @@ import { defaultTarget, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkFit } from './input.js';
 import { Network } from './network.js';
+import { ReadyTargets } from './ready-targets.js';
 import type { ExplainerOptions } from './options.js';
 
 /** What an explainer is made of. */
@@ -32,6 +33,7 @@ export interface Parts {
   readonly backend: OpenedBackend;
   readonly feeds: Feeds;
   readonly channelAxis: number;
+  readonly targets: ReadyTargets;
   readonly defaultTarget: Target | undefined;
 }
 
@@ -53,7 +55,10 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const { image, original, graph } = network;
   const inputs = { ...given?.inputs, ...options.inputs };
   const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
-  const fitting = defaultTarget({ name: scores.output, dims: scores.info.dims ?? [], link: scores.link });
+  const channelAxis = channelAxisOf(preprocessing, image);
+  const classes = given?.classes;
+  const targets = new ReadyTargets({ network, scores, feeds, preprocessing, classes, channelAxis });
+  const fitting = defaultTarget(targets.facts(scores));
   if (fitting?.note) notes.push(fitting.note);
   const named = given?.classes?.length;
   const count = classCount(scores);
@@ -78,11 +83,12 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     layerIsAutomatic: automatic,
     layerProblem: problem,
     preprocessing,
-    classes: given?.classes,
+    classes,
     notes,
     backend,
     feeds,
-    channelAxis: channelAxisOf(preprocessing, image),
+    channelAxis,
+    targets,
     defaultTarget: fitting?.spec,
   };
 }

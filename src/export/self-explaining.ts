@@ -78,8 +78,9 @@ function planOf(explainer: Explainer, options: SettingsOf<typeof exportOptions>)
   const method = methodNamed(name);
   const M = rowSize(scores.info.dims ?? []);
   const row = { data: new Float32Array(M), dims: [M] };
-  const facts = { classes: names, link: scores.link, size: [1, 1], output: () => row };
-  const classes = options.classes && goalsOf(options.classes, row, facts).map((goal) => goal.class as number);
+  const facts = { classes: names, link: scores.link, size: [1, 1], channelsLast: false, output: () => row };
+  const classes =
+    options.classes && goalsOf(options.classes, row, facts).map(({ goal }) => goal.class as number);
   return {
     method,
     settings,

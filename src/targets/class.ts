@@ -1,29 +1,49 @@
-import { didYouMean } from '../check.js';
+import { didYouMean, invalid, onlyKeys } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
+import { partsOf, typedClass } from './parts.js';
 import { probabilitiesOf } from './probabilities.js';
-import { type Facts, type Goal, linearGoal, type Row, type TargetKind } from './target.js';
+import { type Facts, type Goal, isObject, linearGoal, type Row, type TargetKind } from './target.js';
+
+/** A class of one of several outputs. */
+export interface ClassTarget {
+  /** Index or name. */
+  readonly class: number | string;
+  /** The output that holds its score; default: the model's scores. */
+  readonly output?: string;
+}
 
 /**
  * A class by its index or name: S_c, the score before softmax or sigmoid. A name counts in any case; a number in a string
  * counts as an index.
  */
-export const classTarget: TargetKind<number | string> = {
+export const classTarget: TargetKind<number | string | ClassTarget> = {
   name: 'class',
   help: 'a class, by index or name',
   example: 'class:281',
-  is: (spec) => typeof spec === 'number' || typeof spec === 'string',
-  check: () => undefined,
+  is: (spec): spec is number | string | ClassTarget =>
+    typeof spec === 'number' ||
+    typeof spec === 'string' ||
+    (isObject(spec) && 'class' in spec && !('kind' in spec)),
+  check: (spec) => {
+    if (typeof spec !== 'object') return;
+    onlyKeys('a target with "class"', spec, ['class', 'output']);
+    checkClass(spec.class);
+    checkOutput(spec.output);
+  },
+  isOfClasses: true,
   isSingle: () => true,
+  output: (spec) => (typeof spec === 'object' ? spec.output : undefined),
   find: (spec, row, facts) => [
     classGoal(
-      typeof spec === 'number'
-        ? classIndex(spec, row.data.length)
-        : indexOfName(spec, facts.classes, row.data.length),
+      classOf(typeof spec === 'object' ? spec.class : spec, row.data.length, facts.classes),
       row,
       facts,
     ),
   ],
-  parse: (text) => text,
+  parse: (text) => {
+    const { what, output } = partsOf(text, ['output']);
+    return output === undefined ? what : { class: typedClass(what), output };
+  },
 };
 
 /** S_c. */
@@ -34,7 +54,9 @@ export function classGoal(
 ): Goal {
   const goal = {
     name: className(index, classes),
+    kind: 'class',
     class: index,
+    place: index,
     key: String(index),
     probability: (row: Row) => probabilitiesOf(row.data, link)?.[index],
   };
@@ -46,6 +68,22 @@ export function classGoal(
     }),
     value: (row) => row.data[index],
   };
+}
+
+/** The index of a class among `count`. */
+export function classOf(given: number | string, count: number, classes: Facts['classes']): number {
+  return typeof given === 'number' ? classIndex(given, count) : indexOfName(given, classes, count);
+}
+
+/** What a class may be, whatever the network. */
+export function checkClass(value: unknown): void {
+  if (typeof value !== 'number' && (typeof value !== 'string' || value === ''))
+    throw invalid('class', 'an index or a name', value, '', 'INVALID_TARGET');
+}
+
+export function checkOutput(value: unknown): void {
+  if (value !== undefined && (typeof value !== 'string' || value === ''))
+    throw invalid('targets.output', 'the name of an output', value, '', 'INVALID_TARGET');
 }
 
 /** An index, if there is such a class. */

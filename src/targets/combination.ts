@@ -1,5 +1,5 @@
 import { invalid, onlyKeys } from '../check.js';
-import { linearGoal, type TargetKind } from './target.js';
+import { isObject, linearGoal, type TargetKind } from './target.js';
 
 /** Any linear combination of the scores. */
 export interface CombinationTarget {
@@ -13,7 +13,7 @@ export interface CombinationTarget {
 export const combinationTarget: TargetKind<CombinationTarget> = {
   name: 'combination',
   help: 'any weights of the scores (from code)',
-  is: (spec): spec is CombinationTarget => typeof spec === 'object' && spec !== null && 'scores' in spec,
+  is: (spec): spec is CombinationTarget => isObject(spec) && 'scores' in spec && !('kind' in spec),
   check: (spec) => {
     onlyKeys('a target with "scores"', spec, ['scores', 'name']);
     if (spec.name !== undefined && typeof spec.name !== 'string')
@@ -30,6 +30,6 @@ export const combinationTarget: TargetKind<CombinationTarget> = {
         '',
         'INVALID_TARGET',
       );
-    return [linearGoal({ name }, () => scores.slice())];
+    return [linearGoal({ name, kind: 'combination' }, () => scores.slice())];
   },
 };

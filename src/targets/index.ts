@@ -1,16 +1,26 @@
 import { didYouMean, invalid } from '../check.js';
-import { GradcamppError } from '../errors.js';
-import { classTarget } from './class.js';
+import { GradcamppError, show } from '../errors.js';
+import { type ClassTarget, classTarget } from './class.js';
 import { type CombinationTarget, combinationTarget } from './combination.js';
 import { type PositionTarget, positionTarget } from './position.js';
-import type { Facts, Goal, Row, TargetKind } from './target.js';
+import {
+  type ClassChoice,
+  type Facts,
+  type Goal,
+  isOfScores,
+  type NetworkFacts,
+  type Ready,
+  type Row,
+  type TargetKind,
+  type Tools,
+} from './target.js';
 import { type TopTarget, topTarget } from './top.js';
 
 /** Every kind of target; the first that knows a target as its own explains it. */
 const kinds = [classTarget, topTarget, combinationTarget, positionTarget] as readonly TargetKind[];
 
 /** What to explain of one picture. */
-export type Target = number | string | TopTarget | CombinationTarget | PositionTarget;
+export type Target = number | string | ClassTarget | TopTarget | CombinationTarget | PositionTarget;
 
 /** For `--target`: what there is. */
 export const targetHelp: readonly string[] = kinds.flatMap(({ example, help }) =>
@@ -23,7 +33,7 @@ export function kindOf(target: Target): TargetKind<Target> {
   if (kind) return kind as TargetKind<Target>;
   throw invalid(
     'targets',
-    'a class index or name, {top}, {scores} or {output, select}',
+    'a class index or name, {class}, {top}, {scores}, {output, select} or {kind, …}',
     target,
     '',
     'INVALID_TARGET',
@@ -41,12 +51,48 @@ export function parseTarget(text: string): Target {
 }
 
 /** The target of an output where none is named. */
-export function defaultTarget(output: Parameters<NonNullable<TargetKind['fits']>>[0]) {
+export function defaultTarget(network: NetworkFacts): Ready<Target> | undefined {
   for (const { fits } of kinds) {
-    const found = fits?.(output);
-    if (found) return found as { readonly spec: Target; readonly note?: string };
+    const found = fits?.(network);
+    if (found) return found as Ready<Target>;
   }
   return undefined;
+}
+
+/**
+ * A target that is ready for pictures: its files are read, and a class is what the output has of it. `network` is what is known
+ * where the target's output is the one that is explained.
+ */
+export async function prepareTarget(
+  target: Target,
+  network: NetworkFacts,
+  tools: Tools,
+): Promise<Ready<Target>> {
+  const spec = inOutput(target, network);
+  return (await kindOf(spec).prepare?.(spec, network, tools)) ?? { spec };
+}
+
+/** A class of an output that holds no scores of classes is a segment or an object there. */
+function inOutput(target: Target, network: NetworkFacts): Target {
+  if (!kindOf(target).isOfClasses || isOfScores(network.output.dims.slice(1))) return target;
+  const fitting = defaultTarget(network);
+  const kind = fitting && kindOf(fitting.spec);
+  if (kind?.ofClass) return kind.ofClass(choiceOf(target)) as Target;
+  throw new GradcamppError(
+    'INVALID_TARGET',
+    `${noScores(network.output)}; received the target ${show(target)}. ${kind ? `It is what the target "${kind.name}" explains.` : 'Name what to explain with "targets" (--target), or another output with "output".'}`,
+  );
+}
+
+function choiceOf(target: Target): ClassChoice {
+  if (typeof target !== 'object') return { class: target };
+  return 'top' in target ? { top: target.top } : { class: (target as ClassTarget).class };
+}
+
+/** `The output "o" has dims [N, 9, 64], which are not those of class scores, [N, classes]` */
+export function noScores({ name, dims }: Pick<NetworkFacts['output'], 'name' | 'dims'>): string {
+  const shown = dims.map((dim) => dim || '?').join(', ') || '?';
+  return `The output ${show(name)} has dims [${shown}], which are not those of class scores, [N, classes]`;
 }
 
 /** Targets as a list for each of `count` pictures, checked. */
@@ -88,15 +134,21 @@ export function isSingle(target: Target): boolean {
   return kindOf(target).isSingle(target);
 }
 
+/** What was found in one picture, and the target that asked for it. */
+export interface FoundGoal {
+  readonly goal: Goal;
+  readonly target: Target;
+}
+
 /** The goals of one picture's targets; those that two targets ask for are explained once. */
-export function goalsOf(targets: readonly Target[], row: Row, facts: Facts): Goal[] {
-  const goals: Goal[] = [];
+export function goalsOf(targets: readonly Target[], row: Row, facts: Facts): FoundGoal[] {
+  const goals: FoundGoal[] = [];
   const seen = new Set<string>();
   for (const target of targets)
     for (const goal of kindOf(target).find(target, row, facts)) {
       if (goal.key !== undefined && seen.has(goal.key)) continue;
       if (goal.key !== undefined) seen.add(goal.key);
-      goals.push(goal);
+      goals.push({ goal, target });
     }
   return goals;
 }

@@ -1,7 +1,8 @@
 import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { classGoal, classIndex } from './class.js';
-import type { TargetKind } from './target.js';
+import { sizeOf } from '../tensor.js';
+import { classGoal } from './class.js';
+import { type Goal, isObject, isOfScores, linearGoal, type Row, type TargetKind } from './target.js';
 
 /** Positions of any value of the model. */
 export interface PositionTarget {
@@ -18,7 +19,8 @@ export const positionTarget: TargetKind<PositionTarget> = {
   name: 'output',
   help: 'values of any output, by position',
   example: 'output:boxes:3',
-  is: (spec): spec is PositionTarget => typeof spec === 'object' && spec !== null && 'output' in spec,
+  is: (spec): spec is PositionTarget =>
+    isObject(spec) && 'output' in spec && !('class' in spec) && !('top' in spec) && !('kind' in spec),
   check: (spec) => {
     onlyKeys('a target with "output"', spec, ['output', 'select', 'name']);
     for (const [key, value] of Object.entries({ output: spec.output, name: spec.name }))
@@ -27,10 +29,10 @@ export const positionTarget: TargetKind<PositionTarget> = {
   },
   output: ({ output }) => output,
   isSingle: ({ select }) => typeof select !== 'object' || select.length === 1,
-  find: ({ select, name }, row, facts) =>
+  find: ({ output, select, name }, row, facts) =>
     selected(select, row.data.length).map((index) => {
-      const goal = classGoal(index, row, facts);
-      return name === undefined ? goal : { ...goal, name };
+      const goal = isOfScores(row.dims) ? classGoal(index, row, facts) : valueGoal(index, output, row);
+      return { ...goal, kind: 'output', name: name ?? goal.name };
     }),
   parse: (text) => {
     const at = text.lastIndexOf(':');
@@ -40,7 +42,21 @@ export const positionTarget: TargetKind<PositionTarget> = {
   },
 };
 
-function selected(select: PositionTarget['select'], count: number): number[] {
+/** One of the values of an output that holds no scores of classes. */
+function valueGoal(index: number, output: string, { data, dims }: Row): Goal {
+  const places = dims.map((dim, axis) => Math.floor(index / sizeOf(dims.slice(axis + 1))) % dim);
+  const goal = { name: `${output}[${places.join(', ')}]`, kind: 'output', key: String(index) };
+  return {
+    ...linearGoal(goal, () => {
+      const weights = new Float32Array(data.length);
+      weights[index] = 1;
+      return weights;
+    }),
+    value: (row) => row.data[index],
+  };
+}
+
+function selected(select: PositionTarget['select'], count: number): readonly number[] {
   if (select === undefined) {
     if (count === 1) return [0];
     throw new GradcamppError(
@@ -51,5 +67,14 @@ function selected(select: PositionTarget['select'], count: number): number[] {
   const list = Array.isArray(select) ? (select as readonly number[]) : [select as number];
   if (list.length === 0 || list.some((index) => typeof index !== 'number'))
     throw invalid('targets.select', 'a number or a list of numbers', select, '', 'INVALID_TARGET');
-  return list.map((index) => classIndex(index, count));
+  for (const index of list)
+    if (!Number.isInteger(index) || index < 0 || index >= count)
+      throw invalid(
+        'targets.select',
+        `whole numbers from 0 to ${count - 1}, as the output has ${count} values`,
+        index,
+        '',
+        'INVALID_TARGET',
+      );
+  return list;
 }

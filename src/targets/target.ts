@@ -7,32 +7,101 @@ export interface Row {
 /** How probabilities follow from an output's values. */
 export type Link = 'softmax' | 'sigmoid' | 'identity' | 'none';
 
+/** Names of classes, in the order of the scores. */
+export type Classes = readonly { readonly name: string; readonly wnid?: string }[];
+
+/** An output of the network. */
+export interface Output {
+  readonly name: string;
+  /** The value that is explained: before a final softmax or sigmoid. */
+  readonly value: string;
+  /** N first; a name or '' where a dim is only known when the network runs. */
+  readonly dims: readonly (number | string)[];
+  readonly link: Link;
+}
+
+/** What is known of the network before it has seen a picture. */
+export interface NetworkFacts {
+  /** The output that the target is found in. */
+  readonly output: Output;
+  /** All that hold floats. */
+  readonly outputs: readonly Output[];
+  /** Spatial dims of the input. */
+  readonly size: readonly (number | string)[];
+  /** Whether the channels are the input's last axis. */
+  readonly channelsLast: boolean;
+  readonly classes: Classes | undefined;
+  /** What the exporter wrote into the model. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
 /** What a target may know beside the row that it is found in. */
 export interface Facts {
-  readonly classes: readonly { readonly name: string; readonly wnid?: string }[] | undefined;
+  readonly classes: Classes | undefined;
   readonly link: Link;
   /** Another output of the same picture; only of those that the target `reads`. */
   readonly output: (name: string) => Row;
   /** Spatial dims of the network's input. */
   readonly size: readonly number[];
+  /** Whether the channels are the input's last axis. */
+  readonly channelsLast: boolean;
+}
+
+/** What is read once, before the first picture. */
+export interface Tools {
+  /** The numbers of a .npy file. */
+  readonly numbers: (path: string) => Promise<Row>;
+  /** The pixels of a mask: a picture file or a .npy file. */
+  readonly mask: (path: string) => Promise<Mask>;
+  /** What the network says of another picture, in the output that is explained. */
+  readonly rowOf: (picture: unknown) => Promise<Row>;
+}
+
+/** Pixels of which those that are not 0 count. */
+export interface Mask {
+  readonly data: ArrayLike<number>;
+  /** [h, w] */
+  readonly dims: readonly number[];
+  /** The part of it that the network sees, in its own pixels; default: all of it. */
+  readonly geometry?: Box;
+}
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
 }
 
 /** A target found in one picture: a differentiable number. */
 export interface Goal {
   /** As results call it. */
   readonly name: string;
+  /** The kind of target that it is. */
+  readonly kind: string;
   /** The class that is explained, where there is one. */
   readonly class?: number;
+  /** Where it stands in the row, where it is one of the scores of classes: what a softmax over them needs. */
+  readonly place?: number;
   /** The number that is explained. What was chosen in the picture itself (a class, a candidate, a mask) stays chosen. */
   readonly value: (row: Row) => number;
   /** Its derivative by the row: a new array of the row's length. */
   readonly seed: (row: Row) => Float32Array;
   /** The probability of what is explained, where it has one. */
   readonly probability?: (row: Row) => number | undefined;
+  /** A number in 0…1 that grows with what is explained, where it has no probability. */
+  readonly share?: (row: Row) => number;
   /** Goals of equal keys are one: explained once where two targets of a picture ask for it. */
   readonly key?: string;
   /** Where it lies in the network's input, in its pixels. */
-  readonly box?: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  readonly box?: Box;
+}
+
+/** A target that is ready for pictures. */
+export interface Ready<Spec> {
+  readonly spec: Spec;
+  /** What is said to the user, where a choice was made that is not plain. */
+  readonly note?: string;
 }
 
 /** A kind of target. */
@@ -51,21 +120,28 @@ export interface TargetKind<Spec = unknown> {
   readonly output?: (spec: Spec) => string | undefined;
   /** Other outputs that it reads. */
   readonly reads?: (spec: Spec) => readonly string[];
+  /** Done once, before the first picture: files read, other pictures embedded, what fits the network chosen. */
+  readonly prepare?: (spec: Spec, network: NetworkFacts, tools: Tools) => Promise<Ready<Spec>> | Ready<Spec>;
   /** The goals in one picture. */
   readonly find: (spec: Spec, row: Row, facts: Facts) => Goal[];
   /** Whether `find` gives at most one goal. */
   readonly isSingle: (spec: Spec) => boolean;
   /** From what follows `--target <name>:` on the command line. */
   readonly parse?: (text: string) => Spec;
-  /**
-   * The target where none is named, if the output's dims (N first) are of the kind that this one explains; what is said to the
-   * user then, where the choice is not plain.
-   */
-  readonly fits?: (output: {
-    readonly name: string;
-    readonly dims: readonly (number | string)[];
-    readonly link: Link;
-  }) => { readonly spec: Spec; readonly note?: string } | undefined;
+  /** The target where none is named, if the network's output is of the kind that this one explains. */
+  readonly fits?: (network: NetworkFacts) => Ready<Spec> | undefined;
+  /** Of classes and the best ones: they are found in scores of classes, [N, classes], alone. */
+  readonly isOfClasses?: boolean;
+  /** What a class, or the n best ones, are where `fits` chose this kind: a segment of it, an object of it. */
+  readonly ofClass?: (choice: ClassChoice) => Spec;
+}
+
+/** A class, or the n best. */
+export type ClassChoice = { readonly class: number | string } | { readonly top: number };
+
+/** Whether an output, or a row of it, holds one number a class: at most one dim beside N is not 1. */
+export function isOfScores(dims: readonly (number | string)[]): boolean {
+  return dims.filter((dim) => dim !== 1).length <= 1;
 }
 
 /** A goal that is linear in the row: its seed is its weights. */
@@ -80,4 +156,8 @@ export function linearGoal(goal: Omit<Goal, 'value' | 'seed'>, weights: () => Fl
     },
     seed: weights,
   };
+}
+
+export function isObject(spec: unknown): spec is object {
+  return typeof spec === 'object' && spec !== null;
 }

@@ -1,11 +1,14 @@
 import { invalid, onlyKeys } from '../check.js';
-import { classGoal } from './class.js';
+import { checkOutput, classGoal } from './class.js';
+import { partsOf } from './parts.js';
 import { best } from './probabilities.js';
-import type { TargetKind } from './target.js';
+import { isObject, isOfScores, type TargetKind } from './target.js';
 
 /** The n best classes of each picture. */
 export interface TopTarget {
   readonly top: number;
+  /** The output that holds their scores; default: the model's scores. */
+  readonly output?: string;
 }
 
 /** The n classes with the highest scores, best first; what is explained where nothing is named, with n = 1. */
@@ -13,19 +16,29 @@ export const topTarget: TargetKind<TopTarget> = {
   name: 'top',
   help: 'the n best classes of each picture',
   example: 'top:3',
-  is: (spec): spec is TopTarget => typeof spec === 'object' && spec !== null && 'top' in spec,
+  is: (spec): spec is TopTarget => isObject(spec) && 'top' in spec && !('kind' in spec),
   check: (spec) => {
-    onlyKeys('a target with "top"', spec, ['top']);
-    if (!Number.isSafeInteger(spec.top) || spec.top < 1)
-      throw invalid('targets.top', 'a whole number of at least 1', spec.top);
+    onlyKeys('a target with "top"', spec, ['top', 'output']);
+    checkTop(spec.top);
+    checkOutput(spec.output);
   },
+  isOfClasses: true,
+  output: ({ output }) => output,
   isSingle: ({ top }) => top === 1,
   find: ({ top }, row, facts) => {
     if (top > row.data.length)
       throw invalid('targets.top', `a whole number from 1 to ${row.data.length}`, top);
     return best(row.data, top).map((index) => classGoal(index, row, facts));
   },
-  parse: (text) => ({ top: Number(text) }),
-  fits: ({ dims }) =>
-    dims.length <= 2 || dims.slice(2).every((dim) => dim === 1) ? { spec: { top: 1 } } : undefined,
+  parse: (text) => {
+    const { what, output } = partsOf(text, ['output']);
+    return { top: Number(what), ...(output === undefined ? {} : { output }) };
+  },
+  fits: ({ output }) => (isOfScores(output.dims.slice(1)) ? { spec: { top: 1 } } : undefined),
 };
+
+/** How many, whatever the network. */
+export function checkTop(value: unknown): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 1)
+    throw invalid('targets.top', 'a whole number of at least 1', value);
+}

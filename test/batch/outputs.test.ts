@@ -20,7 +20,13 @@ const map = {
   bounds: [{ x: 1, y: 0, width: 1, height: 2, area: 2, mass: 1.5 }],
 };
 const target = {
-  target: { class: 7, name: 'seven', score: Math.fround(0.1), probability: Math.fround(1 / 3) },
+  target: {
+    class: 7,
+    name: 'seven',
+    kind: 'class',
+    score: Math.fround(0.1),
+    probability: Math.fround(1 / 3),
+  },
   layers: ['relu'],
   method: 'grad-cam++' as const,
   settings: { form: 'exp' },
@@ -135,7 +141,7 @@ test('a line holds what the explanation says, its numbers in the fewest digits t
   expect(line).toEqual({
     index: 4,
     image: { path: 'a.png', width: 6, height: 4 },
-    target: { class: 7, name: 'seven', score: 0.1, probability: 0.33333334 },
+    target: { class: 7, name: 'seven', kind: 'class', score: 0.1, probability: 0.33333334 },
     layers: ['relu'],
     method: 'grad-cam++',
     settings: { form: 'exp' },

@@ -218,7 +218,7 @@ describe('sources and sinks', () => {
     const csv = join(out, 'results.csv');
     await explainFolder(options({ table: csv, images: [join(photos, 'p1.png'), join(photos, 'p7.png')] }));
     const [header, first, second] = readFileSync(csv, 'utf8').split('\r\n');
-    expect(header).toMatch(/^index,image,width,height,class,name,score,probability,/);
+    expect(header).toMatch(/^index,image,width,height,class,name,kind,output,score,probability,/);
     expect(first).toContain(`,${line.target.score},`);
     expect(second).toContain(`"${failed.error.message.replaceAll('"', '""')}"`);
   });

@@ -53,6 +53,7 @@ describe('targets', () => {
     expect(targets.at(-1)?.target).toEqual({
       class: undefined,
       name: '1 against 3',
+      kind: 'combination',
       score: scores[1] - scores[3],
       probability: undefined,
     });

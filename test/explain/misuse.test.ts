@@ -89,7 +89,7 @@ describe('mistakes', () => {
   test('a misspelt key of a target', async () => {
     await expect(
       (await opened()).explain(tensor(), { targets: { top: 1, nmae: 'x' } as never }),
-    ).rejects.toThrow('"nmae" is not an option of a target with "top". Known: top.');
+    ).rejects.toThrow('"nmae" is not an option of a target with "top". Known: top, output.');
   });
 
   test('targets given twice', async () => {

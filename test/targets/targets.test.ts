@@ -1,0 +1,103 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Explainer } from '../../src/explain/explainer.js';
+import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.js';
+import { partsOf } from '../../src/targets/parts.js';
+import type { Tools } from '../../src/targets/target.js';
+import { bytesFrom, classifier, type ShortGraph, values, weights } from '../support/network.js';
+import { networkFacts } from './support.js';
+
+/** Two heads behind one trunk: `logits` [N, 5], `age` [N, 3]. */
+function twoHeads(): ShortGraph {
+  const base = classifier({ head: 'pool' });
+  return {
+    ...base,
+    outputs: ['logits', 'age'],
+    nodes: [...base.nodes, ['Gemm', ['flat', 'w5'], ['age'], { transB: 1 }]],
+    constants: { ...base.constants, w5: weights(9, [3, 6]) },
+  };
+}
+
+const image = { type: 'float32', dims: [3, 8, 8], data: values(1, [3, 8, 8]) } as const;
+const classes = ['ant', 'bee', 'cat', 'dog', 'eel'];
+
+test('every kind of target has a case', () => {
+  const folder = new URL('../../src/targets/', import.meta.url);
+  const rest = ['index', 'target', 'probabilities', 'parts', 'class', 'top', 'combination', 'position'];
+  const kinds = readdirSync(folder).map((file) => file.replace('.ts', ''));
+  const own = kinds.filter((name) => !rest.includes(name));
+  expect(own.filter((name) => !existsSync(new URL(`./${name}.test.ts`, import.meta.url)))).toEqual([]);
+  expect(kinds.length).toBeGreaterThan(rest.length - 1);
+});
+
+describe('several outputs of one network', () => {
+  test('classes, best ones and positions of each in one run, and which output they are of', async () => {
+    await using explainer = await Explainer.open(bytesFrom(twoHeads()), {
+      backend: 'reference',
+      preprocess: { input: { size: [8, 8] }, classes },
+    });
+    const [{ targets, scores }] = await explainer.explain([image], {
+      targets: [
+        { class: 2, output: 'age' },
+        'bee',
+        { top: 3, output: 'age' },
+        { output: 'logits', select: 3 },
+      ],
+    });
+    const [second, bee, ...rest] = targets.map(({ target }) => target);
+    expect(second).toMatchObject({ name: '2', kind: 'class', class: 2, output: 'age' });
+    expect(bee).toMatchObject({ name: 'bee', kind: 'class', class: 1, output: undefined });
+    expect(bee.score).toBe(scores[1]);
+    const ages = rest.slice(0, 2); // the third is explained already
+    expect(ages.map((target) => target.output)).toEqual(['age', 'age']);
+    expect(ages.map((target) => target.class).sort()).toEqual([0, 1]);
+    expect(rest[2]).toMatchObject({ name: 'dog', kind: 'output', class: 3 });
+    expect(rest[2].score).toBe(scores[3]);
+  });
+});
+
+describe('--target', () => {
+  test('what is typed, and what it stands for', () => {
+    expect(parseTarget('class:dog')).toBe('dog');
+    expect(parseTarget('class:2:output=age')).toEqual({ class: 2, output: 'age' });
+    expect(parseTarget('top:3')).toEqual({ top: 3 });
+    expect(parseTarget('top:1:output=age')).toEqual({ top: 1, output: 'age' });
+    expect(parseTarget('output:boxes:0:3,4')).toEqual({ output: 'boxes:0', select: [3, 4] });
+    expect(() => parseTarget('clas:3')).toThrow('"target" must be KIND:WHAT with one of class, top');
+  });
+
+  test('parts that begin with no key belong to what is before them', () => {
+    expect(partsOf('dog:mask=C:\\masks\\dog.png:top=2', ['mask', 'top'])).toEqual({
+      what: 'dog',
+      mask: 'C:\\masks\\dog.png',
+      top: '2',
+    });
+    expect(partsOf('a:b', ['mask'])).toEqual({ what: 'a:b' });
+    expect(partsOf('mask=m.npy', ['mask'])).toEqual({ what: '', mask: 'm.npy' });
+  });
+
+  test('the help has a line for each that can be typed', () => {
+    expect(targetHelp.join('\n')).toMatch(/class:281 +a class/);
+  });
+});
+
+test('a class of an output that holds no scores of classes is refused where no kind of target fits it', async () => {
+  const network = networkFacts(['N', 3, 4, 5, 6, 7]);
+  await expect(prepareTarget('dog', network, {} as Tools)).rejects.toThrow(
+    'The output "output" has dims [N, 3, 4, 5, 6, 7], which are not those of class scores, [N, classes]; received the target "dog". Name what to explain with "targets" (--target), or another output with "output".',
+  );
+});
+
+test('values of an output that holds no scores of classes are called by their place, without a probability', async () => {
+  await using explainer = await Explainer.open(bytesFrom(twoHeads()), { backend: 'reference' });
+  const [{ targets, scores, probabilities }] = await explainer.explain([image], {
+    targets: { output: 'relu2', select: 17 },
+  });
+  expect(targets[0].target).toMatchObject({
+    name: 'relu2[1, 0, 1]',
+    class: undefined,
+    probability: undefined,
+  });
+  expect(targets[0].target.score).toBe(scores[17]);
+  expect(probabilities).toBeUndefined();
+});
