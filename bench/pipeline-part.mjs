@@ -148,10 +148,12 @@ async function explain() {
     verify(line.image.path, line.target.class, line.target.score);
   }
   const paths = pathsIn(job.folder);
+  const files = new Map(lines.map((line) => [basename(line.image.path).replace(/\.[^.]+$/, ''), line.files]));
+  for (const file of [...files.values()].flatMap(Object.values)) assert(statSync(join(job.out, file)).size > 1000, file);
   assert.equal(lines.length, paths.length);
   for (const path of paths) {
     const name = basename(path).replace(/\.[^.]+$/, '');
-    for (const kind of job.save) assert(statSync(join(job.out, name + (kind === 'npy' ? '.npy' : '.overlay.jpg'))).size > 1000, name);
+    for (const kind of job.save) assert(files.get(name)?.[kind], name);
   }
   const stages = Object.fromEntries([...said.matchAll(/(decode|inference|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
   return { pictures: lines.length, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };
@@ -166,7 +168,7 @@ async function gradient() {
 /** By turns, the same picture, decoded anew each time as the pipeline does. */
 async function gradientThread() {
   const { settingsOf } = await import('../dist/explain/options.js');
-  const { openForBatch } = await import('../dist/batch/open.js');
+  const { openForBatch } = await import('../dist/batch/open-explainer.js');
   const { explainer } = await openForBatch({ model: job.model, open: { layer: job.layer } }, settingsOf({}));
   const settings = settingsOf({});
   const paths = pathsIn(job.folder);
