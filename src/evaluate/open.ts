@@ -7,6 +7,7 @@ import { type ExplainerOptions, settingsOf, type Variant as MethodVariant } from
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
+import { linkName } from '../graph/scores.js';
 import type { Pixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 import { sizeOf } from '../tensor.js';
@@ -223,7 +224,7 @@ async function describe(model: string, explainer: Explainer): Promise<Subject['d
     ['model', basename(model)],
     ['SHA-256 of the model file', await hashFile(model)],
     ['layer', layers.map((layer) => `${layer} [${layerDims(explainer, layer).join(', ')}]`).join(', ')],
-    ['scores', `${scores.info.name}, probabilities by ${scores.link}`],
+    ['scores', `${scores.info.name}, probabilities by ${linkName(scores.link)}`],
     ['preprocessing', preprocessing ? JSON.stringify(preprocessing) : 'none: tensors'],
     ['gradcampp', version],
     ['ONNX Runtime', dependencies['onnxruntime-node']],

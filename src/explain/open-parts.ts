@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ValueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
+import { classNamesOf } from '../graph/metadata.js';
 import type { Scores } from '../graph/scores.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
@@ -56,10 +57,11 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const inputs = { ...given?.inputs, ...options.inputs };
   const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
   const channelAxis = channelAxisOf(preprocessing, image);
-  const classes = given?.classes;
+  const classes = given?.classes ?? ownClasses(network, scores);
   const targets = new ReadyTargets({ network, scores, feeds, preprocessing, classes, channelAxis });
   const fitting = defaultTarget(targets.facts(scores));
   if (fitting?.note) notes.push(fitting.note);
+  notes.push(...scores.notes);
   const named = given?.classes?.length;
   const count = classCount(scores);
   if (named !== undefined && count !== undefined && named !== count)
@@ -107,6 +109,13 @@ function layersOf(
       return { layers: [], problem: error };
     throw error;
   }
+}
+
+/** Class names that the model brings along, if it has as many scores. */
+function ownClasses({ graph }: Network, scores: Scores): ClassName[] | undefined {
+  const lists = [scores.classNames, classNamesOf(graph)];
+  const names = lists.find((list) => list !== undefined && list.length === classCount(scores));
+  return names?.map((name) => ({ name }));
 }
 
 /** M, where it is known. */

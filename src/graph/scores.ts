@@ -1,12 +1,11 @@
 import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { isFloat } from '../onnx/types.js';
-import { isGlobalAverage } from './channels.js';
-import { is } from './facts.js';
-import { type Graph, type Node, producers, type ValueInfo, valueInfo } from './graph.js';
+import { Backward } from './backward.js';
+import type { Graph, Node, ValueInfo } from './graph.js';
+import { chooseOutput } from './outputs.js';
+import { behindPicks, classNamesBehind, type Link, scoresBehind } from './score-tensor.js';
 
-/** How probabilities follow from the scores. */
-export type Link = 'softmax' | 'sigmoid' | 'none';
+export { type Calibration, type Link, linkName } from './score-tensor.js';
 
 /** Where the scores before softmax are. */
 export interface Scores {
@@ -18,55 +17,41 @@ export interface Scores {
   readonly link: Link;
   /** The softmax or sigmoid that was stepped over. */
   readonly steppedOver?: Node;
+  /** The names of the classes, where an operator behind the scores gives them. */
+  readonly classNames?: readonly string[];
+  /** What the user should know: other outputs that could be meant. */
+  readonly notes: readonly string[];
 }
 
-const finals: Readonly<Record<string, Link>> = {
-  Softmax: 'softmax',
-  LogSoftmax: 'softmax',
-  Sigmoid: 'sigmoid',
-};
-
 /**
- * The score tensor behind a model output: the input of a final Softmax, LogSoftmax or Sigmoid, looked for
- * through operators that only change dims; else the output itself.
+ * The score tensor behind a model output: what a final softmax or sigmoid reads, however it is written. Operators that only
+ * change dims, scale, shift or clip are stepped over, and those that pick or name classes: TopK, ArgMax, ZipMap. What mixes
+ * probabilities, such as the mean of several softmaxes, stays as it is: then the scores are the probabilities.
  *
- * @param name an output of the model (or any float value in it); default: the first float output
+ * @param name an output of the model (or any value in it); default: the output that looks most like class scores
  */
 export function findScores(graph: Graph, name?: string): Scores {
-  const output = name ?? graph.outputs.find((info) => isFloatOutput(graph, info.name))?.name;
-  const known = new Set(graph.nodes.flatMap((node) => node.outputs));
-  if (output === undefined || !known.has(output))
+  const back = new Backward(graph);
+  if (name !== undefined) checkName(graph, name);
+  const choice = name === undefined ? chooseOutput(back) : { name, notes: [] };
+  if (choice === undefined)
+    throw new GradcamppError('INVALID_OPTION', 'The model has no float output to explain.');
+  const picked = behindPicks(back, choice.name);
+  if (picked === undefined)
     throw new GradcamppError(
       'INVALID_OPTION',
-      output === undefined
-        ? 'The model has no float output to explain.'
-        : `"output" must name a value of the model; received ${JSON.stringify(output)}. ${didYouMean(output, known) || `Outputs: ${graph.outputs.map((info) => info.name).join(', ')}.`}`,
+      `"output" must name a tensor of floats; ${JSON.stringify(choice.name)} is none, and none is behind it.`,
     );
-  const made = producers(graph);
-  let node = made.get(output);
-  while (node && is(node, 'passThrough')) node = made.get(node.inputs[0]);
-  const link = node?.domain === '' ? finals[node.opType] : undefined;
-  if (node && link) return { info: valueInfo(graph, node.inputs[0]), output, link, steppedOver: node };
-  const info = valueInfo(graph, output);
-  return { info, output, link: info.dims?.length === 1 ? 'none' : 'softmax' };
+  const { info, link, steppedOver } = scoresBehind(back, picked);
+  const classNames = classNamesBehind(back, info.name);
+  return { info, output: choice.name, link, steppedOver, classNames, notes: choice.notes };
 }
 
-/**
- * The value [N, M, ...] whose channels the M scores are the means of, as in networks that end in a convolution with one
- * channel a class and global average pooling; undefined where more, or something else, lies between.
- */
-export function pooledToScores(graph: Graph, { info }: Scores): string | undefined {
-  const made = producers(graph);
-  let node = made.get(info.name);
-  while (node && is(node, 'onlyDims')) node = made.get(node.inputs[0]);
-  if (!node || !isGlobalAverage(node, graph)) return undefined;
-  const [, M, ...rest] = info.dims ?? [];
-  const dims = valueInfo(graph, node.inputs[0]).dims ?? [];
-  const isOneEach = typeof M === 'number' && M === dims[1] && rest.every((dim) => dim === 1);
-  return isOneEach && dims.length > 2 ? node.inputs[0] : undefined;
-}
-
-function isFloatOutput(graph: Graph, name: string): boolean {
-  const { type } = valueInfo(graph, name);
-  return type === undefined || isFloat(type);
+function checkName(graph: Graph, name: string): void {
+  const known = new Set(graph.nodes.flatMap((node) => node.outputs));
+  if (known.has(name)) return;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `"output" must name a value of the model; received ${JSON.stringify(name)}. ${didYouMean(name, known) || `Outputs: ${graph.outputs.map((info) => info.name).join(', ')}.`}`,
+  );
 }

@@ -2,6 +2,11 @@ import type { Link } from './target.js';
 
 /** Probabilities of one picture's scores; undefined where the scores are no class scores (regression). */
 export function probabilitiesOf(scores: Float32Array, link: Link): Float32Array | undefined {
+  if (typeof link === 'object') {
+    const { of, scale, shift, least, most } = link;
+    const plain = probabilitiesOf(scores, of);
+    return plain?.map((value) => Math.min(Math.max(scale * value + shift, least), most));
+  }
   if (link === 'sigmoid') return scores.map((score) => 1 / (1 + Math.exp(-score)));
   if (link === 'identity') return scores;
   return link === 'softmax' && scores.length > 1 ? softmax(scores) : undefined;

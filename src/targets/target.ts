@@ -4,8 +4,17 @@ export interface Row {
   readonly dims: readonly number[];
 }
 
-/** How probabilities follow from an output's values. */
-export type Link = 'softmax' | 'sigmoid' | 'identity' | 'none';
+/** How probabilities follow from an output's values; some models also scale, shift and clip what they give. */
+export type Link = 'softmax' | 'sigmoid' | 'identity' | 'none' | Calibration;
+
+/** clip(scale · f(values) + shift, least, most) */
+export interface Calibration {
+  readonly of: 'softmax' | 'sigmoid' | 'identity';
+  readonly scale: number;
+  readonly shift: number;
+  readonly least: number;
+  readonly most: number;
+}
 
 /** Names of classes, in the order of the scores. */
 export type Classes = readonly { readonly name: string; readonly wnid?: string }[];
