@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream'];
+const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream', 'upsample'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   check: {},
   options: {},
   tensor: {},
+  upsample: {},
   'random-stream': {},
   memory: {},
   files: {},

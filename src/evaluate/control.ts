@@ -1,4 +1,4 @@
-import { linearUpsampler } from '../map/upsample.js';
+import { linearUpsampler } from '../upsample.js';
 import { uniformNoise } from '../methods/random.js';
 import { random } from '../random-stream.js';
 import { sizeOf } from '../tensor.js';

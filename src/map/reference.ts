@@ -2,7 +2,7 @@ import { sizeOf } from '../tensor.js';
 import { methodNamed } from '../methods/index.js';
 import type { ChannelMethod } from '../methods/method.js';
 import type { MapBackend, MapRequest, MapResult } from './backend.js';
-import { linearUpsampler, rememberedUpsampler } from './upsample.js';
+import { linearUpsampler, rememberedUpsampler } from '../upsample.js';
 
 /**
  * The map stage as the paper orders it: weights as the methods' own files compute them, weighted sum, ReLU, upsampling,

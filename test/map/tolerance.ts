@@ -1,5 +1,5 @@
 import type { MapRequest, MapResult } from '../../src/map/backend.js';
-import { linearUpsampler } from '../../src/map/upsample.js';
+import { linearUpsampler } from '../../src/upsample.js';
 import { sizeOf } from '../../src/tensor.js';
 
 /** A backend's arithmetic, as far as its standard promises it. */

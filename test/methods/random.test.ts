@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Explainer } from '../../src/explain/explainer.js';
-import { linearUpsampler } from '../../src/map/upsample.js';
+import { linearUpsampler } from '../../src/upsample.js';
 import { random } from '../../src/random-stream.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { furthest } from './oracle.js';

@@ -1,7 +1,7 @@
 import { GradcamppError } from '../../errors.js';
 import { sizeOf } from '../../tensor.js';
 import type { MapRequest } from '../backend.js';
-import { linearTaps } from '../upsample.js';
+import { linearTaps } from '../../upsample.js';
 
 /** The numbers of a request that the kernel and its buffers are laid out by. */
 export interface Shape {

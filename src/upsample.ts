@@ -1,4 +1,4 @@
-import { sizeOf } from '../tensor.js';
+import { sizeOf } from './tensor.js';
 
 /** Where one output coordinate lies between two input coordinates: a + t (b − a). */
 interface Taps {
