@@ -166,6 +166,7 @@ function centred({ forward, rows }: Batch, { goals }: TargetEvidence): Float32Ar
 async function ofLayer(question: Question, method: LayerMethod, variant: MethodSettings): Promise<Answer[]> {
   const { backend, batch, targets } = question;
   const results: ComputedMaps[] = [];
+  let facts: readonly LayerMap['facts'][] = [];
   for (const layer of batch.passes.wrt.keys()) {
     const maps: LayerMap[] = [];
     const shared = method.hasTarget
@@ -174,8 +175,9 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
     for (const target of targets)
       maps.push(shared ?? (await method.map(target.at(layer), variant.settings as never)));
     results.push(await computeMaps(backend, mapRequest(batch, layer, maps)));
+    if (layer === 0) facts = maps.map((map) => map.facts);
   }
-  return combined(question, results);
+  return combined(question, results).map((answer, t) => ({ ...answer, facts: facts[t] }));
 }
 
 /** All maps of a method are of one kind. A map itself is the sum of one channel, moved to start at 0 where it has no ReLU. */

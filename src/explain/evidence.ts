@@ -1,9 +1,10 @@
 import type { Rule } from '../autodiff/rule.js';
-import type { Evidence, LayerValues, RandomNumbers } from '../methods/evidence.js';
+import type { Change, Evidence, LayerValues, RandomNumbers } from '../methods/evidence.js';
 import { random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
-import { type Head, headFeeds, openHead, openSecondOrder } from './head.js';
+import { groupSize, runChanges } from './changed.js';
+import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder } from './head.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward, Passes } from './passes.js';
 import { rowsOf } from './rows.js';
@@ -29,6 +30,30 @@ export interface Batch {
   readonly passSize: number;
   /** Behind each layer, where a method needs it. */
   readonly heads: readonly Head[];
+  readonly progress: Progress;
+}
+
+/** Told how far the methods are that run the network many times: passes done, of those known so far. */
+export type OnStep = (done: number, total: number) => void;
+
+/** Counts passes that were announced, and those that are done. */
+export class Progress {
+  #done = 0;
+  #total = 0;
+  readonly #onStep: OnStep | undefined;
+
+  constructor(onStep?: OnStep) {
+    this.#onStep = onStep;
+  }
+
+  expect(count: number): void {
+    this.#total += count;
+  }
+
+  step(count: number): void {
+    this.#done += count;
+    this.#onStep?.(this.#done, this.#total);
+  }
 }
 
 /** Changed activations in one pass of the head. */
@@ -72,11 +97,17 @@ export class TargetEvidence {
         return layerValues(forward, index);
       },
       values: Float64Array.from(this.#paddedGoals, (goal, n) => goal?.value(batch.rows[n]) ?? 0),
-      gradients: async () => this.#spread((await this.gradients())[index], index),
+      gradients: async (changed) =>
+        this.#spread(
+          changed ? await this.#changedGradients(changed, index) : (await this.gradients())[index],
+          index,
+        ),
       inputGradients: (changed) => this.#inputGradients(changed, false),
       guidedGradients: () => this.#inputGradients(undefined, true),
       pass: (changes, as) => this.#pass(changes, as),
       headPass: (changes) => this.#headPass(index, changes),
+      constantGradient: () => this.#constantGradient(index),
+      expect: (gradients) => batch.progress.expect(gradients),
       secondDerivatives: () => this.#secondDerivatives(index),
       random: (seed, image, purpose) => numbers(seed, names[image], purpose),
     };
@@ -116,74 +147,104 @@ export class TargetEvidence {
     return full;
   }
 
+  /** ∂S/∂A of changed pictures. */
+  async #changedGradients(changed: Float32Array, index: number): Promise<Float32Array> {
+    const passes = this.#batch.passes as Differentiator;
+    return (await this.#through(passes, changed))[index];
+  }
+
   async #inputGradients(changed: Float32Array | undefined, guided: boolean): Promise<Float32Array> {
     const run = async () => {
-      const { network, scores, images, input, feeds } = this.#batch;
+      const { network, scores, input } = this.#batch;
       const { guidedRelu } = await import('../autodiff/rules/activation.js'); // with ONNX's types: not loaded by `import`
       const rules: Readonly<Record<string, Rule>> = guided ? { Relu: guidedRelu } : {};
       const passes = await network.differentiator([network.image.name], scores, { rules });
-      const own = changed ? { ...input, data: changed } : input;
-      const forward = await passes.forward({ ...feeds, [network.image.name]: own });
-      const seed = this.#seedFor(rowsOf(forward.scores, images), forward.scores.data.length);
-      return passes.backward(forward, seed);
+      return this.#through(passes, changed ?? input.data);
     };
     const [gradient] = await (changed ? run() : this.#once(guided ? 'guided' : 'input', run));
     return gradient;
   }
 
-  async #pass(
-    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
-    as: 'value' | 'probability' = 'value',
-  ): Promise<Float64Array> {
-    const { network, scores, passSize, input, feedsOf } = this.#batch;
-    const length = sizeOf(input.dims.slice(1));
-    const found: number[] = [];
-    for (const group of grouped(changes, passSize)) {
-      const N = network.fixedBatch ?? group.length;
-      const data = new Float32Array(N * length);
-      group.forEach(({ fill }, i) => fill(data.subarray(i * length, (i + 1) * length)));
-      const image = { type: 'float32', dims: [N, ...input.dims.slice(1)], data } as const;
-      const feeds = { ...feedsOf(group[0].of, N), [network.image.name]: image };
-      const rows = rowsOf(await network.predict(feeds, scores), N);
-      group.forEach(({ of }, i) => {
-        const goal = this.goals[of];
-        found.push(
-          (as === 'probability' ? goal?.probability?.(rows[i]) : undefined) ?? goal?.value(rows[i]) ?? 0,
-        );
-      });
-    }
-    return Float64Array.from(found);
+  /** Forward and backward for [N, …inputDims]. */
+  async #through(passes: Differentiator, data: Float32Array): Promise<Float32Array[]> {
+    const { network, images, input, feeds, progress } = this.#batch;
+    const forward = await passes.forward({ ...feeds, [network.image.name]: { ...input, data } });
+    const seed = this.#seedFor(rowsOf(forward.scores, images), forward.scores.data.length);
+    const gradients = await passes.backward(forward, seed);
+    passes.release(forward);
+    if (data !== input.data) progress.step(1);
+    return gradients;
   }
 
-  async #headPass(
-    index: number,
-    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
-  ): Promise<Float64Array> {
-    const { network, scores, forward, feedsOf } = this.#batch;
-    const layer = this.#batch.passes.wrt[index];
-    const head = this.#head(index);
+  async #pass(changes: readonly Change[], as: 'value' | 'probability' = 'value'): Promise<void> {
+    const { network, scores, passSize, input, feedsOf } = this.#batch;
+    const [, ...dims] = input.dims;
+    await this.#run(changes, {
+      length: sizeOf(dims),
+      wanted: passSize,
+      scores: async (data, N, of) => {
+        const image = { type: 'float32', dims: [N, ...dims], data } as const;
+        return network.predict({ ...feedsOf(of, N), [network.image.name]: image }, scores);
+      },
+      value: (row, goal) =>
+        (as === 'probability' ? (goal.probability?.(row) ?? goal.share?.(row)) : undefined) ??
+        goal.value(row),
+    });
+  }
+
+  async #headPass(index: number, changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return;
+    const { network, scores, forward, feedsOf, heads } = this.#batch;
+    const head = heads[index];
     const session = await openHead(network, head);
     const [, ...dims] = forward.dims[index];
-    const length = sizeOf(dims);
-    const found: number[] = [];
-    for (const group of grouped(changes, headPassSize)) {
-      const N = network.fixedBatch ?? group.length;
-      const data = new Float32Array(N * length);
-      group.forEach(({ fill }, i) => fill(data.subarray(i * length, (i + 1) * length)));
-      const feeds = {
-        ...feedsOf(group[0].of, N),
-        ...headFeeds(head, this.#batch, group[0].of, N),
-        [layer]: { type: 'float32', dims: [N, ...dims], data } as const,
-      };
-      const rows = rowsOf((await session.run(feeds))[scores.info.name], N);
-      group.forEach(({ of }, i) => found.push(this.goals[of]?.value(rows[i]) ?? 0));
-    }
-    return Float64Array.from(found);
+    const others = remembered((of, N) => ({ ...feedsOf(of, N), ...headFeeds(head, this.#batch, of, N) }));
+    await this.#run(changes, {
+      length: sizeOf(dims),
+      wanted: headPassSize,
+      scores: async (data, N, of) => {
+        const layer = { type: 'float32', dims: [N, ...dims], data } as const;
+        return (await session.run({ ...others(of, N), [head.layer]: layer }))[scores.info.name];
+      },
+      value: (row, goal) => goal.value(row),
+    });
+  }
+
+  async #run(
+    changes: readonly Change[],
+    run: {
+      readonly length: number;
+      readonly wanted: number;
+      readonly scores: (data: Float32Array, count: number, of: number) => Promise<Tensor>;
+      readonly value: (row: Row, goal: Goal) => number;
+    },
+  ): Promise<void> {
+    const { network, rows, progress } = this.#batch;
+    const asked = changes.filter(({ of }) => this.goals[of]); // not the pictures that fill up a fixed batch
+    progress.expect(asked.length);
+    await runChanges(asked, {
+      length: run.length,
+      size: network.fixedBatch ?? groupSize(run.wanted, run.length),
+      isFixed: network.fixedBatch !== undefined,
+      rows: async (data, count, of) => rowsOf(await run.scores(data, count, of), count),
+      rowLength: rows[0].data.length,
+      value: (row, of) => run.value(row, this.goals[of] as Goal),
+      onDone: (count) => progress.step(count),
+    });
+  }
+
+  async #constantGradient(index: number): Promise<Float32Array | undefined> {
+    const { network, heads, scores, forward } = this.#batch;
+    if (!this.goals.every((goal) => !goal || goal.isLinear)) return undefined;
+    const backward = await openConstantGradient(network, heads[index], scores);
+    if (!backward) return undefined;
+    const { type, dims } = forward.scores;
+    return this.#spread(await backward({ type, dims, data: this.seed() }), index);
   }
 
   async #secondDerivatives(index: number): Promise<{ gradients: Float32Array; product: Float32Array }> {
     const { network, scores, forward, images } = this.#batch;
-    const head = this.#head(index);
+    const head = this.#batch.heads[index];
     const second = await openSecondOrder(network, head, scores);
     const length = forward.scores.data.length / images;
     const seed = new Float32Array(forward.scores.data.length);
@@ -197,10 +258,6 @@ export class TargetEvidence {
       { type: 'float32', dims: forward.scores.dims, data: seed },
     );
     return results;
-  }
-
-  #head(index: number): Head {
-    return this.#batch.heads[index];
   }
 
   #once(key: string, make: () => Promise<Float32Array[]>): Promise<Float32Array[]> {
@@ -218,17 +275,13 @@ function layerValues({ activations, dims }: Forward, index: number): LayerValues
   return { activations: activations[index], channels, dims: rest };
 }
 
-/** Groups of at most `size` changes of one picture each. */
-function* grouped<T extends { readonly of: number }>(items: Iterable<T>, size: number): Generator<T[]> {
-  let group: T[] = [];
-  for (const item of items) {
-    if (group.length === size || (group.length > 0 && group[0].of !== item.of)) {
-      yield group;
-      group = [];
-    }
-    group.push(item);
-  }
-  if (group.length > 0) yield group;
+/** The last answer of a function of a picture and how often it goes through the head. */
+function remembered<T>(make: (of: number, count: number) => T): (of: number, count: number) => T {
+  let last: { readonly of: number; readonly count: number; readonly made: T } | undefined;
+  return (of, count) => {
+    if (last?.of !== of || last.count !== count) last = { of, count, made: make(of, count) };
+    return last.made;
+  };
 }
 
 /** Uniform and normal (Box and Muller) numbers of a stream of their own. */

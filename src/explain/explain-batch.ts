@@ -11,7 +11,7 @@ import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
-import { type Batch, TargetEvidence } from './evidence.js';
+import { type Batch, type OnStep, Progress, TargetEvidence } from './evidence.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type Head, headBehind } from './head.js';
@@ -60,14 +60,16 @@ export async function explainBatch(
   context: Context,
   pictures: Pictures,
   settings: Settings,
-  watch?: Watch,
+  { watch, onStep }: { watch?: Watch; onStep?: OnStep } = {},
 ): Promise<Explanation[]> {
   const ownOutput = (target: Target) => otherOutput(context, outputOf(target));
   const outputs = new Set(pictures.targets.flat().map(ownOutput));
+  const progress = new Progress(onStep);
   const found: Found[][] = pictures.images.map(() => []);
   for (const output of outputs) {
     const targets = pictures.targets.map((list) => list.filter((target) => ownOutput(target) === output));
-    const own = await explainOutput(context, { ...pictures, targets }, settings, output, watch);
+    const parts = { ...pictures, targets };
+    const own = await explainOutput(context, parts, settings, { output, watch, progress });
     for (const [n, one] of own.entries()) found[n].push(one);
   }
   return pictures.images.map((image, n) => explanationFrom(image, found[n], pictures.targets[n]));
@@ -117,8 +119,7 @@ async function explainOutput(
   context: Context,
   pictures: Pictures,
   settings: Settings,
-  output: string | undefined,
-  watch: Watch | undefined,
+  { output, watch, progress }: { output?: string; watch?: Watch; progress: Progress },
 ): Promise<Found[]> {
   const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
@@ -126,7 +127,7 @@ async function explainOutput(
   const heads = headsFor(context, scores, settings);
   const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];
   const passes = await passesFor(context, scores, settings, reads);
-  const batch = await forwardPass(context, pictures, settings, { passes, heads });
+  const batch = await forwardPass(context, pictures, settings, { passes, heads, progress });
   checkFinite(batch.rows, images);
   const goals = images.map((_, n) =>
     goalsOf(pictures.targets[n], batch.rows[n], factsOf(batch, n, scores, classes)),
@@ -221,7 +222,7 @@ async function forwardPass(
   context: Context,
   pictures: Pictures,
   settings: Settings,
-  { passes, heads }: Pick<Batch, 'passes' | 'heads'>,
+  { passes, heads, progress }: Pick<Batch, 'passes' | 'heads' | 'progress'>,
 ): Promise<Batch> {
   const { network, feeds, channelAxis } = context;
   const { images, start, total } = pictures;
@@ -245,6 +246,7 @@ async function forwardPass(
     feedsOf: (image, count) => feeds.of(start + image, 1, total, count),
     passSize: Math.max(settings.batchSize, leastPassSize),
     heads,
+    progress,
   };
 }
 

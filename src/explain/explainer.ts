@@ -9,6 +9,7 @@ import { best, probabilitiesOf } from '../targets/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
 import type { Context, Watch } from './explain-batch.js';
+import type { OnStep } from './evidence.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
@@ -117,11 +118,13 @@ export class Explainer {
    * Explains pictures that are prepared already, in passes of `batchSize`.
    *
    * @param watch what the stages took is added to
+   * @param onStep told how far methods are that run the network many times, batch by batch
    */
   async explainPrepared(
     prepared: readonly PreparedImage[],
     settings: Settings,
     watch?: Watch,
+    onStep?: OnStep,
   ): Promise<Explanation[]> {
     const { targetsPerImage } = settings;
     const same = targetsPerImage ? [] : this.targetsOf(settings);
@@ -139,7 +142,7 @@ export class Explainer {
         start,
         total: prepared.length,
       };
-      explanations.push(...(await explainBatch(this.#context, pictures, settings, watch)));
+      explanations.push(...(await explainBatch(this.#context, pictures, settings, { watch, onStep })));
       start = end;
     }
     return explanations;

@@ -1,9 +1,12 @@
+import { hasGradient } from '../autodiff/obstacle.js';
+import { splitAtSeed } from '../autodiff/split.js';
 import { appendGradient } from '../autodiff/walk.js';
 import { appended, Builder } from '../graph/builder.js';
 import {
-  ancestors,
   descendants,
   type Graph,
+  type Node,
+  producers,
   readsOf,
   subgraph,
   type ValueInfo,
@@ -11,9 +14,10 @@ import {
 } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { DataType } from '../onnx/types.js';
+import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
 import type { Session } from '../runtime/session.js';
-import type { Tensor } from '../tensor.js';
+import { sizeOf, type Tensor } from '../tensor.js';
 import type { Batch } from './evidence.js';
 import type { Network } from './network.js';
 
@@ -29,44 +33,96 @@ export interface Head {
 /** Cuts the graph behind a layer. */
 export function headBehind(graph: Graph, image: string, layer: string, { info }: Scores): Head {
   const behind = descendants(graph, [layer]);
-  const needed = ancestors(graph, [info.name]);
-  const varying = descendants(graph, [image]);
-  const nodes = graph.nodes.filter((node) =>
-    node.outputs.some((name) => name !== layer && behind.has(name) && needed.has(name)),
-  );
-  const read = new Set(nodes.flatMap(readsOf));
-  const crossing = [...read].filter((name) => name !== layer && !behind.has(name) && varying.has(name));
+  const seen = seenOf(graph, image);
+  const crossing = new Set<string>();
+  const made = producers(graph);
+  const visited = new Set<string>();
+  const visit = (name: string): void => {
+    if (name === layer || visited.has(name)) return;
+    visited.add(name);
+    if (seen.has(name) && !behind.has(name)) crossing.add(name);
+    else for (const read of readsOf(made.get(name) ?? none)) visit(read);
+  };
+  visit(info.name);
   const inputs: ValueInfo[] = [layer, ...crossing].map((name) => valueInfo(graph, name));
-  const others = graph.inputs.filter(({ name }) => name !== image && !crossing.includes(name));
-  return { layer, crossing, graph: subgraph(graph, [...inputs, ...others], [info]) };
+  const others = graph.inputs.filter(({ name }) => name !== image);
+  return { layer, crossing: [...crossing], graph: subgraph(graph, [...inputs, ...others], [info]) };
 }
 
+/**
+ * Values that show something of the picture, itself included. What follows from its dims alone (shapes, states of zeros) does
+ * not: with another number of pictures it is another, and the head computes it anew.
+ */
+function seenOf(graph: Graph, image: string): Set<string> {
+  const shapes = new Set(['Shape', 'Size']);
+  return descendants({ ...graph, nodes: graph.nodes.filter(({ opType }) => !shapes.has(opType)) }, [image]);
+}
+
+const none = { inputs: [], attributes: new Map() } as unknown as Node;
+
+/** A session over a head; its scores are float64 where they come from a linear layer. */
 export function openHead(network: Network, { layer, graph }: Head): Promise<Session> {
-  return network.session(`head ${layer} ${graph.outputs[0].name}`, () => graph);
+  return network.session(['head', layer, graph.outputs[0].name], () => withExactScores(graph));
 }
 
 /** What crosses into the head: of the whole batch, or of one picture, `count` times. */
 export function headFeeds(
   { crossing }: Head,
-  { forward, input, network, images }: Batch,
+  { forward, input, network }: Batch,
   image?: number,
   count = 1,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const name of crossing) {
     const tensor = name === network.image.name ? input : forward.results[name];
-    feeds[name] = image === undefined ? tensor : repeated(tensor, images, image, count);
+    feeds[name] = image === undefined ? tensor : repeated(tensor, pictureAxis(network, name), image, count);
   }
   return feeds;
 }
 
-function repeated(tensor: Tensor, images: number, image: number, count: number): Tensor {
-  if (tensor.dims[0] !== images) return tensor; // the same for every picture
-  const size = tensor.data.length / images;
+/** One picture's part of a value, `count` times; `axis` is that of the pictures. */
+export function repeated(tensor: Tensor, axis: number, image: number, count: number): Tensor {
+  const { type, dims } = tensor;
   const source = tensor.data as Float32Array;
-  const data = new (source.constructor as new (length: number) => Float32Array)(count * size);
-  for (let i = 0; i < count; i++) data.set(source.subarray(image * size, (image + 1) * size), i * size);
-  return { type: tensor.type, dims: [count, ...tensor.dims.slice(1)], data } as Tensor;
+  const inner = sizeOf(dims.slice(axis + 1));
+  const outer = sizeOf(dims.slice(0, axis));
+  const data = new (source.constructor as new (length: number) => Float32Array)(outer * count * inner);
+  for (let o = 0; o < outer; o++) {
+    const from = (o * dims[axis] + image) * inner;
+    const part = source.subarray(from, from + inner);
+    for (let i = 0; i < count; i++) data.set(part, (o * count + i) * inner);
+  }
+  return { type, dims: dims.with(axis, count), data } as Tensor;
+}
+
+/** The axis of the pictures: where the dims have the symbol of the network's N, else the first. */
+function pictureAxis({ graph, image }: Network, name: string): number {
+  const symbol = image.dims?.[0];
+  const dims = valueInfo(graph, name).dims ?? [];
+  return typeof symbol === 'string' && symbol !== '' ? Math.max(0, dims.indexOf(symbol)) : 0;
+}
+
+/**
+ * The gradient of seeded scores by a layer where it does not depend on the activations, since all behind the layer is affine.
+ * undefined where it does, or where there is none. `seed` has the dims of the scores; only [N, K] where the gradient is the same
+ * at every position.
+ */
+export function openConstantGradient(
+  network: Network,
+  { graph, layer }: Head,
+  scores: Scores,
+): Promise<((seed: Tensor<'float32'>) => Promise<Float32Array>) | undefined> {
+  return network.once(['constant gradient', layer, scores.info.name], async () => {
+    const output = scores.info.name;
+    if (!hasGradient(graph, layer, output)) return undefined;
+    const seed: ValueInfo = { name: 'seed', type: DataType.FLOAT, dims: scores.info.dims };
+    const made = appendGradient(graph, { of: [{ output, seed: seed.name }], wrt: [layer] });
+    const gradient = made.gradients.get(layer) as string;
+    const { backward, saved } = splitAtSeed(made.graph, seed, [output], [gradient]);
+    if (saved.length > 0) return undefined;
+    const session = await network.session(['constant gradient', layer, output], () => backward);
+    return async (upstream) => (await session.run({ [seed.name]: upstream }))[gradient].data as Float32Array;
+  });
 }
 
 /** First and second derivatives of a log-probability by the layer. */

@@ -83,7 +83,7 @@ export class Network {
   }
 
   /** A session over a part of the graph, or one that grew out of it; opened once, closed with the network. */
-  session(key: string, make: () => Graph): Promise<Session> {
+  session(key: unknown, make: () => Graph): Promise<Session> {
     return this.once(['session', key], () => this.#open(make()));
   }
 

@@ -11,7 +11,7 @@ export function rowSize(dims: readonly (number | string)[]): number {
   return rest.every((dim): dim is number => typeof dim === 'number') ? sizeOf(rest) : 0;
 }
 
-/** The rows of an output, one a picture. An output without a batch axis is the row of the only picture. */
+/** The rows of an output, of whatever float type, one a picture. An output without a batch axis is the row of the only picture. */
 export function rowsOf({ data, dims }: Tensor, images: number): Row[] {
   const hasBatch =
     dims.length > 0 && dims[0] === images && !(images === 1 && dims.length === 1 && data.length > 1);

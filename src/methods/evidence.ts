@@ -19,26 +19,27 @@ export interface Evidence {
   readonly layer: LayerValues;
   /** The target's value for every picture, [N]. */
   readonly values: Float64Array;
-  /** Needs 'gradients': ∂S/∂A, [N, K, …layer]. */
-  gradients(): Promise<Float32Array>;
+  /** Needs 'gradients': ∂S/∂A of the pictures, or of changed ones [N, …inputDims], [N, K, …layer]. */
+  gradients(changed?: Float32Array): Promise<Float32Array>;
   /** Needs 'input gradients': ∂S/∂x of the pictures, or of changed ones, [N, …inputDims]. */
   inputGradients(changed?: Float32Array): Promise<Float32Array>;
   /** Needs 'guided gradients': [N, …inputDims]. */
   guidedGradients(): Promise<Float32Array>;
   /**
-   * Needs 'passes': the target's value for changed pictures, as many at once as the batch size says. `of` is the
-   * picture (0 … N − 1) whose target is asked for; `fill` writes the changed input.
+   * Needs 'passes': the target's value for changed pictures, as many at once as the batch size says.
    *
-   * @param as 'probability': of the target's class, where it has one; default 'value'
+   * @param as 'probability': that of the target, or its share in 0…1, where it has one; default 'value'
    */
-  pass(
-    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
-    as?: 'value' | 'probability',
-  ): Promise<Float64Array>;
+  pass(changes: readonly Change[], as?: 'value' | 'probability'): Promise<void>;
   /** Needs 'head passes': the same for changed activations of the layer, [K, …dims] each. */
-  headPass(
-    changes: Iterable<{ readonly of: number; readonly fill: (out: Float32Array) => void }>,
-  ): Promise<Float64Array>;
+  headPass(changes: readonly Change[]): Promise<void>;
+  /**
+   * Needs 'head passes': ∂S/∂A where it is the same for all activations, since the head and the target are affine; then
+   * S(A) − S(B) = ⟨∂S/∂A, A − B⟩, and no pass is needed. Else undefined.
+   */
+  constantGradient(): Promise<Float32Array | undefined>;
+  /** Announces so many gradients of changed pictures, for who shows progress; passes announce themselves. */
+  expect(gradients: number): void;
   /**
    * Needs 'second derivatives': of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes),
    * ∂T/∂A and H A with the Hessian H = ∂²T/∂A², [N, K, …layer] each.
@@ -46,6 +47,16 @@ export interface Evidence {
   secondDerivatives(): Promise<{ readonly gradients: Float32Array; readonly product: Float32Array }>;
   /** Noise that depends on the seed, the picture's name and the purpose alone. */
   random(seed: number, image: number, purpose: string): RandomNumbers;
+}
+
+/** A changed picture, or changed activations of one. */
+export interface Change {
+  /** The picture, 0 … N − 1, whose target is asked for. */
+  readonly of: number;
+  /** Writes every element of what goes through the network; called just before, in the order of the changes. */
+  readonly fill: (out: Float32Array) => void;
+  /** What the target came to; in the same order. */
+  readonly take: (value: number) => void;
 }
 
 export interface LayerValues {

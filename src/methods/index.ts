@@ -1,5 +1,6 @@
 import { didYouMean, invalid } from '../check.js';
 import type { SettingsOf, Stage } from '../options.js';
+import { ablationCam } from './ablation-cam.js';
 import { cam } from './cam.js';
 import { eigenCam } from './eigen-cam.js';
 import { eigenGradCam } from './eigen-grad-cam.js';
@@ -25,6 +26,7 @@ export const methods = [
   eigenCam,
   eigenGradCam,
   fem,
+  ablationCam,
   guidedGradCamPlusPlus,
   guidedBackprop,
   randomMap,

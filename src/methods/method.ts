@@ -76,9 +76,8 @@ export interface LayerMethod<S extends Stage = Stage> extends Described<S> {
   readonly nodes?: (b: Builder, layer: LayerNodes, settings: SettingsOf<S>) => Name;
 }
 
-/** What a layer method comes to; [N, …] is the batch. */
-export type LayerMap =
-  /** relu(Σ_k w_k A_k), `weights` [N, K]. */
+/** What a layer method comes to; [N, …] is the batch. `facts` are what is worth keeping of each picture. */
+export type LayerMap = { readonly facts?: readonly Facts[] } /** relu(Σ_k w_k A_k), `weights` [N, K]. */ & (
   | { readonly by: 'channel'; readonly weights: Float32Array }
   /** relu(Σ_k w_k ⊙ A_k), `weights` [N, K, …layer]. */
   | { readonly by: 'position'; readonly weights: Float32Array }
@@ -88,7 +87,11 @@ export type LayerMap =
       readonly map: Float32Array;
       readonly dims: readonly number[];
       readonly relu: boolean;
-    };
+    }
+);
+
+/** Numbers that a method says of its own result, by name, such as a completeness error. */
+export type Facts = Readonly<Record<string, number>>;
 
 /** An attribution of every input element. */
 export interface InputMethod<S extends Stage = Stage> extends Described<S> {
@@ -107,8 +110,8 @@ export interface InputMethod<S extends Stage = Stage> extends Described<S> {
 export interface Attribution {
   /** [N, …input], signed; for methods that give no value to a channel, [N, …size]. */
   readonly values: Float32Array;
-  /** Facts worth keeping of each picture, such as a completeness error. */
-  readonly facts?: readonly Readonly<Record<string, number>>[];
+  /** Of each picture. */
+  readonly facts?: readonly Facts[];
 }
 
 export type AnyMethod<S extends Stage = Stage> =

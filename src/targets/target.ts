@@ -96,6 +96,8 @@ export interface Goal {
   readonly value: (row: Row) => number;
   /** Its derivative by the row: a new array of the row's length. */
   readonly seed: (row: Row) => Float32Array;
+  /** Whether the number is linear in the row, so that the seed is the same for every row. */
+  readonly isLinear?: boolean;
   /** The probability of what is explained, where it has one. */
   readonly probability?: (row: Row) => number | undefined;
   /** A number in 0…1 that grows with what is explained, where it has no probability. */
@@ -157,6 +159,7 @@ export function isOfScores(dims: readonly (number | string)[]): boolean {
 export function linearGoal(goal: Omit<Goal, 'value' | 'seed'>, weights: () => Float32Array): Goal {
   return {
     ...goal,
+    isLinear: true,
     value: ({ data }) => {
       const own = weights();
       let sum = 0;
