@@ -1,8 +1,8 @@
 import { didYouMean, invalid } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
-import { type CombinationTarget, combinationTarget } from './combination.js';
-import { type PositionTarget, positionTarget } from './position.js';
+import { combinationTarget } from './combination.js';
+import { positionTarget } from './position.js';
 import {
   type ClassChoice,
   type Facts,
@@ -17,10 +17,12 @@ import {
 import { type TopTarget, topTarget } from './top.js';
 
 /** Every kind of target; the first that knows a target as its own explains it. */
-const kinds = [classTarget, topTarget, combinationTarget, positionTarget] as readonly TargetKind[];
+const list = [classTarget, topTarget, combinationTarget, positionTarget] as const;
+const kinds = list as readonly unknown[] as readonly TargetKind[];
 
-/** What to explain of one picture. */
-export type Target = number | string | ClassTarget | TopTarget | CombinationTarget | PositionTarget;
+/** What to explain of one picture: one of what each kind takes. */
+export type Target = SpecOf<(typeof list)[number]>;
+type SpecOf<Kind> = Kind extends TargetKind<infer Spec> ? Spec : never;
 
 /** For `--target`: what there is. */
 export const targetHelp: readonly string[] = kinds.flatMap(({ example, help }) =>
@@ -77,7 +79,8 @@ function inOutput(target: Target, network: NetworkFacts): Target {
   if (!kindOf(target).isOfClasses || isOfScores(network.output.dims.slice(1))) return target;
   const fitting = defaultTarget(network);
   const kind = fitting && kindOf(fitting.spec);
-  if (kind?.ofClass) return kind.ofClass(choiceOf(target)) as Target;
+  if (kind?.ofClass)
+    return { ...(kind.ofClass(choiceOf(target)) as object), output: outputOf(target) } as Target;
   throw new GradcamppError(
     'INVALID_TARGET',
     `${noScores(network.output)}; received the target ${show(target)}. ${kind ? `It is what the target "${kind.name}" explains.` : 'Name what to explain with "targets" (--target), or another output with "output".'}`,
@@ -86,7 +89,7 @@ function inOutput(target: Target, network: NetworkFacts): Target {
 
 function choiceOf(target: Target): ClassChoice {
   if (typeof target !== 'object') return { class: target };
-  return 'top' in target ? { top: target.top } : { class: (target as ClassTarget).class };
+  return 'class' in target ? { class: (target as ClassTarget).class } : { top: (target as TopTarget).top };
 }
 
 /** `The output "o" has dims [N, 9, 64], which are not those of class scores, [N, classes]` */
