@@ -3,6 +3,7 @@ import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
 import { positionTarget } from './position.js';
+import { segmentationTarget } from './segmentation.js';
 import {
   type ClassChoice,
   type Facts,
@@ -17,7 +18,7 @@ import {
 import { type TopTarget, topTarget } from './top.js';
 
 /** Every kind of target; the first that knows a target as its own explains it. */
-const list = [classTarget, topTarget, combinationTarget, positionTarget] as const;
+const list = [classTarget, topTarget, combinationTarget, positionTarget, segmentationTarget] as const;
 const kinds = list as readonly unknown[] as readonly TargetKind[];
 
 /** What to explain of one picture: one of what each kind takes. */
