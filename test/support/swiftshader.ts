@@ -29,7 +29,7 @@ export default function setup(): void {
 }
 
 function unpack(): string {
-  const bin = join(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')), '../bin');
+  const bin = join(packageFolder('@sparticuz/chromium'), 'bin');
   const cache = fileURLToPath(new URL('../../node_modules/.cache/gradcampp/', import.meta.url));
   const { version } = JSON.parse(readFileSync(join(bin, '../package.json'), 'utf8'));
   const folder = join(cache, `swiftshader-${version}`);
@@ -45,6 +45,13 @@ function unpack(): string {
     rmSync(draft, { recursive: true });
     if (!existsSync(folder)) throw error;
   }
+  return folder;
+}
+
+/** The folder of an installed package, wherever in it the module lies that the name leads to. */
+function packageFolder(name: string): string {
+  let folder = dirname(createRequire(import.meta.url).resolve(name));
+  while (!existsSync(join(folder, 'bin'))) folder = dirname(folder);
   return folder;
 }
 
