@@ -12,6 +12,7 @@ import {
   type ValueInfo,
   valueInfo,
 } from './graph/graph.js';
+import { trainingNote } from './graph/inference.js';
 import { type ModelFile, modelFile } from './graph/model-file.js';
 import type { Constant } from './onnx/constant.js';
 import { readModel } from './onnx/read.js';
@@ -86,7 +87,8 @@ export async function differentiate(
   const zeros = wrt
     .filter((name) => !reached.has(name))
     .map((name) => `"${of}" does not depend on "${name}": the gradient is zero.`);
-  const notes = [...new Set([...made.notes, ...zeros])];
+  const training = trainingNote(graph);
+  const notes = [...new Set([...made.notes, ...zeros, ...(training ? [training] : [])])];
   return { ...modelFile(result), gradients: Object.fromEntries(outputs), notes };
 }
 

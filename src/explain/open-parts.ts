@@ -61,7 +61,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const targets = new ReadyTargets({ network, scores, feeds, preprocessing, classes, channelAxis });
   const fitting = defaultTarget(targets.facts(scores));
   if (fitting?.note) notes.push(fitting.note);
-  notes.push(...scores.notes);
+  notes.push(...(network.graph.notes ?? []), ...scores.notes);
   const named = given?.classes?.length;
   const count = classCount(scores);
   if (named !== undefined && count !== undefined && named !== count)

@@ -116,7 +116,9 @@ function moveToInputs(moves: readonly (readonly [string, number?])[]): Convert {
   };
 }
 
-function batchNormalization(node: Node): Node {
+function batchNormalization(node: Node, { b }: Scope): Node {
+  const [output, ...statistics] = node.outputs;
+  statistics.forEach((name, i) => name && b.copy(node.inputs[3 + (i % 2)], name));
   if (intAttribute(node, 'spatial', 1) === 0)
     throw new GradcamppError(
       'UNSUPPORTED_MODEL',
@@ -124,7 +126,7 @@ function batchNormalization(node: Node): Node {
     );
   return {
     ...withAttributes(node, { spatial: undefined, is_test: undefined, consumed_inputs: undefined }),
-    outputs: node.outputs.slice(0, 1),
+    outputs: [output],
   };
 }
 

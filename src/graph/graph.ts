@@ -59,6 +59,8 @@ export interface Graph {
   /** What is known about types and dims; complete after `runtime/infer`. */
   readonly values: ReadonlyMap<string, ValueInfo>;
   readonly metadata: ReadonlyMap<string, string>;
+  /** What the user should know of how it is read: a sentence each. */
+  readonly notes?: readonly string[];
 }
 
 /** `Conv "layer1/conv"`, or the first output's name where the node has none; as in the file. */

@@ -4,6 +4,7 @@ import { expandComposites } from '../graph/composite.js';
 import { foldShapes } from '../graph/fold.js';
 import { functionsOf, graphOf } from '../graph/from-model.js';
 import type { Graph } from '../graph/graph.js';
+import { forInference } from '../graph/inference.js';
 import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
 import { foldSequences } from '../graph/sequence.js';
@@ -21,15 +22,21 @@ const mostRounds = 100;
  * dims known, shape arithmetic done.
  *
  * @param keep constants that are not folded into others: weights whose gradients are wanted
+ * @param mode 'inference': as it is meant to be used, though it was exported in training mode; default: as it is
  */
-export async function prepareGraph(model: Model, keep: readonly string[] = []): Promise<Graph> {
+export async function prepareGraph(
+  model: Model,
+  keep: readonly string[] = [],
+  mode: 'stored' | 'inference' = 'stored',
+): Promise<Graph> {
   const functions = functionsOf(model);
   for (const [key, body] of functions) functions.set(key, { ...body, graph: canonicalize(body.graph) });
   const stored = graphOf(model);
   // The constants that older attributes become take the type of the data, which is float unless said otherwise.
   const typed = usesDouble(stored) && functions.size === 0 ? await inferValues(stored) : stored;
   const graph = toFloat32(inlineFunctions(canonicalize(typed), functions));
-  return simplify(expandComposites(graph), keep);
+  const written = expandComposites(graph);
+  return simplify(mode === 'inference' ? forInference(written) : written, keep);
 }
 
 function usesDouble(graph: Graph): boolean {
