@@ -1,5 +1,6 @@
 import { appendGradient, type GradientOptions } from '../autodiff/walk.js';
 import { splitAtSeed } from '../autodiff/split.js';
+import { Names } from '../graph/builder.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { release as releaseArrays } from '../memory.js';
@@ -8,8 +9,6 @@ import { inferredInfo, type Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { rememberedClasses } from './linear-head.js';
 import { rowSize } from './rows.js';
-
-const seedName = 'seed';
 
 /** What is kept of a forward pass. */
 export interface Forward {
@@ -102,6 +101,7 @@ export async function openDifferentiator(
   const { image } = source;
   const output = scores.info.name;
   const { dims = [] } = scores.info;
+  const seedName = Names.of(source.graph).free('seed');
   const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
   const { graph, gradients } = appendGradient(source.graph, {
     of: [{ output, seed: seedName }],

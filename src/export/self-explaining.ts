@@ -34,7 +34,7 @@ const mostUnrolledClasses = 64;
 /**
  * A model that explains itself: the original outputs, and `explained_classes` int64 [N, T] and
  * `explanation_maps` float32 [N, T, ...input size], normalised, in standard operators only. It runs in any ONNX
- * runtime without this package.
+ * runtime without this package. Where the model has values of these names, a number follows: `explanation_maps_2`.
  *
  * @throws GradcamppError as `Explainer.open`, and UNSUPPORTED_MODEL for what no static graph can hold
  */
@@ -117,7 +117,10 @@ async function build(explainer: Explainer, plan: Plan): Promise<Graph> {
   }
   const tail = new Builder(graph);
   tail.at('explain');
-  const outputs = { classes: 'explained_classes', maps: 'explanation_maps' };
+  const outputs = {
+    classes: tail.names.free('explained_classes'), // not those of a model that was exported before
+    maps: tail.names.free('explanation_maps'),
+  };
   const stacked = maps.length > 1 ? tail.op('Concat', maps, { axis: 1 }) : maps[0];
   tail.copy(classes, outputs.classes);
   tail.copy(stacked, outputs.maps);

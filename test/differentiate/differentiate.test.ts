@@ -171,3 +171,13 @@ describe('differentiate', () => {
 function lastInput({ graph }: DifferentiatedModel): string {
   return graph.inputs[graph.inputs.length - 1].name;
 }
+
+test('a file that was differentiated before: names that are free, and the same gradients', async () => {
+  const once = await differentiate(bytesFrom(smooth), { wrt: 'image' });
+  const again = await differentiate(once.toBytes(), { of: 'logits', wrt: 'image' });
+  expect(again.gradients).toEqual({ image: 'grad(image)_2' });
+  expect(again.graph.inputs.map(({ name }) => name)).toEqual(['image', 'seed', 'seed_2']);
+  const reread = await prepareGraph(await readModel(again.toBytes()));
+  const results = await run(reread, { image, seed, seed_2: seed });
+  expect(results['grad(image)_2'].data).toEqual(results['grad(image)'].data);
+});

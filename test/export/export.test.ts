@@ -1,3 +1,4 @@
+import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/explain/explainer.js';
 import type { ExportOptions } from '../../src/export/export-options.js';
@@ -83,3 +84,54 @@ describe('a model that explains itself', () => {
     expect(new Set(graph.nodes.map((node) => node.domain))).toEqual(new Set(['']));
   });
 });
+
+describe('a model with names that the export gives', () => {
+  test('one that was exported before', async () => {
+    const once = (await exportExplained(bytesFrom(classifier()), { method: 'grad-cam' })).toBytes();
+    const twice = await exportExplained(once, { method: 'layer-cam' });
+    expect(twice.graph.outputs.map(({ name }) => name)).toEqual([
+      'logits',
+      'explained_classes',
+      'explanation_maps',
+      'explained_classes_2',
+      'explanation_maps_2',
+    ]);
+    const session = await openSession((await exportExplained(twice.toBytes())).graph);
+    const results = await session.run({ image: images });
+    await session.close();
+    expect(results.explained_classes_3.data).toEqual(results.explained_classes.data);
+    expect(results.explanation_maps.data).not.toEqual(results.explanation_maps_2.data);
+    expect(results.explanation_maps_3.dims).toEqual([3, 1, 8, 8]);
+  });
+
+  test('one whose scores are called so, and one that has a value "seed"', async () => {
+    const rename = (from: string, to: string) => {
+      const { nodes, ...rest } = classifier();
+      const named = (names: readonly string[]) => names.map((name) => (name === from ? to : name));
+      return bytesFrom({
+        ...rest,
+        outputs: named(rest.outputs),
+        nodes: nodes.map(([op, inputs, made, attributes]) => [op, named(inputs), named(made), attributes]),
+      });
+    };
+    const plain = (await exportExplained(bytesFrom(classifier()))).toBytes();
+    const expected = await run(plain, 'explanation_maps');
+    for (const [from, to, maps] of [
+      ['logits', 'explanation_maps', 'explanation_maps_2'],
+      ['hidden', 'seed', 'explanation_maps'],
+    ]) {
+      const file = await exportExplained(rename(from, to));
+      expect(await run(file.toBytes(), maps)).toEqual(expected);
+      await using explainer = await Explainer.open(rename(from, to), { backend: 'reference' });
+      const [{ targets }] = await explainer.explain(images);
+      expect(targets[0].map.empty).toBe(false);
+    }
+  });
+});
+
+async function run(model: Uint8Array, output: string) {
+  const session = await ort.InferenceSession.create(model);
+  const results = await session.run({ image: new ort.Tensor('float32', images.data, dims) });
+  await session.release();
+  return results[output].data;
+}

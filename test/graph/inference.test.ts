@@ -184,7 +184,7 @@ describe('a model in training mode, at inference', () => {
       ['Cast', ['i'], ['y'], { to: 1 }],
     ];
     const { first } = await atInference(graph(nodes));
-    const rows = [0, 1, 2].map((n) => [...x.data.slice(4 * n, 4 * n + 4)]);
+    const rows = [0, 1, 2].map((n) => Array.from(x.data.slice(4 * n, 4 * n + 4)));
     expect(first).toEqual(rows.map((row) => row.indexOf(Math.max(...row))));
   });
 
