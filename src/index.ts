@@ -8,7 +8,7 @@ export type { Inspection } from './explain/inspect.js';
 export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/options.js';
 export type { Target } from './targets/index.js';
 export type { ExportOptions } from './export/export-options.js';
-export type { Listener, RunOptions, Summary } from './batch/run.js';
+export type { Listener, RunOptions, Summary } from './batch/explain-folder.js';
 export { explainFolder, exportExplained, inspect } from './later.js';
 export type { FailedLine, ResultLine } from './batch/results.js';
 export { decodeImage, type ImageSource } from './image/decode.js';

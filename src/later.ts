@@ -11,5 +11,7 @@ export const exportExplained: typeof import('./export/self-explaining.js').expor
 ) => (await import('./export/self-explaining.js')).exportExplained(model, options);
 
 /** Explains pictures into a folder, as the command does: see `RunOptions`, and `Summary` for what it came to. */
-export const explainFolder: typeof import('./batch/run.js').explainFolder = async (options, listener) =>
-  (await import('./batch/run.js')).explainFolder(options, listener);
+export const explainFolder: typeof import('./batch/explain-folder.js').explainFolder = async (
+  options,
+  listener,
+) => (await import('./batch/explain-folder.js')).explainFolder(options, listener);

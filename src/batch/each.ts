@@ -12,6 +12,8 @@ export interface Item {
   readonly input: ImageInput;
   /** What it is called in results and messages, where it is not a path. */
   readonly path?: string;
+  /** Why it cannot be read, where that is known already. */
+  readonly problem?: GradcamppError;
   /** Its own targets, instead of the settings'. */
   readonly targets?: Target | readonly Target[];
 }
@@ -58,9 +60,10 @@ export async function explainEach(
 
 async function prepareItem(
   explainer: Explainer,
-  { input, path, targets }: Item,
+  { input, path, problem, targets }: Item,
 ): Promise<(Ready | Failure)[]> {
   try {
+    if (problem) throw problem;
     return (await explainer.prepare(input, path)).map((image) => ({ image, targets }));
   } catch (error) {
     return [{ path: path ?? (typeof input === 'string' ? input : undefined), error: asOurs(error) }];

@@ -1,16 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
 import { isMainThread } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { GradcamppError } from '../errors.js';
 import type { Explainer } from '../explain/explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
+import { openFile, readInto } from '../files.js';
 import { loadSharp } from '../image/sharp.js';
 import { release } from '../memory.js';
 import { readOptions } from '../options.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
-import { folderWriter, isFatal } from './folder.js';
+import type { Done, Picture } from './picture.js';
+import { folderWriter, isFatal } from './write-file.js';
 import { Names, targetSuffix } from './names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from './output-options.js';
@@ -27,28 +28,6 @@ export interface FilesInit extends Opening {
   readonly outputs: OutputOptions;
   /** The folder that files are written to; without it their bytes are handed over. */
   readonly out?: string;
-}
-
-/** One picture of a run. */
-export interface Picture {
-  /** Its number among the inputs, from 0. */
-  readonly index: number;
-  /** What it is called in results: the path, or "archive.tar/member". */
-  readonly path: string;
-  /** What its files are called, with "/" between folders. */
-  readonly name: string;
-  /** The part of an archive that holds it; otherwise `path` does. */
-  readonly part?: { readonly archive: string; readonly offset: number; readonly size: number };
-}
-
-/** A picture that is done. */
-export interface Done {
-  readonly index: number;
-  readonly lines: readonly AnyLine[];
-  /** Name, size and CRC-32 of every file. */
-  readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
-  /** Their bytes, where they are not written yet. */
-  readonly bytes?: readonly Uint8Array[];
 }
 
 /** Milliseconds of pictures that were explained alone, so that the stages do not overlap. */
@@ -133,13 +112,14 @@ class FilesWorker {
     for (const file of this.#archives.values()) await (await file).close();
   }
 
-  async #itemOf({ path, part }: Picture): Promise<Item> {
+  async #itemOf({ path, part, problem }: Picture): Promise<Item> {
+    if (problem) return { input: path, path, problem: new GradcamppError('INVALID_IMAGE', problem) };
     if (!part) return { input: path };
     const { archive, offset, size } = part;
-    if (!this.#archives.has(archive)) this.#archives.set(archive, open(archive));
-    const file = await this.#archives.get(archive)!;
-    const { buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, offset);
-    return { input: buffer, path };
+    if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
+    const bytes = Buffer.allocUnsafeSlow(size);
+    await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), bytes, offset);
+    return { input: bytes, path };
   }
 
   /** Draws and writes what was explained of one picture. */

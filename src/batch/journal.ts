@@ -1,149 +1,122 @@
-import { type FileHandle, open, readFile, stat, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, open, rename, stat, truncate } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { readLines } from './lines.js';
+
+/** A whole line of a journal. */
+export interface Noted<Entry> {
+  readonly entry: Entry;
+  /** Where it begins in the file. */
+  readonly start: number;
+  readonly line: Buffer;
+  /** Whether a line feed follows, and nothing else stands in the line. */
+  readonly isAlone: boolean;
+}
 
 /**
- * The journal of an unfinished run: one JSON line for each picture that is done, in the order of the inputs, written
- * after everything that it vouches for. It lies in the folder of partial files and goes with it.
+ * What an unfinished run has done, a line each: a checksum and JSON. The checksum begins with what the run is, so that
+ * lines of another run are not taken for its own. Whatever happens to the file, the lines that are whole are found.
  */
-export interface JournalEntry {
-  readonly index: number;
-  readonly failed: boolean;
-  /** The archive that its files are in. */
-  readonly archive?: string;
-  /** Files of its own. */
-  readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
-  /** What was appended to shared files (results.jsonl, archives): where it ends, and its checksum. */
-  readonly appended: readonly (readonly [name: string, end: number, checksum: number])[];
-}
+export class Journal<Entry> {
+  readonly #path: string;
+  readonly #partial: string;
+  readonly #seed: number;
+  #file: FileHandle | undefined;
 
-/** How far a run came. */
-export interface Progressed {
-  /** Pictures 0 to done − 1 are in results.jsonl. */
-  readonly done: number;
-  readonly failed: number;
-  /** Pictures among them whose files are not as they were written. */
-  readonly redo: readonly number[];
-  /** Length of every shared file, the journal too; what lies behind it was half-written. */
-  readonly ends: ReadonlyMap<string, number>;
-  /** The archive that is being written. */
-  readonly archive?: string;
-}
-
-export const nothingDone: Progressed = { done: 0, failed: 0, redo: [], ends: new Map() };
-
-/** Of so many last pictures the content is compared, not only the size: after a power cut sizes can be right, content not. */
-const compared = 2000;
-
-/** Reads the journal `name` of the folder `out` and compares it with what is there. */
-export async function readJournal(out: string, name: string): Promise<Progressed> {
-  const text = await readFile(join(out, name), 'utf8').catch(() => '');
-  const entries = parse(text);
-  const lengths = new Map<string, number>();
-  const lengthOf = async (file: string) => {
-    if (!lengths.has(file))
-      lengths.set(file, (await stat(join(out, file)).catch(() => undefined))?.size ?? 0);
-    return lengths.get(file)!;
-  };
-  const ends = new Map<string, number>();
-  const redo: number[] = [];
-  let [done, failed, length] = [0, 0, 0];
-  for (const { entry, size } of entries) {
-    const isRecent = entries.length - done <= compared;
-    if (!(await isHeld(entry, ends, out, isRecent, lengthOf))) break;
-    if (!(await areWhole(entry, out, isRecent))) redo.push(entry.index);
-    for (const [file, end] of entry.appended) ends.set(file, end);
-    if (entry.failed) failed++;
-    done++;
-    length += size;
+  /**
+   * @param run what tells the run from others
+   * @param partial where the journal is while it is written anew
+   */
+  constructor(path: string, run: string, partial: string) {
+    this.#path = path;
+    this.#partial = partial;
+    this.#seed = crc32(run);
   }
-  ends.set(name, length);
-  return { done, failed, redo, ends, archive: entries[done - 1]?.entry.archive };
-}
 
-/** The lines up to the first that is damaged or out of turn, and their bytes. */
-function parse(text: string): { entry: JournalEntry; size: number }[] {
-  const entries: { entry: JournalEntry; size: number }[] = [];
-  for (const line of text.split('\n').slice(0, -1)) {
-    try {
-      const entry = JSON.parse(line) as JournalEntry;
-      if (entry.index !== entries.length || !Array.isArray(entry.files) || !Array.isArray(entry.appended))
-        break;
-      entries.push({ entry, size: Buffer.byteLength(line) + 1 });
-    } catch {
-      break;
+  /** The whole lines, in the file's order; none where there is no file. */
+  async *read(): AsyncGenerator<Noted<Entry>> {
+    for await (const { bytes, start, hasLineFeed } of readLines(this.#path)) {
+      const entry = this.#entryIn(bytes);
+      if (entry === undefined) yield* this.#salvage(bytes, start);
+      else yield { entry, start, line: bytes, isAlone: hasLineFeed };
     }
   }
-  return entries;
-}
 
-/** Whether the shared files hold what the entry says. */
-async function isHeld(
-  { appended }: JournalEntry,
-  starts: ReadonlyMap<string, number>,
-  out: string,
-  isRecent: boolean,
-  lengthOf: (name: string) => Promise<number>,
-): Promise<boolean> {
-  for (const [name, end, checksum] of appended) {
-    if ((await lengthOf(name)) < end) return false;
-    if (!isRecent) continue;
-    const start = starts.get(name) ?? 0;
-    if (crc32(await readPart(join(out, name), start, end - start)) !== checksum) return false;
-  }
-  return true;
-}
-
-async function areWhole({ files }: JournalEntry, out: string, isRecent: boolean): Promise<boolean> {
-  for (const [name, size, checksum] of files) {
-    const path = join(out, name);
-    if ((await stat(path).catch(() => undefined))?.size !== size) return false;
-    if (isRecent && crc32(await readFile(path)) !== checksum) return false;
-  }
-  return true;
-}
-
-async function readPart(path: string, start: number, size: number): Promise<Buffer> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, start);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file?.close();
-  }
-}
-
-/** A file that is only appended to; its end is known. */
-export class AppendedFile {
-  readonly #file: FileHandle;
-  #end: number;
-
-  private constructor(file: FileHandle, end: number) {
-    this.#file = file;
-    this.#end = end;
+  /** Leaves only these lines. Before the first `add`. */
+  async keep(isKept: (noted: Noted<Entry>) => boolean): Promise<void> {
+    let length = 0;
+    let isBeginning = true;
+    for await (const noted of this.read()) {
+      if (!isKept(noted)) continue;
+      isBeginning &&= noted.start === length && noted.isAlone;
+      length += noted.line.length + 1;
+    }
+    const size = (await stat(this.#path).catch(() => undefined))?.size ?? 0;
+    if (!isBeginning) await this.#copy(isKept);
+    else if (length < size) await truncate(this.#path, length);
   }
 
-  /** Opens or makes a file, and cuts what lies behind `end`. */
-  static async open(path: string, end = 0): Promise<AppendedFile> {
-    const file = await open(path, 'a');
-    await truncate(path, end);
-    return new AppendedFile(file, end);
+  /** By way of another file, so that there are all these lines whenever the process ends. */
+  async #copy(isKept: (noted: Noted<Entry>) => boolean): Promise<void> {
+    const copy = await open(this.#partial, 'w');
+    try {
+      for await (const noted of this.read())
+        if (isKept(noted)) await copy.writeFile(Buffer.concat([noted.line, lineFeed]));
+      await copy.sync();
+    } finally {
+      await copy.close();
+    }
+    await rename(this.#partial, this.#path);
   }
 
-  /** Adds bytes; gives the file's new length and the bytes' checksum. */
-  async append(bytes: Uint8Array): Promise<[end: number, checksum: number]> {
-    await this.#file.appendFile(bytes);
-    this.#end += bytes.length;
-    return [this.#end, crc32(bytes)];
-  }
-
-  /** Waits until the disk has it. */
-  async sync(): Promise<void> {
-    await this.#file.sync();
+  async add(entry: Entry): Promise<void> {
+    this.#file ??= await open(this.#path, 'a');
+    const json = JSON.stringify(entry);
+    await this.#file.appendFile(`${this.#checksumOf(Buffer.from(json))} ${json}\n`);
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #checksumOf(json: Uint8Array): string {
+    return hex(crc32(json, this.#seed));
+  }
+
+  #entryIn(line: Buffer): Entry | undefined {
+    if (line.length < 9 || line[8] !== 0x20) return undefined;
+    const json = line.subarray(9);
+    if (line.toString('latin1', 0, 8) !== this.#checksumOf(json)) return undefined;
+    try {
+      return JSON.parse(json.toString()) as Entry;
+    } catch {
+      return undefined; // another text of the same checksum
+    }
+  }
+
+  /** The whole lines in what lost its line feeds, or got something in front or behind. */
+  *#salvage(bytes: Buffer, start: number): Generator<Noted<Entry>> {
+    const text = bytes.toString('latin1');
+    const beginning = /(?<checksum>[\da-f]{8}) \{/g;
+    for (let found = beginning.exec(text); found; found = beginning.exec(text)) {
+      const from = found.index;
+      let checksum = this.#seed;
+      beginning.lastIndex = from + 1; // unless its end is found
+      for (let at = from + 9, to; (to = bytes.indexOf(0x7d, at) + 1) > 0; at = to) {
+        checksum = crc32(bytes.subarray(at, to), checksum);
+        if (hex(checksum) !== found.groups?.checksum) continue;
+        const line = bytes.subarray(from, to);
+        const entry = this.#entryIn(line);
+        if (entry !== undefined) yield { entry, start: start + from, line, isAlone: false };
+        beginning.lastIndex = to;
+        break;
+      }
+    }
   }
 }
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0');
+}
+
+const lineFeed = Buffer.from('\n');

@@ -1,102 +1,89 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { GradcamppError } from '../errors.js';
-import { statsOf } from '../files.js';
-import { unwritable } from './folder.js';
+import { unwritable } from './write-file.js';
 
-/** `run.json`: what a run explains and how, and, once it is finished, how it ended. Nothing that differs when it is repeated. */
-export interface RunRecord {
+/**
+ * `run.json`: what a run computes and how, and, once it is finished, how it ended. Nothing that differs when it is
+ * repeated.
+ */
+export interface RunRecord extends RunParts {
   /** Version of the folder's format. */
-  readonly format: 1;
+  readonly format: 2;
   readonly gradcampp: string;
-  readonly model: { readonly path: string; readonly sha256: string };
-  readonly layers: readonly string[];
-  readonly backend: string;
-  /** Every option that changes a result. */
-  readonly settings: object;
-  /** SHA-256 over path and size of every input, in order. */
-  readonly inputs: { readonly count: number; readonly sha256: string };
-  /** SHA-256 over all of the above but the counts and paths of inputs and model. */
+  /** SHA-256 over all that tells this run from others: without paths of models, and what `inputs.state` holds. */
   readonly checksum: string;
   readonly finished: boolean;
+  /** Pictures, of a finished run. */
   readonly explained?: number;
   readonly failed?: number;
+  /** Files that the run wrote, beside those that `results.jsonl` lists. */
+  readonly files?: readonly string[];
 }
 
-export function makeRecord(
-  parts: Omit<RunRecord, 'format' | 'gradcampp' | 'checksum' | 'finished' | 'explained' | 'failed'> & {
-    readonly version: string;
-  },
-): RunRecord {
-  const { version, model, layers, backend, settings, inputs } = parts;
-  const checked = [1, version, model.sha256, layers, backend, settings, inputs.sha256];
-  return {
-    format: 1,
-    gradcampp: version,
-    model,
-    layers,
-    backend,
-    settings,
-    inputs,
-    checksum: createHash('sha256').update(JSON.stringify(checked)).digest('hex'),
-    finished: false,
+/** What a run is. */
+export interface RunParts {
+  /** As "explain". */
+  readonly command: string;
+  readonly models: readonly { readonly path: string; readonly sha256: string }[];
+  readonly layers?: readonly string[];
+  readonly backend?: string;
+  /** Every option that changes a result. */
+  readonly settings: object;
+  /** The archives that results go to. */
+  readonly archives?: readonly string[];
+  readonly inputs: {
+    readonly count: number;
+    /** SHA-256 over what the inputs are called, in order. */
+    readonly sha256: string;
+    /** SHA-256 over size and time of change of each. */
+    readonly state: string;
   };
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+/** What two runs are compared by, in words. */
+const compared: readonly (readonly [
+  string,
+  (record: RunParts & { readonly gradcampp: string }) => unknown,
+])[] = [
+  ['the command', (record) => record.command],
+  ['the version of gradcampp', (record) => record.gradcampp],
+  ['the model', (record) => record.models.map(({ sha256 }) => sha256)],
+  ['the layers', (record) => record.layers],
+  ['the backend', (record) => record.backend],
+  ['the settings', (record) => record.settings],
+  ['the inputs', (record) => record.inputs.sha256],
+];
+
+export function makeRecord(parts: RunParts): RunRecord {
+  const named = { gradcampp: version as string, ...parts };
+  const checked = JSON.stringify(compared.map(([, part]) => part(named) ?? null));
+  const checksum = createHash('sha256').update(checked).digest('hex');
+  return { format: 2, ...named, checksum, finished: false };
 }
 
 /** The parts in which two runs differ, in words. */
 export function differences(a: RunRecord, b: RunRecord): string[] {
-  const parts: [string, (record: RunRecord) => unknown][] = [
-    ['the version of gradcampp', (record) => record.gradcampp],
-    ['the model', (record) => record.model.sha256],
-    ['the layers', (record) => record.layers],
-    ['the backend', (record) => record.backend],
-    ['the settings', (record) => record.settings],
-    ['the inputs', (record) => record.inputs],
-  ];
-  return parts
-    .filter(([, part]) => JSON.stringify(part(a)) !== JSON.stringify(part(b)))
-    .map(([name]) => name);
+  const differ = compared.filter(([, part]) => JSON.stringify(part(a)) !== JSON.stringify(part(b)));
+  return differ.map(([name]) => name);
 }
 
-/** A run's record; undefined where there is none. */
-export async function readRecord(path: string): Promise<RunRecord | undefined> {
+/** A run's record; 'none' where there is no file, 'damaged' where it is no JSON, 'foreign' where it is somebody else's. */
+export async function readRecord(path: string): Promise<RunRecord | 'none' | 'damaged' | 'foreign'> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';
     throw unwritable(dirname(path), error); // what cannot be read there will not be written either
   }
   try {
-    const record = JSON.parse(text) as RunRecord;
-    if (record.format === 1) return record;
+    const record = JSON.parse(text) as Partial<RunRecord> | null;
+    return record?.format === 2 && typeof record.checksum === 'string' ? (record as RunRecord) : 'foreign';
   } catch {
-    // said below
+    return 'damaged';
   }
-  throw new GradcamppError(
-    'OUTPUT',
-    `"${path}" is not the record of a run that this version of gradcampp can continue. Choose another output folder.`,
-  );
-}
-
-interface File {
-  readonly path: string;
-  /** Where it is a part of another. */
-  readonly part?: { readonly size: number };
-}
-
-/** SHA-256 over path and size of files; a missing one has size "-". */
-export async function hashInputs(inputs: Iterable<File>): Promise<string> {
-  const hash = createHash('sha256');
-  const found = statsOf(ownPaths(inputs));
-  for (const { path, part } of inputs) {
-    const size = part?.size ?? (await found.next()).value?.size ?? '-';
-    hash.update(`${path}\0${size}\n`);
-  }
-  return hash.digest('hex');
-}
-
-function* ownPaths(files: Iterable<File>): Generator<string> {
-  for (const { path, part } of files) if (!part) yield path;
 }

@@ -1,100 +1,92 @@
 import { createReadStream } from 'node:fs';
-import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
-import { createInterface } from 'node:readline';
 import { GradcamppError } from '../errors.js';
-import type { Done } from './files-service.js';
-import { makeFolder, partialFolder, unwritable } from './folder.js';
-import { AppendedFile, type JournalEntry, nothingDone, type Progressed, readJournal } from './journal.js';
+import { Journal } from './journal.js';
+import { readLines } from './lines.js';
 import { claim } from './lock.js';
-import type { Reuse } from './run-options.js';
 import { differences, readRecord, type RunRecord } from './record.js';
 import type { ResultLine } from './results.js';
-import { archiveEnd, encodeMember } from './tar.js';
+import type { Reuse } from './run-options.js';
+import { makeFolder, noteOthers, othersFile, partialFolder, unwritable } from './write-file.js';
 
 export const resultsFile = 'results.jsonl';
-export const recordFile = 'run.json';
+const recordFile = 'run.json';
 const journalFile = `${partialFolder}/journal.jsonl`;
 const lockFile = `${partialFolder}/lock`;
 
-/**
- * The output folder of a run. `results.jsonl` grows in the order of the inputs; `run.json` says what the run is and
- * whether it is finished; the journal, in the folder of partial files, vouches for what is done. Whenever the process
- * ends, what the journal lists is whole, and everything else is done again.
- */
-export class RunFolder {
-  readonly out: string;
-  /** How far an earlier process came. */
-  readonly progressed: Progressed;
-  readonly #record: RunRecord;
-  readonly #files = new Map<string, AppendedFile>();
-  #archive: string | undefined;
+/** How results are known where no record says whose they are. */
+export interface Owned {
+  /** Files that a run writes: where there is one, there are results. */
+  readonly names: readonly string[];
+  /** Whether the content of the first is one of ours. */
+  readonly isOurs: (beginning: string) => boolean;
+}
 
-  private constructor(out: string, record: RunRecord, progressed: Progressed) {
+/**
+ * The output folder of a run: its record, `run.json`, which says what the run is and whether it is finished; its journal,
+ * which says what is done; and what another run, or somebody else, has left there.
+ */
+export class RunFolder<Entry> {
+  readonly out: string;
+  readonly journal: Journal<Entry>;
+  /** What the user should know: that the record was lost. */
+  readonly notes: readonly string[];
+  readonly #record: RunRecord;
+  readonly #giveBack: () => void;
+
+  private constructor(out: string, record: RunRecord, { isRebuilt }: State, giveBack: () => void) {
     this.out = out;
     this.#record = record;
-    this.progressed = progressed;
-    this.#archive = progressed.archive;
+    this.#giveBack = giveBack;
+    this.journal = journalOf(out, record);
+    this.notes = isRebuilt ? [`${recordFile} was lost or damaged, and is written anew.`] : [];
   }
 
   /**
    * Opens the folder for a run.
    *
    * @returns the record of that very run where it is finished already
-   * @throws GradcamppError OUTPUT
+   * @throws GradcamppError OUTPUT where the folder holds what must not be replaced
    */
-  static async open(out: string, record: RunRecord, reuse: Reuse = {}): Promise<RunFolder | RunRecord> {
-    const found = await readRecord(join(out, recordFile));
-    if (found) checkReuse(out, found, record, reuse);
+  static async open<Entry>(
+    out: string,
+    record: RunRecord,
+    reuse: Reuse,
+    owned: Owned,
+  ): Promise<RunFolder<Entry> | RunRecord> {
+    const state = await stateOf(out, record, owned);
+    checkReuse(out, state, record, reuse);
+    const { found, isEmpty } = state;
+    let giveBack = () => {};
     try {
       if (found?.finished && reuse.resume) {
         await removePartialFolder(out); // the process may have ended just before
         return found;
       }
       await makeFolder(join(out, partialFolder));
-      await claim(join(out, lockFile), out);
-      if (found && !reuse.resume) await removeRun(out, found);
-      await removePartial(out);
-      const progressed = found && reuse.resume ? await readJournal(out, journalFile) : nothingDone;
+      giveBack = await claim(join(out, lockFile), out);
+      if (!isEmpty && !reuse.resume) await removeRun(out, found, owned);
+      await removeHalfWritten(out);
+      if (isEmpty || found?.finished) await noteOthers(out);
       await writeRecord(out, record);
-      const folder = new RunFolder(out, record, progressed);
-      for (const name of [journalFile, resultsFile]) await folder.#file(name);
-      return folder;
+      return new RunFolder<Entry>(out, record, state, giveBack);
     } catch (cause) {
+      giveBack();
       throw unwritable(out, cause);
     }
   }
 
-  /** Adds the next picture, in the order of the inputs. Files that are not written yet go into `archive`. */
-  async add({ index, lines, files, bytes }: Done, archive?: string): Promise<void> {
-    const appended: [string, number, number][] = [];
-    const append = async (name: string, content: Uint8Array) => {
-      appended.push([name, ...(await (await this.#file(name)).append(content))]);
-    };
-    try {
-      if (archive !== this.#archive) {
-        if (this.#archive !== undefined) await append(this.#archive, archiveEnd);
-        this.#archive = archive;
-      }
-      const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
-      await append(resultsFile, Buffer.from(text));
-      if (archive !== undefined && bytes)
-        await append(archive, Buffer.concat(bytes.map((content, i) => encodeMember(files[i][0], content))));
-      const failed = lines.some((line) => 'error' in line);
-      const entry: JournalEntry = { index, failed, archive, files: bytes ? [] : files, appended };
-      await (await this.#file(journalFile)).append(Buffer.from(`${JSON.stringify(entry)}\n`));
-    } catch (cause) {
-      throw unwritable(join(this.out, resultsFile), cause);
-    }
+  /** Where a file is while it is written. */
+  partial(name: string): string {
+    return join(this.out, partialFolder, name);
   }
 
-  /** Every picture is done: the record says so, and the journal goes. */
-  async finish(explained: number, failed: number): Promise<void> {
+  /** All is done: the record says so, and the journal goes. */
+  async finish(result: Pick<RunRecord, 'explained' | 'failed' | 'files'>): Promise<void> {
     try {
-      if (this.#archive !== undefined) await (await this.#file(this.#archive)).append(archiveEnd);
-      for (const [name, file] of this.#files) if (name !== journalFile) await file.sync();
-      await this.close();
-      await writeRecord(this.out, { ...this.#record, finished: true, explained, failed });
+      await this.journal.close();
+      await writeRecord(this.out, { ...this.#record, finished: true, ...result });
       await removePartialFolder(this.out);
     } catch (cause) {
       throw unwritable(this.out, cause);
@@ -102,31 +94,93 @@ export class RunFolder {
   }
 
   async close(): Promise<void> {
-    for (const file of this.#files.values()) await file.close();
-    this.#files.clear();
-  }
-
-  /** A shared file, cut to what the journal vouches for. */
-  async #file(name: string): Promise<AppendedFile> {
-    let file = this.#files.get(name);
-    if (!file) {
-      file = await AppendedFile.open(join(this.out, name), this.progressed.ends.get(name) ?? 0);
-      this.#files.set(name, file);
-    }
-    return file;
+    await this.journal.close();
+    this.#giveBack();
   }
 }
 
-function checkReuse(out: string, found: RunRecord, record: RunRecord, { resume, overwrite }: Reuse): void {
-  if (resume && found.checksum !== record.checksum)
-    throw new GradcamppError(
-      'OUTPUT',
-      `"${out}" holds another run, which differs in ${differences(found, record).join(', ')}. Name another output folder, or continue that run as it was.`,
+function journalOf<Entry>(out: string, { checksum }: RunRecord): Journal<Entry> {
+  return new Journal(join(out, journalFile), checksum, join(out, partialFolder, 'journal'));
+}
+
+/** What a folder holds. */
+interface State {
+  /** The record of a run. */
+  readonly found?: RunRecord;
+  /** Whether that was lost, and the journal shows that it is the one that is asked for. */
+  readonly isRebuilt?: boolean;
+  /** Why there is none, where something else says that there should be. */
+  readonly problem?: 'foreign' | 'lost' | 'not ours';
+  /** Whether there is nothing of any run. */
+  readonly isEmpty: boolean;
+}
+
+async function stateOf(out: string, record: RunRecord, owned: Owned): Promise<State> {
+  const found = await readRecord(join(out, recordFile));
+  if (typeof found === 'object') return { found, isEmpty: false };
+  if (found === 'foreign') return { problem: 'foreign', isEmpty: false };
+  const journal = await stat(join(out, journalFile)).catch(() => undefined);
+  if (journal && journal.size > 0) {
+    const isOfThisRun = !(await journalOf(out, record).read().next()).done;
+    return isOfThisRun
+      ? { found: record, isRebuilt: true, isEmpty: false }
+      : { problem: 'lost', isEmpty: false };
+  }
+  for (const name of owned.names) {
+    const there = await stat(join(out, name)).catch(() => undefined);
+    if (!there || there.size === 0) continue;
+    const isOurs = owned.isOurs(await beginningOf(join(out, owned.names[0])));
+    return { problem: isOurs ? 'lost' : 'not ours', isEmpty: false };
+  }
+  return { problem: found === 'damaged' ? 'lost' : undefined, isEmpty: found === 'none' };
+}
+
+async function beginningOf(path: string): Promise<string> {
+  let text = '';
+  const stream = createReadStream(path, { encoding: 'utf8', end: (1 << 20) - 1 });
+  try {
+    for await (const piece of stream) text += piece;
+  } catch {
+    // what cannot be read is none of ours
+  }
+  return text;
+}
+
+function checkReuse(
+  out: string,
+  { found, problem, isEmpty }: State,
+  record: RunRecord,
+  { resume, overwrite }: Reuse,
+): void {
+  const refuse = (what: string, advice: string) =>
+    new GradcamppError('OUTPUT', `"${out}" holds ${what}. ${advice}`);
+  const elsewhere = 'Name another output folder.';
+  if (isEmpty) return;
+  if (problem === 'foreign')
+    throw refuse(`a ${recordFile} that is not the record of a run of this version of gradcampp`, elsewhere);
+  if (problem === 'not ours') throw refuse('results that are not those of a run', elsewhere);
+  const isWithoutResults = found?.finished && found.explained === 0;
+  if (overwrite || (isWithoutResults && !resume)) return;
+  if (problem === 'lost')
+    throw refuse(
+      `results, but its ${recordFile}, which says of what, is lost`,
+      'Replace them with --overwrite, or name another output folder.',
     );
-  if (!found.finished && !resume && !overwrite)
-    throw new GradcamppError(
-      'OUTPUT',
-      `"${out}" holds an unfinished run. Continue it with --resume, replace it with --overwrite, or name another output folder.`,
+  const kind = found?.finished ? 'a finished run' : 'an unfinished run';
+  if (!resume)
+    throw refuse(
+      kind,
+      `${found?.finished ? 'Replace' : 'Continue it with --resume, replace'} it with --overwrite, or name another output folder.`,
+    );
+  if (found?.checksum !== record.checksum)
+    throw refuse(
+      `another run, which differs in ${differences(found as RunRecord, record).join(', ')}`,
+      'Name another output folder, or continue that run as it was.',
+    );
+  if (found.finished && found.inputs.state !== record.inputs.state)
+    throw refuse(
+      'the finished run of these inputs, of which some have changed since, in size or time',
+      'Do all again with --overwrite, or name another output folder.',
     );
 }
 
@@ -140,37 +194,35 @@ async function removePartialFolder(out: string): Promise<void> {
   await rm(join(out, partialFolder), { recursive: true, force: true });
 }
 
-/** What was half-written; the journal and the lock stay. */
-async function removePartial(out: string): Promise<void> {
+/** Of the folder of partial files, all but what a run needs to go on. */
+async function removeHalfWritten(out: string): Promise<void> {
   const folder = join(out, partialFolder);
-  for (const name of await readdir(folder)) {
-    const path = `${partialFolder}/${name}`;
-    if (path !== journalFile && path !== lockFile)
+  for (const name of await readdir(folder))
+    if (![journalFile, lockFile, othersFile].includes(`${partialFolder}/${name}`))
       await rm(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 /**
  * The files that an earlier run lists, its results, record and journal; nothing else. The record says first that the
  * run is not finished, so that a removal which is cut short is not taken for a whole run.
  */
-async function removeRun(out: string, { explained, failed, ...record }: RunRecord): Promise<void> {
+async function removeRun(out: string, found: RunRecord | undefined, { names }: Owned): Promise<void> {
   await rm(join(out, journalFile), { force: true });
-  await writeRecord(out, { ...record, finished: false });
-  const inside = `${resolve(out)}${sep}`;
-  const stream = createReadStream(join(out, resultsFile));
-  stream.on('error', () => undefined); // there may be none
-  try {
-    for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
-      for (const name of Object.values(filesOf(line))) {
-        const path = resolve(out, name);
-        if (path.startsWith(inside)) await rm(path, { force: true });
-      }
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  if (found) await writeRecord(out, { ...found, finished: false });
+  for await (const name of listedFiles(out, found)) {
+    const path = resolve(out, name);
+    if (path.startsWith(`${resolve(out)}${sep}`)) await rm(path, { force: true });
   }
-  for (const name of [resultsFile, recordFile]) await rm(join(out, name), { force: true });
+  for (const name of [...names, resultsFile, recordFile]) await rm(join(out, name), { force: true });
+}
+
+/** What the record and `results.jsonl` list. */
+async function* listedFiles(out: string, found: RunRecord | undefined): AsyncGenerator<string> {
+  const { files = [], archives } = found ?? {};
+  yield* [...files, ...(archives ?? [])];
+  if (archives) return; // the lines name their members
+  for await (const { bytes } of readLines(join(out, resultsFile)))
+    yield* Object.values(filesOf(bytes.toString()));
 }
 
 function filesOf(line: string): Record<string, string> {
@@ -179,4 +231,10 @@ function filesOf(line: string): Record<string, string> {
   } catch {
     return {}; // the last line of a run that was killed
   }
+}
+
+/** The backend of the run that a folder holds; undefined where none is known. */
+export async function backendOfRun(out: string): Promise<string | undefined> {
+  const found = await readRecord(join(out, recordFile));
+  return typeof found === 'object' ? found.backend : undefined;
 }

@@ -87,7 +87,8 @@ export const explainRunOptions = {
   ...reuseOptions,
 };
 
-function paths(words: { readonly help: string; readonly flag: string }) {
+/** Names of files and the like. */
+export function paths(words: { readonly help: string; readonly flag?: string }) {
   return option(
     (value, name): readonly string[] => {
       if (Array.isArray(value) && value.every((path) => typeof path === 'string')) return value;

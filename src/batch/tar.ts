@@ -1,50 +1,107 @@
-import { open } from 'node:fs/promises';
-import { GradcamppError, messageOf } from '../errors.js';
+import type { FileHandle } from 'node:fs/promises';
 
 /**
- * Tar archives as WebDataset uses them: POSIX ustar, with pax and GNU extensions for long names and sizes read, and
- * pax written where a name or size needs it. Only regular files are given.
+ * Tar archives: POSIX ustar, with pax and GNU extensions for long names and sizes read, and pax written where a name or
+ * size needs it.
  */
-export interface Member {
+
+/** An entry of an archive. */
+export interface TarEntry {
+  readonly kind: 'file' | 'hard link' | 'symbolic link' | 'sparse file' | 'other';
   readonly name: string;
-  /** Where its bytes begin in the archive. */
+  /** What a link leads to. */
+  readonly target: string;
+  /** Where its first header begins, and where the next entry does. */
+  readonly start: number;
+  readonly end: number;
+  /** Where its bytes begin, and how many they are. */
   readonly offset: number;
   readonly size: number;
 }
 
+/** What makes an archive unreadable from some byte on, in words. */
+export class DamagedArchive extends Error {}
+
 const blockSize = 512;
 
-/** The members of an archive, in its order; only headers are read. */
-export async function* readMembers(path: string): AsyncGenerator<Member> {
-  const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw damaged(path, cause.code === 'ENOENT' ? 'there is no such file' : messageOf(cause), cause);
-  });
-  try {
-    const { size: length } = await file.stat();
-    const block = Buffer.alloc(blockSize);
-    let extended: { path?: string; size?: number } = {};
-    for (let at = 0; at + blockSize <= length; ) {
-      await file.read(block, 0, blockSize, at);
-      at += blockSize;
-      if (block.every((byte) => byte === 0)) return;
-      if (readNumber(block, 148, 8) !== checksumOf(block))
-        throw damaged(path, `the header at byte ${at - blockSize} is damaged`);
-      const type = String.fromCharCode(block[156]);
-      const size = extended.size ?? readNumber(block, 124, 12);
-      if (at + size > length) throw damaged(path, `it ends within ${JSON.stringify(nameOf(block))}`);
-      if (type === 'x' || type === 'L') {
-        const { buffer } = await file.read(Buffer.alloc(size), 0, size, at);
-        extended =
-          type === 'L' ? { ...extended, path: text(buffer, 0, size) } : { ...extended, ...readPax(buffer) };
-      } else {
-        if (type === '0' || type === '\0') yield { name: extended.path ?? nameOf(block), offset: at, size };
-        extended = {};
-      }
-      at += Math.ceil(size / blockSize) * blockSize;
+/** Names and the like of more bytes are taken for damage. */
+const longest = 2 ** 20;
+
+const kinds: Readonly<Record<string, TarEntry['kind']>> = {
+  '0': 'file',
+  '\0': 'file',
+  '7': 'file',
+  '1': 'hard link',
+  '2': 'symbolic link',
+  S: 'sparse file',
+};
+
+/** Headers for the entry that follows: names that are too long for its own, sizes that are too large. */
+interface Extension {
+  name?: string;
+  target?: string;
+  size?: number;
+  isSparse?: boolean;
+}
+
+/** The entries of an archive, in its order; only headers are read. @throws DamagedArchive */
+export async function* readEntries(file: FileHandle): AsyncGenerator<TarEntry> {
+  const { size: length } = await file.stat();
+  const block = Buffer.alloc(blockSize);
+  let extension: Extension = {};
+  for (let at = 0, start = 0; at + blockSize <= length; ) {
+    await file.read(block, 0, blockSize, at);
+    if (block.every((byte) => byte === 0)) return;
+    if (!isChecksumRight(block)) throw damagedAt(at);
+    const type = String.fromCharCode(block[156]);
+    const isExtension = 'xLK'.includes(type);
+    const name = (!isExtension && extension.name) || nameOf(block);
+    const hasBytes = !'123456'.includes(type);
+    const size = hasBytes ? (!isExtension && extension.size) || numberIn(block, 124, 12) : 0;
+    if (size === undefined || (isExtension && size > longest)) throw damagedAt(at);
+    let offset = at + blockSize;
+    if (type === 'S') offset = await behindSparseMap(file, block, offset, length);
+    const end = offset + Math.ceil(size / blockSize) * blockSize;
+    if (offset + size > length) throw new DamagedArchive(`it ends within ${JSON.stringify(name)}`);
+    if (isExtension) {
+      const { buffer } = await file.read(Buffer.alloc(size), 0, size, offset);
+      extension = { ...extension, ...extensionOf(type, buffer, at) };
+    } else {
+      const kind = extension.isSparse ? 'sparse file' : (kinds[type] ?? 'other');
+      const isFolder = name.endsWith('/');
+      const target = extension.target ?? text(block, 157, 100);
+      if (type !== 'g') yield { kind: isFolder ? 'other' : kind, name, target, start, end, offset, size };
+      extension = {};
+      start = end;
     }
-  } finally {
-    await file.close();
+    at = end;
   }
+}
+
+function damagedAt(byte: number): DamagedArchive {
+  return new DamagedArchive(`damaged header at byte ${byte}`);
+}
+
+function extensionOf(type: string, bytes: Buffer, at: number): Extension {
+  if (type === 'L') return { name: text(bytes, 0, bytes.length) };
+  if (type === 'K') return { target: text(bytes, 0, bytes.length) };
+  return readPax(bytes, at);
+}
+
+/** Old GNU archives continue the map of a sparse file in blocks between its header and its bytes. */
+async function behindSparseMap(
+  file: FileHandle,
+  header: Buffer,
+  from: number,
+  length: number,
+): Promise<number> {
+  const block = Buffer.alloc(blockSize);
+  let at = from;
+  for (let continues = header[482]; continues !== 0 && at + blockSize <= length; continues = block[504]) {
+    await file.read(block, 0, blockSize, at);
+    at += blockSize;
+  }
+  return at;
 }
 
 /** One regular file as it lies in an archive: header, bytes, padding. Owner and time are zero: the same bytes every time. */
@@ -104,16 +161,22 @@ function paxRecord(key: string, value: string): Buffer {
   return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
-function readPax(bytes: Buffer): { path?: string; size?: number } {
-  const found: { path?: string; size?: number } = {};
-  for (let at = 0; at < bytes.length; ) {
+function readPax(bytes: Buffer, header: number): Extension {
+  const found: Extension = {};
+  for (let at = 0; at < bytes.length && bytes[at] !== 0; ) {
     const space = bytes.indexOf(0x20, at);
     const length = Number(bytes.toString('latin1', at, space));
-    if (space < 0 || !(length > 0)) break;
-    const [key, ...value] = bytes.toString('utf8', space + 1, at + length - 1).split('=');
-    if (key === 'path') found.path = value.join('=');
-    if (key === 'size') found.size = Number(value[0]);
-    at += length;
+    const end = at + length;
+    if (space < 0 || !Number.isSafeInteger(length) || end <= space || end > bytes.length)
+      throw damagedAt(header);
+    const record = bytes.toString('utf8', space + 1, end - 1);
+    const [key, value] = [record.slice(0, record.indexOf('=')), record.slice(record.indexOf('=') + 1)];
+    if (key === 'path' || key === 'GNU.sparse.name') found.name = value;
+    if (key === 'linkpath') found.target = value;
+    if (key.startsWith('GNU.sparse.')) found.isSparse = true;
+    if (key === 'size') found.size = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (found.size !== undefined && !Number.isSafeInteger(found.size)) throw damagedAt(header);
+    at = end;
   }
   return found;
 }
@@ -130,25 +193,30 @@ function text(block: Buffer, start: number, length: number): string {
   return field.toString('utf8', 0, end < 0 ? length : end);
 }
 
-/** Octal digits, or GNU's base 256 where the first bit is set. */
-function readNumber(block: Buffer, start: number, length: number): number {
-  if (!(block[start] & 0x80)) return Number.parseInt(text(block, start, length).trim() || '0', 8);
-  let value = block[start] & 0x7f;
-  for (let i = 1; i < length; i++) value = value * 256 + block[start + i];
-  return value;
+/** Octal digits, or GNU's base 256 where the first bit is set; undefined for what is no number, negative or too large. */
+function numberIn(block: Buffer, start: number, length: number): number | undefined {
+  let value = 0;
+  if (block[start] & 0x80) {
+    value = block[start] & 0x7f; // the sign is the next bit: negative numbers come out too large
+    for (let i = 1; i < length; i++) value = value * 256 + block[start + i];
+  } else {
+    const digits = text(block, start, length).trim();
+    value = /^[0-7]*$/.test(digits) ? Number.parseInt(digits || '0', 8) : Number.NaN;
+  }
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** The sum of the header's bytes, its own field counted as spaces. */
-function checksumOf(block: Buffer): number {
+/** The sum of the header's bytes, its own field counted as spaces; some archivers took the bytes as signed. */
+function isChecksumRight(block: Buffer): boolean {
+  const wanted = numberIn(block, 148, 8);
+  return (
+    wanted === checksumOf(block) ||
+    wanted === checksumOf(new Int8Array(block.buffer, block.byteOffset, blockSize))
+  );
+}
+
+function checksumOf(block: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < blockSize; i++) sum += i >= 148 && i < 156 ? 0x20 : block[i];
   return sum;
-}
-
-function damaged(path: string, reason: string, cause?: unknown): GradcamppError {
-  return new GradcamppError(
-    'INVALID_OPTION',
-    `The archive ${JSON.stringify(path)} cannot be read: ${reason}.`,
-    { cause },
-  );
 }

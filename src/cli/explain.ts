@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { outputOptions } from '../batch/output-options.js';
 import type { FailedLine, ResultLine } from '../batch/results.js';
-import type { RunOptions, Summary } from '../batch/run.js';
+import type { RunOptions, Summary } from '../batch/explain-folder.js';
 import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
 import { explainerOptions, explainOptions } from '../explain/options.js';
 import { type Target, targetHelp } from '../targets/index.js';
@@ -28,7 +28,7 @@ export function explainCommand() {
     .option('--quiet', 'print nothing but errors');
   addFlags(command, explainOptions, explainerOptions, outputOptions, explainRunOptions, workforceOptions);
   return command.addHelpText('after', examples).action(async (images, flags) => {
-    const { explainFolder } = await import('../batch/run.js');
+    const { explainFolder } = await import('../batch/explain-folder.js');
     const explain = fromFlags(explainOptions, flags);
     const targets = [
       ...(flags.class ?? []),

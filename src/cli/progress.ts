@@ -1,4 +1,4 @@
-import type { Summary } from '../batch/run.js';
+import type { Summary } from '../batch/explain-folder.js';
 
 /** Where progress is shown; a terminal, a pipe, or a test. */
 export interface Terminal {

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ResultLine } from '../../src/batch/results.js';
-import type * as RunModule from '../../src/batch/run.js';
+import type * as RunModule from '../../src/batch/explain-folder.js';
 import { encodePng } from '../../src/image/encode.js';
 import { built } from '../support/built.js';
 import { bytesFrom, classifier } from '../support/network.js';
 
-const { explainFolder } = await built<typeof RunModule>('batch/run.js');
+const { explainFolder } = await built<typeof RunModule>('batch/explain-folder.js');
 
 test('variants of a method and combinations without a name keep a file each', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gradcampp-alike-'));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import { explainFolder } from '../../src/batch/run.js';
+import { explainFolder } from '../../src/batch/explain-folder.js';
 import { GradcamppError } from '../../src/errors.js';
 import { bytesFrom, classifier } from '../support/network.js';
 

@@ -156,6 +156,7 @@ describe('gradcampp explain', () => {
         'npy',
         '--layer',
         'relu1',
+        '--overwrite',
         ...flags,
       );
       return Array.from(parseNpy(readFileSync(join(out, 'cat.npy'))).data, Number);

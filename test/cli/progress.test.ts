@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { LeftOut } from '../../src/batch/left-out.js';
 import { describeSummary, Progress } from '../../src/cli/progress.js';
 
 const start = { images: 200, before: 20, failedBefore: 1, note: 'relu5, native' };
@@ -48,6 +49,7 @@ test('a summary', () => {
     workers: 2,
     stages: { decode: 3.04, inference: 14, map: 0.9, encode: 3 },
     peakMemory: 412e6,
+    leftOut: new LeftOut(),
   };
   expect(describeSummary(summary).split('\n')).toEqual([
     '1500 of 2000 pictures explained in 20.0 s (50.0/s, 2 workers) → maps',

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { makeFolder } from '../../src/batch/folder.js';
+import { makeFolder } from '../../src/batch/write-file.js';
 
 const base = mkdtempSync(join(tmpdir(), 'gradcampp-folder-'));
 afterAll(() => rmSync(base, { recursive: true }));

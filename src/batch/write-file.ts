@@ -1,5 +1,5 @@
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
 import { GradcamppError, messageOf } from '../errors.js';
 
 /** What the system's codes mean to someone who named an output folder. */
@@ -50,12 +50,41 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Names that a run may give to files, and that were taken when it began: JSON. Absent where there are none. */
+export const othersFile = `${partialFolder}/others.json`;
+
+const outputName = /\.(overlay|map|cutout)\.[a-z]+$|\.(npy|tar)$/i;
+
+/** Writes down which files of the folder are none of the run that begins, so that it does not replace them. */
+export async function noteOthers(out: string): Promise<void> {
+  const entries = await readdir(out, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => !entry.isDirectory() && outputName.test(entry.name))
+    .map((entry) => relative(out, join(entry.parentPath, entry.name)).split(sep).join('/'));
+  if (names.length > 0) await writeFile(join(out, othersFile), JSON.stringify(names), { flush: true });
+}
+
+/** What `noteOthers` has written down. */
+export async function othersIn(out: string): Promise<ReadonlySet<string>> {
+  const text = await readFile(join(out, othersFile), 'utf8').catch(() => '[]');
+  return new Set(JSON.parse(text) as string[]);
+}
+
+/** The error where a run would replace somebody else's file. */
+export function takenBefore(path: string): GradcamppError {
+  return new GradcamppError(
+    'OUTPUT',
+    `${JSON.stringify(path)} was there before the run and is not replaced. Name another output folder, or move the file.`,
+  );
+}
+
 /**
  * Writes files under a temporary name, then renames them: what has its name is whole. The process is part of the
  * temporary name: a worker process may outlive a killed run for the length of a write.
  */
 export function folderWriter(out: string, writer: string | number): Write {
   const made = new Set<string>();
+  let others: Promise<ReadonlySet<string>> | undefined;
   let count = 0;
   return async (name, parts) => {
     const path = join(out, name);
@@ -64,6 +93,8 @@ export function folderWriter(out: string, writer: string | number): Write {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);
       made.add(folder);
+      others ??= othersIn(out);
+      if ((await others).has(name)) throw takenBefore(path);
       await writeAll(partial, parts);
       await rename(partial, path);
     } catch (cause) {

@@ -2,14 +2,15 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join, relative } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type * as RunModule from '../../src/batch/run.js';
-import { archiveEnd, encodeMember, readMembers } from '../../src/batch/tar.js';
+import type * as RunModule from '../../src/batch/explain-folder.js';
+import { listArchive } from '../../src/batch/archive.js';
+import { archiveEnd, encodeMember } from '../../src/batch/tar.js';
 import { encodeNpy } from '../../src/image/npy.js';
 import { built } from '../support/built.js';
 import { values } from '../support/network.js';
 import { count, digest, linesIn, makeInputs, model, newFolder, photos, root } from './inputs.js';
 
-const { explainFolder } = await built<typeof RunModule>('batch/run.js');
+const { explainFolder } = await built<typeof RunModule>('batch/explain-folder.js');
 let out = '';
 
 beforeAll(makeInputs);
@@ -168,8 +169,10 @@ describe('sources and sinks', () => {
     const archived = options({ images: undefined, archives: [shard] });
     const summary = await explainFolder(archived);
     expect(summary).toMatchObject({ images: names.length, failed: 1 });
-    const found: string[] = [];
-    for await (const { name } of readMembers(join(out, 'shard-000.tar'))) found.push(name);
+    const { pictures, others } = await listArchive(join(out, 'shard-000.tar'), () =>
+      Promise.reject(new Error()),
+    );
+    const found = [...pictures, ...others.map((name) => ({ name }))].map(({ name }) => name);
     const expected = names.filter((name) => name !== 'p7.png').map((name) => `set/${name.slice(0, -4)}`);
     expect(found).toEqual(expected.flatMap((key) => [`${key}.overlay.jpg`, `${key}.npy`]));
     expect(linesIn(out)[0].image.path).toBe(`${shard}/set/p1.input.png`);
@@ -216,11 +219,49 @@ describe('sources and sinks', () => {
       error: failed.error.message,
     });
     const csv = join(out, 'results.csv');
-    await explainFolder(options({ table: csv, images: [join(photos, 'p1.png'), join(photos, 'p7.png')] }));
+    await explainFolder(
+      options({ table: csv, overwrite: true, images: [join(photos, 'p1.png'), join(photos, 'p7.png')] }),
+    );
     const [header, first, second] = readFileSync(csv, 'utf8').split('\r\n');
     expect(header).toMatch(/^index,image,width,height,class,name,kind,output,score,probability,/);
     expect(first).toContain(`,${line.target.score},`);
     expect(second).toContain(`"${failed.error.message.replaceAll('"', '""')}"`);
+  });
+
+  test('a table is replaced only when asked to, and only one that a run wrote', async () => {
+    const images = [join(photos, 'p1.png')];
+    const table = join(root, 'kept.csv');
+    writeFileSync(table, 'my,own\r\n');
+    for (const reuse of [{}, { overwrite: true }, { resume: true }])
+      await expect(explainFolder(options({ images, table, ...reuse }))).rejects.toThrow(
+        /kept.csv" is there already/,
+      );
+    rmSync(table);
+    await explainFolder(options({ images, table }));
+    const other = newFolder();
+    await expect(explainFolder(options({ images, table, out: other }))).rejects.toThrow(/is there already/);
+    expect(readdirSync(other)).toEqual([]);
+    await explainFolder(options({ images, table, out: other, overwrite: true }));
+  });
+
+  test('cells that a spreadsheet would take for formulas are guarded', async () => {
+    const wild = join(root, 'wild');
+    mkdirSync(wild);
+    const names = ['=1+1.png', '+x.png', '-x.png', '@x.png', '\tx.png', '-7.5.png'];
+    for (const name of names) cpSync(join(photos, 'p1.png'), join(wild, name));
+    const table = join(out, 'wild.csv');
+    const cwd = process.cwd();
+    process.chdir(wild);
+    try {
+      await explainFolder(options({ images: names, table, outputs: { save: [] } }));
+    } finally {
+      process.chdir(cwd);
+    }
+    const cells = readFileSync(table, 'utf8')
+      .split('\r\n')
+      .slice(1, -1)
+      .map((row) => row.split(',')[1]);
+    expect(cells).toEqual(names.map((name) => `'${name}`));
   });
 
   test('a table that is missing is made of a finished run; one that cannot be written is said, the rest stays', async () => {

@@ -1,0 +1,321 @@
+import { invalid } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import {
+  checkExplainerOptions,
+  type ExplainerOptions,
+  type ExplainOptions,
+  settingsOf,
+} from '../explain/options.js';
+import { hashFile } from '../files.js';
+import type { SourceOptions } from '../image/sources.js';
+import { option, type OptionsOf, readOptions, text } from '../options.js';
+import { drive } from './drive.js';
+import { type FilesInit, type FilesResult, openFiles, type Sample } from './files-service.js';
+import { Inputs } from './inputs.js';
+import type { LeftOut } from './left-out.js';
+import type { Opened } from './open-explainer.js';
+import { outputOptions, type OutputOptions } from './output-options.js';
+import type { Done, Input, Picture } from './picture.js';
+import { makeRecord, type RunRecord } from './record.js';
+import { prepareTable, writeResultTable } from './result-table.js';
+import { type AnyLine, failedLine } from './results.js';
+import { ResultsFolder } from './results-folder.js';
+import { backendOfRun } from './run-folder.js';
+import { explainRunOptions, paths, type WorkforceOptions, workforceSettingsOf } from './run-options.js';
+import { TaskError } from './task-error.js';
+import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
+
+/** What `explainFolder` takes. */
+const options = {
+  /** The ONNX model. */
+  model: text({ expected: 'the path of an ONNX file', help: 'the ONNX model' }),
+  /** Files, folders, patterns, or "-" for paths on standard input. */
+  images: paths({ help: 'pictures' }),
+  open: object<ExplainerOptions>(),
+  explain: object<ExplainOptions>(),
+  outputs: object<OutputOptions>(),
+  workforce: object<WorkforceOptions>(),
+  /** Stops the run: what is in flight is finished, the rest is left for a later run with `resume`. */
+  signal: object<AbortSignal>(),
+  stdin: object<NonNullable<SourceOptions['stdin']>>(),
+  ...explainRunOptions,
+};
+
+export type RunOptions = OptionsOf<typeof options> & { readonly model: string };
+
+function object<T extends object>() {
+  return option(
+    (value, name): T => {
+      if (value !== null && typeof value === 'object') return value as T;
+      throw invalid(name, 'an object', value);
+    },
+    { help: 'an object' },
+  );
+}
+
+/** How a run ended. */
+export interface Summary {
+  readonly out: string;
+  readonly images: number;
+  readonly explained: number;
+  readonly failed: number;
+  /** Pictures that an earlier run had done. */
+  readonly before: number;
+  /** Whether it was stopped before all was done. */
+  readonly stopped: boolean;
+  /** What stopped it, where that was no signal: nothing can be written any more, or no worker starts. */
+  readonly error?: GradcamppError;
+  /** Files of the folders, patterns and archives that are no pictures: how many, and the first of them. */
+  readonly leftOut: LeftOut;
+  readonly seconds: number;
+  readonly workers: number;
+  /** Milliseconds a picture, by stage, from pictures that were explained alone. */
+  readonly stages?: Omit<Sample, 'pictures'>;
+  /** Largest resident set in bytes: of this process and, with isolation, of all workers together at most. */
+  readonly peakMemory: number;
+}
+
+export interface Start extends Opened {
+  readonly images: number;
+  /** Pictures that an earlier run had done, and how many of them failed. */
+  readonly before: number;
+  readonly failedBefore: number;
+}
+
+export interface Listener {
+  /** The inputs are known, and the workers open the model. */
+  listed?(images: number, leftOut: LeftOut): void;
+  /** The model is open and the folder too. */
+  started?(start: Start): void;
+  /** One picture's lines, in the order of the inputs. */
+  picture?(lines: readonly AnyLine[]): void;
+}
+
+/**
+ * Explains pictures into a folder: `results.jsonl`, one line for each image, target and method; the files that
+ * `outputs.save` names; `run.json`. A picture that fails becomes a line, and the others go on.
+ *
+ * @throws GradcamppError where the run cannot start, or where nothing can be written any more
+ */
+export async function explainFolder(given: RunOptions, listener: Listener = {}): Promise<Summary> {
+  const since = performance.now();
+  const plan = planOf(given);
+  if (plan.table !== undefined) await prepareTable(plan.table, plan);
+  const inputs = await Inputs.list(plan.images, plan.archives, plan);
+  const team = await startTeam(plan, inputs);
+  let folder: ResultsFolder | undefined;
+  try {
+    listener.listed?.(inputs.list.length, inputs.leftOut);
+    const opened = await openedBy(team, plan.model);
+    const record = recordOf(plan, opened, inputs);
+    const found = await ResultsFolder.open(plan.out, record, inputs, plan);
+    if (found instanceof ResultsFolder) folder = found;
+    const tally = new Tally(
+      folder?.count() ?? { done: inputs.list.length, failed: (found as RunRecord).failed ?? 0 },
+    );
+    if (folder) listener.started?.(startOf(opened, folder, inputs));
+    let error: GradcamppError | undefined;
+    try {
+      if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener });
+      const isComplete = tally.done === inputs.list.length;
+      if (folder && isComplete) await Promise.all([folder.finish(), team.close()]);
+      if (plan.table !== undefined && isComplete) await writeResultTable(plan.table, plan.out);
+    } catch (cause) {
+      if (!(cause instanceof GradcamppError)) throw cause;
+      error = cause;
+    }
+    return {
+      out: plan.out,
+      images: inputs.list.length,
+      explained: tally.done - tally.failed,
+      failed: tally.failed,
+      before: tally.before,
+      stopped: tally.done < inputs.list.length,
+      error,
+      leftOut: inputs.leftOut,
+      seconds: (performance.now() - since) / 1000,
+      workers: folder ? team.size : 0,
+      stages: tally.stages,
+      peakMemory: tally.peakMemory(plan.workforce.isolate ? team.size : 0),
+    };
+  } finally {
+    await team.close();
+    await folder?.close();
+    await inputs.close();
+  }
+}
+
+type Plan = ReturnType<typeof planOf>;
+type Team = Workforce<readonly Picture[], FilesResult, Opened>;
+
+/** Every option, checked. */
+function planOf(given: RunOptions) {
+  const run = readOptions('explainFolder', options, given);
+  if (run.model === undefined) throw invalid('model', 'the path of an ONNX file', run.model);
+  if (run.resume && run.overwrite)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      '"resume" goes on with a run and "overwrite" replaces it: give one of the two.',
+    );
+  if (run.archives.length > 0 && run.images.length > 0)
+    throw new GradcamppError('INVALID_OPTION', 'Pictures and archives cannot be mixed in one run: make two.');
+  const open = checkExplainerOptions(run.open ?? {});
+  const explain = { ...run.explain, batchSize: run.explain?.batchSize ?? defaultBatch(open) };
+  settingsOf(explain);
+  readOptions('the outputs', outputOptions, run.outputs ?? {});
+  return {
+    ...run,
+    model: run.model,
+    open,
+    explain,
+    /** Whether the size of passes was left to us. */
+    isBatchOurs: run.explain?.batchSize === undefined,
+    outputs: run.outputs ?? {},
+    workforce: workforceSettingsOf(run.workforce ?? {}),
+  };
+}
+
+/** Starts the workers. A run that goes on keeps its backend, whatever the machine would choose now. */
+async function startTeam(plan: Plan, { list }: Inputs): Promise<Team> {
+  const { open, model, explain, outputs, archives, out } = plan;
+  const earlier = plan.resume ? await backendOfRun(out) : undefined;
+  const backend = (open.backend ?? 'auto') === 'auto' ? (earlier ?? open.backend) : open.backend;
+  const init: FilesInit = {
+    kind: 'files',
+    model,
+    open: backend === undefined ? open : { ...open, backend: backend as ExplainerOptions['backend'] },
+    explain,
+    outputs,
+    out: archives.length > 0 ? undefined : out,
+  };
+  const script = new URL('./worker.js', import.meta.url);
+  return startWorkforce(
+    { script, init, openHere: () => openFiles(init), tasks: list.length },
+    plan.workforce,
+  );
+}
+
+/** What the workers found, and the model's checksum, which is taken meanwhile. */
+async function openedBy(team: Team, model: string): Promise<Opened & { readonly sha256: string }> {
+  const hashing = hashFile(model);
+  hashing.catch(() => undefined); // the workers say what is wrong with it
+  const opened = await team.ready;
+  return { ...opened, sha256: await hashing };
+}
+
+/** What the run is: every option that changes a result, as it was understood. */
+function recordOf(plan: Plan, opened: Opened & { readonly sha256: string }, inputs: Inputs): RunRecord {
+  const { executionProviders = ['cpu'], threads = 1 } = plan.open;
+  const { layers, backend, output, preprocessing, classesSha256, sha256 } = opened;
+  const explain = settingsOf(plan.explain);
+  const outputs = readOptions('the outputs', outputOptions, plan.outputs);
+  return makeRecord({
+    command: 'explain',
+    models: [{ path: plan.model, sha256 }],
+    layers,
+    backend,
+    settings: { executionProviders, threads, output, preprocessing, classesSha256, explain, outputs },
+    archives: plan.archives.length > 0 ? inputs.archives : undefined,
+    inputs: inputs.record,
+  });
+}
+
+function startOf(opened: Opened, folder: ResultsFolder, { list }: Inputs): Start {
+  const { done, failed } = folder.count();
+  const notes = [...opened.notes, ...folder.notes];
+  return { ...opened, notes, images: list.length, before: done, failedBefore: failed };
+}
+
+/** Explains what is not done yet, and adds it to the folder in the order of the inputs. */
+async function explainInto(
+  folder: ResultsFolder,
+  parts: {
+    readonly plan: Plan;
+    readonly inputs: Inputs;
+    readonly team: Team;
+    readonly opened: Opened;
+    readonly tally: Tally;
+    readonly listener: Listener;
+  },
+): Promise<void> {
+  const { plan, inputs, team, opened, tally, listener } = parts;
+  const batch = (plan.isBatchOurs ? opened.fixedBatch : undefined) ?? plan.explain.batchSize;
+  for await (const done of drive({
+    groups: groupsOf(inputs.list, batch, folder, plan.signal),
+    run: async (pictures) => {
+      const result = await team.run(pictures, { share: pictures.length });
+      tally.sample(result);
+      return result.done;
+    },
+    failed: (picture, cause) => (cause instanceof TaskError ? blamed(picture, cause) : undefined),
+    limit: team.depth,
+    window: 16 * team.depth,
+    order: 'input',
+  })) {
+    if (folder.isDone(done.index)) continue;
+    await folder.add(done);
+    tally.count(done);
+    listener.picture?.(done.lines);
+  }
+}
+
+/**
+ * Groups of `batch` pictures in which something is left to do. They begin at multiples of `batch` whatever is done already,
+ * so that a picture is always computed in the same company.
+ */
+function* groupsOf(
+  inputs: readonly Input[],
+  batch: number,
+  folder: ResultsFolder,
+  signal: AbortSignal | undefined,
+): Generator<readonly Input[]> {
+  for (let start = 0; start < inputs.length; start += batch) {
+    if (signal?.aborted) return;
+    const group = inputs.slice(start, start + batch);
+    if (!group.every(({ index }) => folder.isDone(index))) yield group;
+  }
+}
+
+/** What is listed of a picture that ended its worker, or took too long. */
+function blamed({ index, path }: Input, { code, reason }: TaskError): Done {
+  const error = new GradcamppError(code, `${JSON.stringify(path)} ${reason}.`);
+  return { index, lines: [failedLine(index, path, error)], files: [], bytes: [] };
+}
+
+/** What the summary needs of every result. */
+class Tally {
+  /** Pictures that are done, and how many of them failed. */
+  done: number;
+  failed: number;
+  /** Those that an earlier run had done. */
+  readonly before: number;
+  #worker = 0;
+  readonly #sum: Sample = { decode: 0, inference: 0, map: 0, encode: 0, pictures: 0 };
+
+  constructor({ done, failed }: { readonly done: number; readonly failed: number }) {
+    this.before = this.done = done;
+    this.failed = failed;
+  }
+
+  count({ lines }: Done): void {
+    this.done++;
+    if (lines.some((line) => 'error' in line)) this.failed++;
+  }
+
+  sample({ sample, peakMemory }: FilesResult): void {
+    this.#worker = Math.max(this.#worker, peakMemory);
+    if (sample) for (const key of Object.keys(this.#sum) as (keyof Sample)[]) this.#sum[key] += sample[key];
+  }
+
+  get stages(): Summary['stages'] {
+    const { pictures, ...sums } = this.#sum;
+    if (pictures === 0) return undefined;
+    return Object.fromEntries(
+      Object.entries(sums).map(([name, sum]) => [name, sum / pictures]),
+    ) as Summary['stages'];
+  }
+
+  peakMemory(processes: number): number {
+    return process.resourceUsage().maxRSS * 1024 + processes * this.#worker;
+  }
+}

@@ -1,0 +1,43 @@
+import type { AnyLine } from './results.js';
+
+/** One picture of a run. */
+export interface Picture {
+  /** Its number among the inputs, from 0. */
+  readonly index: number;
+  /** What it is called in results: the path, or "archive.tar/member". */
+  readonly path: string;
+  /** What its files are called, with "/" between folders. */
+  readonly name: string;
+  /** The part of an archive that holds it; otherwise `path` does. */
+  readonly part?: { readonly archive: string; readonly offset: number; readonly size: number };
+  /** Why it cannot be read, where that is known already. */
+  readonly problem?: string;
+}
+
+/** A picture as it is listed, and the archive that its results go to, where it came from one. */
+export interface Input extends Picture {
+  readonly archive?: string;
+}
+
+/** A picture that is done. */
+export interface Done {
+  readonly index: number;
+  readonly lines: readonly AnyLine[];
+  /** Name, size and CRC-32 of every file. */
+  readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
+  /** Their bytes, where they are not written yet. */
+  readonly bytes?: readonly Uint8Array[];
+}
+
+/** What the journal says of a picture that is done. */
+export interface DoneEntry {
+  readonly index: number;
+  /** Size and time of change of the picture when it was listed. */
+  readonly state: string;
+  readonly failed: boolean;
+  /** Length and CRC-32 of its lines in `results.jsonl`. */
+  readonly lines: readonly [length: number, checksum: number];
+  /** The archive that its files are in. */
+  readonly archive?: string;
+  readonly files: Done['files'];
+}
