@@ -13,6 +13,7 @@ import { hiResCam } from './hires-cam.js';
 import { layerCam } from './layer-cam.js';
 import type { AnyMethod, Need } from './method.js';
 import { randomMap } from './random.js';
+import { scoreCam } from './score-cam.js';
 import { xGradCam } from './xgrad-cam.js';
 
 /** Every method, in the order in which tables show them. */
@@ -27,6 +28,7 @@ export const methods = [
   eigenGradCam,
   fem,
   ablationCam,
+  scoreCam,
   guidedGradCamPlusPlus,
   guidedBackprop,
   randomMap,

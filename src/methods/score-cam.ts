@@ -1,0 +1,56 @@
+import { sizeOf } from '../tensor.js';
+import { linearUpsampler } from '../upsample.js';
+import { channels, chosenChannels, limitFacts } from './channels.js';
+import { picturesOf } from './eigen-cam.js';
+import type { Change } from './evidence.js';
+import { maskPicture, normalize } from './masks.js';
+import { layerMethod } from './method.js';
+
+/**
+ * Score-CAM, Wang et al., arXiv 1910.01279, Alg. 1: M_k = A_k, enlarged linearly to the picture and min–max normalised (a constant
+ * channel gives 0), w = softmax over k of S(x ⊙ M_k), map relu(Σ_k w_k A_k). One forward pass a channel.
+ *
+ * The score of the baseline, which the paper subtracts, is the same for all channels and cancels in the softmax.
+ */
+export const scoreCam = layerMethod({
+  name: 'score-cam',
+  kind: 'layer',
+  source: 'arXiv 1910.01279, Alg. 1',
+  formula: 'w = softmax_k S(x ⊙ norm A_k)',
+  needs: ['activations', 'passes'],
+  hasTarget: true,
+  options: { channels },
+  map: async (evidence, { channels: most }) => {
+    const { images, layer, size } = evidence;
+    const positions = sizeOf(layer.dims);
+    const upsample = linearUpsampler(layer.dims, size.slice(-layer.dims.length));
+    const changes: Change[] = [];
+    const scores = new Float64Array(images * layer.channels).fill(Number.NEGATIVE_INFINITY);
+    for (const [n, picture] of picturesOf(layer, layer.activations).entries())
+      for (const k of chosenChannels(picture, layer, most))
+        changes.push({
+          of: n,
+          fill: (out) => {
+            const channel = Float64Array.from(picture.subarray(k * positions, (k + 1) * positions));
+            maskPicture(evidence, n, normalize(upsample(channel)), out);
+          },
+          take: (score) => {
+            scores[n * layer.channels + k] = score;
+          },
+        });
+    await evidence.pass(changes);
+    const weights = new Float32Array(scores.length);
+    for (let at = 0; at < scores.length; at += layer.channels)
+      weights.set(softmax(scores.subarray(at, at + layer.channels)), at);
+    return { by: 'channel', weights, facts: limitFacts(layer, most, images) };
+  },
+});
+
+/** Where every score is −∞, which stands for none, zeros. */
+export function softmax(scores: Float64Array): Float64Array {
+  const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  if (most === Number.NEGATIVE_INFINITY) return new Float64Array(scores.length);
+  const powers = scores.map((score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
