@@ -195,7 +195,7 @@ function mapRequest(batch: Batch, layer: number, maps: readonly LayerMap[]): Map
   const { dims, relu } = first;
   const ones = new Float32Array(images * sizeOf(dims)).fill(1);
   const gradients = (maps as (LayerMap & { by: 'map' })[]).map(({ map }) =>
-    relu ? map : fromZero(map, images),
+    relu ? Float32Array.from(map) : fromZero(map, images),
   );
   return {
     images,
@@ -209,12 +209,13 @@ function mapRequest(batch: Batch, layer: number, maps: readonly LayerMap[]): Map
 }
 
 /** Each picture's map minus its least value: upsampling and min–max normalisation do not see the difference. */
-function fromZero(map: Float32Array, images: number): Float32Array {
+function fromZero(map: Float32Array | Float64Array, images: number): Float32Array {
   const size = map.length / images;
   const moved = new Float32Array(map.length);
   for (let n = 0; n < images; n++) {
     const own = map.subarray(n * size, (n + 1) * size);
-    const least = own.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+    let least = Number.POSITIVE_INFINITY;
+    for (const value of own) least = Math.min(least, value);
     for (let i = 0; i < size; i++) moved[n * size + i] = own[i] - least;
   }
   return moved;

@@ -13,6 +13,7 @@ import { hiResCam } from './hires-cam.js';
 import { layerCam } from './layer-cam.js';
 import type { AnyMethod, Need } from './method.js';
 import { randomMap } from './random.js';
+import { reciproCam } from './recipro-cam.js';
 import { scoreCam } from './score-cam.js';
 import { xGradCam } from './xgrad-cam.js';
 
@@ -29,6 +30,7 @@ export const methods = [
   fem,
   ablationCam,
   scoreCam,
+  reciproCam,
   guidedGradCamPlusPlus,
   guidedBackprop,
   randomMap,

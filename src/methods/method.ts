@@ -84,7 +84,7 @@ export type LayerMap = { readonly facts?: readonly Facts[] } /** relu(Σ_k w_k A
   /** The map itself, [N, …dims]; relu is applied where it says so. */
   | {
       readonly by: 'map';
-      readonly map: Float32Array;
+      readonly map: Float32Array | Float64Array;
       readonly dims: readonly number[];
       readonly relu: boolean;
     }
