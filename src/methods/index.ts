@@ -15,6 +15,7 @@ import type { AnyMethod, Need } from './method.js';
 import { randomMap } from './random.js';
 import { reciproCam } from './recipro-cam.js';
 import { scoreCam } from './score-cam.js';
+import { shapleyCam } from './shapley-cam.js';
 import { xGradCam } from './xgrad-cam.js';
 
 /** Every method, in the order in which tables show them. */
@@ -27,6 +28,7 @@ export const methods = [
   layerCam,
   eigenCam,
   eigenGradCam,
+  shapleyCam,
   fem,
   ablationCam,
   scoreCam,

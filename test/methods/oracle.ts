@@ -16,6 +16,7 @@ const isThere = existsSync(folder);
 export interface OracleCase {
   readonly name: string;
   readonly file: string;
+  readonly path: string;
   readonly layer: string;
   readonly classes: readonly number[];
   /** What the further methods were computed with. */
@@ -26,7 +27,8 @@ export interface OracleCase {
   array(name: string): Promise<Tensor<'float32'>>;
 }
 
-const cases: readonly OracleCase[] = !isThere
+/** Every export of every network; none where the folder is missing. */
+export const oracleCases: readonly OracleCase[] = !isThere
   ? []
   : networks.flatMap((name) => {
       const item = JSON.parse(readFileSync(`${folder}${name}/case.json`, 'utf8'));
@@ -34,6 +36,7 @@ const cases: readonly OracleCase[] = !isThere
       return exports.map(([file, { layer }]) => ({
         name,
         file,
+        path: `${folder}${name}/${file}.onnx`,
         layer,
         classes: item.classes,
         methods: item.methods,
@@ -55,7 +58,7 @@ export interface OracleOptions {
 /** Explains both pictures of every network and export together, and holds the maps to 1e-4. */
 export function holdsOracle(method: string, { variant, expected, before, also }: OracleOptions): void {
   describe.skipIf(!isThere)(`${method} of PyTorch exports (needs ../shared/oracle)`, () => {
-    test.each(cases)('$name $file', async (item) => {
+    test.each(oracleCases)('$name $file', async (item) => {
       await before?.(item);
       const explanations = await explainedCase(item, variant(item));
       const maps = (await item.array(expected ?? `${method}.map`)).data;
@@ -71,8 +74,8 @@ export function holdsOracle(method: string, { variant, expected, before, also }:
   });
 }
 
-async function explainedCase({ name, file, layer, classes, array }: OracleCase, variant: Variant) {
-  await using explainer = await Explainer.open(`${folder}${name}/${file}.onnx`, {
+async function explainedCase({ path, layer, classes, array }: OracleCase, variant: Variant) {
+  await using explainer = await Explainer.open(path, {
     layer,
     backend: 'reference',
     threads: 1,

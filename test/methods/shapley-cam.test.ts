@@ -1,0 +1,3 @@
+import { holdsOracle } from './oracle.js';
+
+holdsOracle('shapley-cam', { variant: () => ({ method: 'shapley-cam' }) });
