@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, posix } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { statsOf } from '../files.js';
-import { isGlob } from '../image/glob.js';
+import { isGlob } from '../image/listing.js';
 import { expandSources, type SourceOptions } from '../image/sources.js';
 import { listArchive } from './archive.js';
 import { LeftOut } from './left-out.js';
@@ -81,7 +81,7 @@ export class Inputs {
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
     const names = new Names(await rootsOf(images));
     const onSkipped = (path: string) => this.leftOut.add(path);
-    for await (const path of expandSources(images, { ...options, onSkipped } as SourceOptions))
+    for await (const path of expandSources(images, { ...options, onSkipped }))
       this.list.push({ index: this.list.length, path, name: names.nameOf(path) });
   }
 

@@ -12,37 +12,50 @@ export const formatNames = decoders
 /** Extensions that a folder is searched for, in lower case. */
 export const imageExtensions: readonly string[] = decoders.flatMap(({ extensions }) => extensions);
 
-/** Whether a file is taken for a picture by its name. */
-export function isPictureName(path: string): boolean {
-  return imageExtensions.includes(extname(path).toLowerCase());
+/** What is recognised only to say what it is: its extensions, and its first bytes (Latin-1), or those at an offset. */
+interface Other {
+  readonly what: string;
+  readonly extensions?: readonly string[];
+  readonly starts?: readonly (string | readonly [offset: number, bytes: string])[];
 }
 
-/** Recognised only to say what a file is instead: `[name, offset, bytes in Latin-1]`. */
-const others: readonly (readonly [string, number, string])[] = [
-  ['a BMP picture', 0, 'BM'],
-  ['a JPEG XL picture', 0, '\xff\x0a'],
-  ['a JPEG XL picture', 4, 'JXL '],
-  ['a JPEG 2000 picture', 4, 'jP  '],
-  ['a JPEG 2000 picture', 0, '\xff\x4f\xff\x51'],
-  ['a PBM picture', 0, 'P1'],
-  ['a PGM picture', 0, 'P2'],
-  ['a PPM picture', 0, 'P3'],
-  ['a PBM picture', 0, 'P4'],
-  ['a PGM picture', 0, 'P5'],
-  ['a PPM picture', 0, 'P6'],
-  ['an OpenEXR picture', 0, '\x76\x2f\x31\x01'],
-  ['a Radiance picture', 0, '#?RADIANCE'],
-  ['a QOI picture', 0, 'qoif'],
-  ['a Windows icon', 0, '\0\0\x01\0'],
-  ['a DICOM file', 128, 'DICM'],
-  ['a Photoshop document', 0, '8BPS'],
-  ['a PDF document', 0, '%PDF'],
-  ['an SVG drawing', 0, '<svg'],
-  ['an XML document', 0, '<?xml'],
-  ['an HTML document', 0, '<!DOCTYPE'],
-  ['a .npy tensor', 0, '\x93NUMPY'],
-  ['a zip archive', 0, 'PK\x03\x04'],
+const others: readonly Other[] = [
+  { what: 'a HEIC picture', extensions: ['.heic', '.heif', '.hif'] }, // by its brands
+  { what: 'a BMP picture', extensions: ['.bmp', '.dib'], starts: ['BM'] },
+  { what: 'a JPEG XL picture', extensions: ['.jxl'], starts: ['\xff\x0a', [4, 'JXL ']] },
+  {
+    what: 'a JPEG 2000 picture',
+    extensions: ['.jp2', '.j2k', '.jpf', '.jpx', '.j2c', '.jpc'],
+    starts: [[4, 'jP  '], '\xff\x4f\xff\x51'],
+  },
+  {
+    what: 'a Netpbm picture',
+    extensions: ['.pnm', '.pbm', '.pgm', '.ppm', '.pam', '.pfm'],
+    starts: ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7\n'],
+  },
+  { what: 'an OpenEXR picture', extensions: ['.exr'], starts: ['\x76\x2f\x31\x01'] },
+  { what: 'a Radiance picture', extensions: ['.hdr'], starts: ['#?RADIANCE', '#?RGBE'] },
+  { what: 'a QOI picture', extensions: ['.qoi'], starts: ['qoif'] },
+  { what: 'a TGA picture', extensions: ['.tga'] },
+  { what: 'a Windows icon', extensions: ['.ico', '.cur'], starts: ['\0\0\x01\0', '\0\0\x02\0'] },
+  { what: 'a raw photograph', extensions: ['.dng', '.nef', '.cr2', '.cr3', '.arw', '.raf', '.orf', '.rw2'] },
+  { what: 'a DICOM file', extensions: ['.dcm'], starts: [[128, 'DICM']] },
+  { what: 'a Photoshop document', extensions: ['.psd'], starts: ['8BPS'] },
+  { what: 'a PDF document', extensions: ['.pdf'], starts: ['%PDF'] },
+  { what: 'an SVG drawing', extensions: ['.svg', '.svgz'], starts: ['<svg'] },
+  { what: 'an XML document', starts: ['<?xml'] },
+  { what: 'an HTML document', starts: ['<!DOCTYPE', '<!doctype', '<html'] },
+  { what: 'a .npy tensor', starts: ['\x93NUMPY'] },
+  { what: 'a zip archive', starts: ['PK\x03\x04'] },
 ];
+
+/** Why a file is no picture that is read, by its name; undefined where it may be one. */
+export function whyNoPicture(path: string): string | undefined {
+  const extension = extname(path).toLowerCase();
+  if (imageExtensions.includes(extension)) return undefined;
+  const other = others.find(({ extensions }) => extensions?.includes(extension));
+  return other ? `it is ${other.what}, which is not read` : 'its name has no extension of a picture';
+}
 
 const headLength = 132;
 
@@ -58,5 +71,7 @@ export function recognize(bytes: Uint8Array): { decoder?: Decoder; other?: strin
     return {
       other: brands.some((brand) => /^(hei|hev|mif)/.test(brand)) ? 'a HEIC picture' : 'an MP4-like file',
     };
-  return { other: others.find(([, offset, start]) => head.startsWith(start, offset))?.[0] };
+  const begins = (start: string | readonly [offset: number, bytes: string]) =>
+    typeof start === 'string' ? head.startsWith(start) : head.startsWith(start[1], start[0]);
+  return { other: others.find(({ starts }) => starts?.some(begins))?.what };
 }

@@ -1,14 +1,14 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { GradcamppError, systemReason } from '../errors.js';
-import { statsOf } from '../files.js';
-import { imageExtensions, isPictureName } from './formats.js';
-import { glob, isGlob } from './glob.js';
-import { naturalOrder } from './natural-order.js';
+import { imageExtensions, whyNoPicture } from './formats.js';
+import { filesIn, filesMatching, isGlob } from './listing.js';
 
 export interface SourceOptions {
   /** Where `-` reads paths from, one a line. Default: standard input. */
   readonly stdin?: AsyncIterable<string | Uint8Array>;
+  /** Called for every file of a folder or pattern that is left out, with why, as "it is a HEIC picture, which is not read". */
+  readonly onSkipped?: (path: string, reason: string) => void;
 }
 
 /**
@@ -37,85 +37,93 @@ async function expansionOf(
 ): Promise<AsyncIterable<string> | readonly string[]> {
   if (source === '-') return linesOf(options.stdin ?? process.stdin);
   const found = await stat(source).catch(() => undefined);
-  const isFolder = found?.isDirectory();
+  const isFolder = found?.isDirectory() ?? false;
   if (!isFolder && (found || !isGlob(source))) return [source];
-  const pictures = isFolder ? await picturesIn(source) : await matching(source);
+  const { pictures, skipped } = await picturesOf(source, isFolder);
+  for (const [path, reason] of skipped) options.onSkipped?.(path, reason);
   if (pictures.length > 0) return pictures;
-  throw isFolder
-    ? nothing(
-        `The folder ${JSON.stringify(source)} holds no pictures`,
-        '.npy tensors are taken by name or pattern',
-      )
-    : nothing(`No picture matches ${JSON.stringify(source)}`, '** stands for any folders');
+  const what = isFolder
+    ? `The folder ${JSON.stringify(source)} holds no pictures`
+    : `No picture matches ${JSON.stringify(source)}`;
+  const advice = isFolder ? '.npy tensors are taken by name or pattern' : '** stands for any folders';
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `${what} (${imageExtensions.join(', ')}); ${skipped.length > 0 ? leftOut(skipped) : advice}.`,
+  );
 }
 
-function nothing(what: string, advice: string): GradcamppError {
-  return new GradcamppError('INVALID_OPTION', `${what} (${imageExtensions.join(', ')}); ${advice}.`);
+/** A path, and why it is left out. */
+type Skipped = readonly [path: string, reason: string];
+
+function leftOut(skipped: readonly Skipped[]): string {
+  const [[path, reason]] = skipped;
+  const files = skipped.length === 1 ? 'one file is' : `${skipped.length} files are`;
+  return `${files} left out, as ${JSON.stringify(path)}: ${reason}`;
 }
 
-async function matching(pattern: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const path of glob(pattern)) {
-    if (pattern.includes('**') && (await isResult(path))) continue;
-    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
-    if (!isFolder && (isPictureName(path) || extname(path).toLowerCase() === '.npy')) found.push(path);
-    else if (isFolder && !pattern.includes('**')) await picturesIn(path, found);
+async function picturesOf(
+  source: string,
+  isFolder: boolean,
+): Promise<{ pictures: string[]; skipped: Skipped[] }> {
+  const { files, closed } = isFolder ? await filesIn(source) : await filesMatching(source);
+  const pictures: string[] = [];
+  const skipped: Skipped[] = [];
+  for (const { path, cause } of closed) {
+    const reason = `it cannot be read: ${systemReason(cause)}`;
+    if (!isFolder) skipped.push([path, reason]);
+    else
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `The folder ${JSON.stringify(path)} cannot be read: ${systemReason(cause)}.`,
+        { cause },
+      );
   }
-  return found;
+  const leavesResults = isFolder || source.includes('**');
+  const runs = new Map<string, boolean>();
+  for (const path of files) {
+    const isTensor = path.toLowerCase().endsWith('.npy');
+    const reason = isTensor
+      ? isFolder && '.npy tensors are taken by name or pattern'
+      : (whyNoPicture(path) ?? (leavesResults && (await isResult(path, runs)) && 'an earlier run wrote it'));
+    if (reason) skipped.push([path, reason]);
+    else pictures.push(path);
+  }
+  return { pictures, skipped };
 }
 
 /** Whether a picture was written by a run: by its name, in or below a folder that holds a run's record. */
-async function isResult(path: string): Promise<boolean> {
-  if (!/\.(overlay|map|cutout)\.(png|jpg|webp)$/.test(path)) return false;
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    if (await stat(join(folder, 'run.json')).catch(() => undefined)) return true;
-    if (folder === dirname(folder)) return false;
-  }
+async function isResult(path: string, runs: Map<string, boolean>): Promise<boolean> {
+  return /\.(overlay|map|cutout)\.(png|jpg|webp)$/.test(path) && isInRun(dirname(path), runs);
 }
 
-/**
- * Adds a folder's pictures to those that are found already. `above` are the real paths of the folders on the way here: a
- * link back to one of them is not followed.
- */
-async function picturesIn(
-  folder: string,
-  found: string[] = [],
-  above: readonly string[] = [],
-): Promise<string[]> {
-  const real = await realpath(folder);
-  if (above.includes(real)) return found;
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `The folder ${JSON.stringify(folder)} cannot be read: ${systemReason(cause)}.`,
-      {
-        cause,
-      },
-    );
-  });
-  const shown = entries.filter(({ name }) => !name.startsWith('.'));
-  shown.sort((a, b) => naturalOrder(a.name, b.name));
-  const within = join(folder, '_').slice(0, -1);
-  const paths = shown.map(({ name }) => within + name); // `join` would leave three strings for each
-  const links = statsOf(paths.filter((_, i) => shown[i].isSymbolicLink()));
-  for (const [i, path] of paths.entries()) {
-    const isFolder = (shown[i].isSymbolicLink() ? (await links.next()).value : shown[i])?.isDirectory();
-    if (isFolder) await picturesIn(path, found, [...above, real]);
-    else if (isPictureName(path) && !(await isResult(path))) found.push(path); // a dangling link too: reading it says so
+async function isInRun(folder: string, known: Map<string, boolean>): Promise<boolean> {
+  let answer = known.get(folder);
+  if (answer === undefined) {
+    const hasRecord = await stat(join(folder, 'run.json')).catch(() => undefined);
+    answer =
+      hasRecord !== undefined || (folder !== dirname(folder) && (await isInRun(dirname(folder), known)));
+    known.set(folder, answer);
   }
-  return found;
+  return answer;
 }
+
+/** Longer lines are no paths. */
+const longestLine = 32_768;
 
 /** Lines without their ends, empty ones left out. */
 async function* linesOf(stream: AsyncIterable<string | Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder(); // leaves a byte-order mark out
   let rest = '';
   for await (const piece of stream) {
-    const lines = (
-      rest + (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }))
-    ).split('\n');
+    rest += typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true });
+    const lines = rest.split('\n');
     rest = lines.pop() as string;
     for (const line of lines) if (line.trim() !== '') yield line.replace(/\r$/, '');
+    if (rest.length > longestLine)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `Standard input must be a list of paths, one a line; it has a line of more than ${longestLine} characters.`,
+      );
   }
   if (rest.trim() !== '') yield rest.replace(/\r$/, '');
 }
