@@ -1,11 +1,11 @@
 import { invalid, oneOf, text } from '../check.js';
-import { GradcamppError } from '../errors.js';
+import { GradcamppError, show } from '../errors.js';
 import { sizeOf, type Tensor, type TensorArrays, type TensorType } from '../tensor.js';
 import { readBytes } from './file.js';
 
 /**
  * NumPy's `.npy` format, versions 1 to 3. Read: booleans, integers of 1 to 8 bytes, floats of 2 to 8, either
- * byte order, C or Fortran order. Written: version 1, little-endian, C order, as NumPy itself writes it.
+ * byte order, C or Fortran order, at most 64 dims as in NumPy; what follows the numbers is ignored. Written: version 1, little-endian, C order, as NumPy itself writes it.
  */
 
 interface Element {
@@ -47,6 +47,8 @@ const descriptors: Readonly<Record<TensorType, string>> = {
   bool: '|b1',
 };
 const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const mostDims = 64;
+const longestHeader = 2 ** 20;
 const magic = Buffer.from('\x93NUMPY', 'latin1');
 
 /** The tensor in a `.npy` file. Any problem is one `INVALID_IMAGE` sentence that names the file. */
@@ -61,18 +63,22 @@ export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
   const { descriptor, fortran, dims, offset } = parseHeader(bytes, name);
   const element = elements[descriptor.slice(1)];
   if (!element || !'<>|='.includes(descriptor[0]))
-    throw malformed(name, `its element type is ${JSON.stringify(descriptor)}, and only numbers are read`);
-  const size = sizeOf(dims);
-  const expected = size * element.bytes;
-  if (bytes.length - offset !== expected)
     throw malformed(
       name,
-      `dims [${dims.join(', ')}] of ${descriptor} need ${expected} bytes, and it holds ${bytes.length - offset}`,
+      `its element type is ${show(descriptor)}, and only numbers of 1 to 8 bytes are read`,
+    );
+  const size = sizeOf(dims);
+  const expected = size * element.bytes;
+  const there = bytes.length - offset;
+  if (there < expected)
+    throw malformed(
+      name,
+      `the file ends too early: dims ${show(dims)} of ${descriptor} need ${expected} bytes, and it holds ${there}`,
     );
   const little = descriptor[0] === '>' ? false : descriptor[0] === '<' || littleEndianHost;
-  let data = new arrays[element.type](size);
+  let data = allocate(element.type, size, name);
   if (little === littleEndianHost && data.BYTES_PER_ELEMENT === element.bytes && descriptor[1] !== 'b') {
-    new Uint8Array(data.buffer).set(bytes.subarray(offset));
+    new Uint8Array(data.buffer).set(bytes.subarray(offset, offset + expected));
   } else {
     const view = new DataView(bytes.buffer, bytes.byteOffset + offset, expected);
     for (let i = 0; i < size; i++) data[i] = element.read(view, i * element.bytes, little) as never;
@@ -81,6 +87,14 @@ export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
     throw malformed(name, 'it holds unsigned numbers of 2⁶³ or more');
   if (fortran && dims.length > 1) data = fromFortran(data, dims) as typeof data;
   return { type: element.type, dims, data };
+}
+
+function allocate<T extends TensorType>(type: T, size: number, name: string): TensorArrays[T] {
+  try {
+    return new arrays[type](size);
+  } catch (cause) {
+    throw malformed(name, `its ${size} numbers do not fit into memory as ${type}`, cause);
+  }
 }
 
 /** The bytes of a `.npy` file. `data` must fill `dims`; a scalar has dims []. */
@@ -121,44 +135,57 @@ interface Header {
 
 function parseHeader(bytes: Uint8Array, name: string): Header {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (buffer.length < 10 || !buffer.subarray(0, 6).equals(magic))
+  const need = (end: number) => {
+    if (buffer.length < end) throw malformed(name, 'the file ends too early');
+  };
+  if (!buffer.subarray(0, magic.length).equals(magic))
     throw malformed(name, 'it does not begin like a .npy file');
+  need(10);
   const version = buffer[6];
   if (version < 1 || version > 3)
     throw malformed(name, `its format version is ${version}.${buffer[7]}, and 1 to 3 are read`);
   const start = version === 1 ? 10 : 12;
-  if (buffer.length < start) throw malformed(name, 'it ends within its header');
+  need(start);
   const length = version === 1 ? buffer.readUInt16LE(8) : buffer.readUInt32LE(8);
-  if (start + length > buffer.length) throw malformed(name, 'it ends within its header');
+  if (length > longestHeader)
+    throw malformed(name, `its header has ${length} bytes, and at most ${longestHeader} are read`);
+  need(start + length);
   const text = buffer.toString(version === 3 ? 'utf8' : 'latin1', start, start + length);
-  const descriptor = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
-  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
-  const shape = /'shape'\s*:\s*\(([\d\s,L]*)\)/.exec(text)?.[1];
   if (/'descr'\s*:\s*[[(]/.test(text))
     throw malformed(name, 'it holds records, and only plain numbers are read');
+  const descriptor = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
+  const shape = /'shape'\s*:\s*\(([^()]*)\)/.exec(text)?.[1];
   if (descriptor === undefined || order === undefined || shape === undefined || !/^\s*\{.*\}\s*$/s.test(text))
     throw malformed(name, 'its header is damaged');
-  const dims = shape
-    .split(',')
-    .map((item) => item.trim().replace(/L$/, ''))
-    .filter((item) => item !== '')
-    .map(Number);
+  return { descriptor, fortran: order === 'True', dims: dimsOf(shape, name), offset: start + length };
+}
+
+/** What stands between the parentheses of a shape. */
+function dimsOf(shape: string, name: string): number[] {
+  const items = shape.split(',').map((item) => item.trim());
+  if (items.at(-1) === '') items.pop(); // (3,) and ()
+  if (items.length > mostDims)
+    throw malformed(name, `it has ${items.length} dims, and at most ${mostDims} are read`);
+  const dims = items.map((item) => (/^\d+L?$/.test(item) ? Number.parseInt(item, 10) : Number.NaN));
   if (dims.some((dim) => !Number.isSafeInteger(dim)) || !Number.isSafeInteger(sizeOf(dims) * 8))
-    throw malformed(name, `its dims (${shape}) are impossible`);
-  return { descriptor, fortran: order === 'True', dims, offset: start + length };
+    throw malformed(name, `its dims ${show(`(${shape})`)} are impossible`);
+  return dims;
 }
 
 /** First index fastest → last index fastest. */
 function fromFortran(data: TensorArrays[TensorType], dims: readonly number[]): TensorArrays[TensorType] {
   const out = data.slice();
-  const strides = dims.map((_, axis) => sizeOf(dims.slice(0, axis)));
-  const index = dims.map(() => 0);
+  const long = dims.filter((dim) => dim > 1); // others move nothing
+  const strides: number[] = [];
+  for (let axis = 0, stride = 1; axis < long.length; stride *= long[axis++]) strides.push(stride);
+  const index = long.map(() => 0);
   for (let i = 0, from = 0; i < out.length; i++) {
     out[i] = data[from];
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
+    for (let axis = long.length - 1; axis >= 0; axis--) {
       from += strides[axis];
-      if (++index[axis] < dims[axis]) break;
-      from -= strides[axis] * dims[axis];
+      if (++index[axis] < long[axis]) break;
+      from -= strides[axis] * long[axis];
       index[axis] = 0;
     }
   }
@@ -179,6 +206,8 @@ function swapBytes(bytes: Buffer, size: number): void {
   else if (size === 8) bytes.swap64();
 }
 
-function malformed(name: string, reason: string): GradcamppError {
-  return new GradcamppError('INVALID_IMAGE', `${JSON.stringify(name)} cannot be read as .npy: ${reason}.`);
+function malformed(name: string, reason: string, cause?: unknown): GradcamppError {
+  return new GradcamppError('INVALID_IMAGE', `${JSON.stringify(name)} cannot be read as .npy: ${reason}.`, {
+    cause,
+  });
 }

@@ -96,6 +96,24 @@ describe('reading', () => {
     expect(parseNpy(shifted)).toEqual(float32(Float32Array.from(rows), [2, 3, 4]));
   });
 
+  test('what follows the numbers is ignored, as in NumPy', () => {
+    const [first, second] = [Float32Array.of(1, 2), Float32Array.of(3)].map((data) =>
+      encodeNpy(float32(data, [data.length])),
+    );
+    expect(parseNpy(Buffer.concat([first, second]))).toEqual(float32(Float32Array.of(1, 2), [2]));
+  });
+
+  test('64 dims in Fortran order take no longer than few', () => {
+    const data = Float32Array.from({ length: 2 ** 20 }, (_, i) => i);
+    const ones = '1, '.repeat(62);
+    const start = performance.now();
+    const many = parseNpy(npyFile("'<f4'", `(1024, 1024, ${ones})`, bytes(data), 1, true));
+    expect(performance.now() - start).toBeLessThan(2000);
+    expect(many.dims).toHaveLength(64);
+    expect(many.data).toEqual(parseNpy(npyFile("'<f4'", '(1024, 1024)', bytes(data), 1, true)).data);
+    expect([...many.data.subarray(0, 3)]).toEqual([0, 1024, 2048]);
+  });
+
   test('the numbers are a copy', () => {
     const file = npyFile("'|u1'", '(2,)', Uint8Array.of(1, 2));
     const { data } = parseNpy(file);
@@ -110,28 +128,74 @@ describe('malformed files are one INVALID_IMAGE sentence', () => {
   test.each<[string, Uint8Array, string]>([
     ['empty', new Uint8Array(0), 'it does not begin like a .npy file'],
     ['a picture', Buffer.from('\x89PNG\r\n\x1a\nxxxxxxxx', 'latin1'), 'it does not begin like a .npy file'],
-    ['cut in the prefix', good.subarray(0, 9), 'it does not begin like a .npy file'],
-    ['cut in the header', good.subarray(0, 40), 'it ends within its header'],
-    ['cut in the numbers', good.subarray(0, -1), 'dims [2, 2] of <f4 need 16 bytes, and it holds 15'],
-    ['too long', Buffer.concat([good, four]), 'dims [2, 2] of <f4 need 16 bytes, and it holds 32'],
+    ['cut in the prefix', good.subarray(0, 9), 'the file ends too early'],
+    ['cut in the header', good.subarray(0, 40), 'the file ends too early'],
+    [
+      'cut in the numbers',
+      good.subarray(0, -1),
+      'the file ends too early: dims [2, 2] of <f4 need 16 bytes, and it holds 15',
+    ],
     ['version 4', npyFile("'<f4'", '(2, 2)', four, 4), 'its format version is 4.0, and 1 to 3 are read'],
     ['records', npyFile("[('a', '<f4')]", '(4,)', four), 'it holds records, and only plain numbers are read'],
-    ['complex', npyFile("'<c8'", '(2,)', four), 'its element type is "<c8", and only numbers are read'],
-    ['objects', npyFile("'|O'", '(2,)', four), 'its element type is "|O", and only numbers are read'],
-    ['text', npyFile("'<U1'", '(4,)', four), 'its element type is "<U1", and only numbers are read'],
-    ['no order', npyFile("'?f4'", '(4,)', four), 'its element type is "?f4", and only numbers are read'],
+    [
+      'complex',
+      npyFile("'<c8'", '(2,)', four),
+      'its element type is "<c8", and only numbers of 1 to 8 bytes are read',
+    ],
+    [
+      'objects',
+      npyFile("'|O'", '(2,)', four),
+      'its element type is "|O", and only numbers of 1 to 8 bytes are read',
+    ],
+    [
+      'text',
+      npyFile("'<U1'", '(4,)', four),
+      'its element type is "<U1", and only numbers of 1 to 8 bytes are read',
+    ],
+    [
+      'no order',
+      npyFile("'?f4'", '(4,)', four),
+      'its element type is "?f4", and only numbers of 1 to 8 bytes are read',
+    ],
     [
       'huge dims',
       npyFile("'<f4'", '(9999999999999, 9999999)', four),
-      'its dims (9999999999999, 9999999) are impossible',
+      'its dims "(9999999999999, 9999999)" are impossible',
     ],
     [
       'more than there is',
       npyFile("'<f4'", '(1000000000000,)', four),
-      'dims [1000000000000] of <f4 need 4000000000000 bytes, and it holds 16',
+      'the file ends too early: dims [1000000000000] of <f4 need 4000000000000 bytes, and it holds 16',
     ],
-    ['negative dims', npyFile("'<f4'", '(-2, 2)', four), 'its header is damaged'],
-    ['two numbers without a comma', npyFile("'<f4'", '(2 2)', four), 'its dims (2 2) are impossible'],
+    ['negative dims', npyFile("'<f4'", '(-2, 2)', four), 'its dims "(-2, 2)" are impossible'],
+    ['an empty dim', npyFile("'<f4'", '(2,, 2)', four), 'its dims "(2,, 2)" are impossible'],
+    ['65 dims', npyFile("'<f4'", `(${'1, '.repeat(65)})`, four), 'it has 65 dims, and at most 64 are read'],
+    [
+      '100,000 dims in Fortran order',
+      npyFile("'<f4'", `(${'1, '.repeat(100_000)})`, four, 2, true),
+      'it has 100000 dims, and at most 64 are read',
+    ],
+    [
+      'a header of 20 MB',
+      npyFile("'<f4'", `(2, 2), 'x': '${'y'.repeat(20_000_000)}'`, four, 2),
+      'its header has 20000116 bytes, and at most 1048576 are read',
+    ],
+    [
+      'a descriptor that is long',
+      npyFile(`'<${'f'.repeat(500)}'`, '(2, 2)', four),
+      `its element type is "<${'f'.repeat(76)}...", and only numbers of 1 to 8 bytes are read`,
+    ],
+    [
+      'many dims that need more than there is',
+      npyFile("'<f4'", `(${'2, '.repeat(20)})`, four),
+      'the file ends too early: dims [2, 2, 2, 2, 2, 2, ... 20 in all] of <f4 need 4194304 bytes, and it holds 16',
+    ],
+    [
+      '16-byte floats',
+      npyFile("'<f16'", '(1,)', four),
+      'its element type is "<f16", and only numbers of 1 to 8 bytes are read',
+    ],
+    ['two numbers without a comma', npyFile("'<f4'", '(2 2)', four), 'its dims "(2 2)" are impossible'],
     [
       'not a dictionary',
       npyFile("'<f4', 'x': 1} if True else {'y': 2", '(2, 2)', four).fill(0x20, 10, 11),
