@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream', 'upsample'];
+const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream', 'upsample', 'html'];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
@@ -16,6 +16,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   tensor: {},
   upsample: {},
   'random-stream': {},
+  html: {},
   memory: {},
   files: {},
   telemetry: {},

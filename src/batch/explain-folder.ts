@@ -1,3 +1,4 @@
+import { basename, join } from 'node:path';
 import { invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import {
@@ -11,6 +12,7 @@ import type { SourceOptions } from '../image/sources.js';
 import { option, type OptionsOf, readOptions, text } from '../options.js';
 import { drive } from './drive.js';
 import { type FilesInit, type FilesResult, openFiles, type Sample } from './files-service.js';
+import { writeIndexPages } from './index-page.js';
 import { Inputs } from './inputs.js';
 import type { LeftOut } from './left-out.js';
 import type { Opened } from './open-explainer.js';
@@ -20,7 +22,7 @@ import { makeRecord, type RunRecord } from './record.js';
 import { prepareTable, writeResultTable } from './result-table.js';
 import { type AnyLine, failedLine } from './results.js';
 import { ResultsFolder } from './results-folder.js';
-import { backendOfRun } from './run-folder.js';
+import { backendOfRun, resultsFile } from './run-folder.js';
 import { explainRunOptions, paths, type WorkforceOptions, workforceSettingsOf } from './run-options.js';
 import { TaskError } from './task-error.js';
 import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
@@ -118,6 +120,7 @@ export async function explainFolder(given: RunOptions, listener: Listener = {}):
     try {
       if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener });
       const isComplete = tally.done === inputs.list.length;
+      if (folder && isComplete) await writeIndex(plan, opened, inputs);
       if (folder && isComplete) await Promise.all([folder.finish(), team.close()]);
       if (plan.table !== undefined && isComplete) await writeResultTable(plan.table, plan.out);
     } catch (cause) {
@@ -143,6 +146,14 @@ export async function explainFolder(given: RunOptions, listener: Listener = {}):
     await folder?.close();
     await inputs.close();
   }
+}
+
+/** The page beside the results. Those of archives are in archives, where a page cannot show them. */
+async function writeIndex({ model, out, outputs, archives }: Plan, { layers }: Opened, { list }: Inputs) {
+  if (archives.length > 0) return;
+  const results = join(out, resultsFile);
+  const overOriginal = (outputs.picture ?? 'original') === 'original';
+  await writeIndexPages({ out, results, images: list.length, model: basename(model), layers, overOriginal });
 }
 
 type Plan = ReturnType<typeof planOf>;

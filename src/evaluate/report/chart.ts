@@ -1,4 +1,4 @@
-import { type Html, html } from './html.js';
+import { type Html, html } from '../../html.js';
 import { format } from './number.js';
 import type { Chart, Line, Series } from './report.js';
 import { seriesClass } from './summary.js';

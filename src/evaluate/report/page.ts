@@ -1,6 +1,6 @@
 import { colormapTable } from '../../image/colormap.js';
 import { chartFigure } from './chart.js';
-import { html, jsonScript, page } from './html.js';
+import { html, jsonScript, page } from '../../html.js';
 import type { Gallery, Report, Series } from './report.js';
 import { breakdownTable, duelTable, seriesClass, summaryTable } from './summary.js';
 

@@ -1,5 +1,5 @@
 import type { Estimate } from '../statistics.js';
-import { type Html, html } from './html.js';
+import { type Html, html } from '../../html.js';
 import { format, formatChance, formatP } from './number.js';
 import type { Breakdown, Duel, MetricRow, Series, Summary } from './report.js';
 

@@ -2,7 +2,7 @@ import { GradcamppError } from '../../errors.js';
 import { best } from '../../targets/probabilities.js';
 import { colormapTable } from '../../image/colormap.js';
 import { random } from '../../random-stream.js';
-import { html, jsonScript, page } from '../report/html.js';
+import { html, jsonScript, page } from '../../html.js';
 import { openThumbnails } from '../report/thumbnail.js';
 import { f1PerClass } from '../statistics.js';
 import type { Subject, Variant } from '../subject.js';

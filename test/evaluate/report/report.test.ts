@@ -8,7 +8,7 @@ import { evaluate } from '../../../src/evaluate/evaluate.js';
 import { random } from '../../../src/random-stream.js';
 import { resultsOf, writeOutcome } from '../../../src/evaluate/report/files.js';
 import { chooseShown } from '../../../src/evaluate/report/gallery.js';
-import { escapeHtml, html, jsonScript } from '../../../src/evaluate/report/html.js';
+import { escapeHtml, html, jsonScript } from '../../../src/html.js';
 import { format, formatP } from '../../../src/evaluate/report/number.js';
 import { toCsv, toParquet } from '../../../src/evaluate/report/table.js';
 import { decodeImage } from '../../../src/image/decode.js';

@@ -41,19 +41,20 @@ export function jsonScript(id: string, value: unknown): Html {
 }
 
 /**
- * The shell of a self-contained page: styles and script inline, and a policy that forbids every request, so that
- * the page works from a disk and nothing leaves it.
+ * The shell of a page: styles and script inline, and a policy that forbids every request but for pictures from `images`, so
+ * that the page works from a disk and nothing leaves it.
+ *
+ * @param images sources of pictures, as a content security policy names them; default: those in the page itself
  */
-export async function page(title: string, assets: string, body: Html): Promise<string> {
+export async function page(title: string, assets: string, body: Html, images = 'data:'): Promise<string> {
   const read = (name: string): Promise<string> =>
-    readFile(new URL(`../../../assets/${name}`, import.meta.url), 'utf8');
+    readFile(new URL(`../assets/${name}`, import.meta.url), 'utf8');
   const [base, style, script] = await Promise.all([
     read('report/base.css'),
     read(`${assets}.css`),
     read(`${assets}.js`),
   ]);
-  const policy =
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+  const policy = `default-src 'none'; img-src ${images}; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>
 <html lang="en">
 <head>
