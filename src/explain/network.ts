@@ -40,7 +40,11 @@ export class Network {
     image?: string,
   ): Promise<Network> {
     const model = isModel(source) ? source : await readModel(source);
-    return new Network(adaptPicture(await prepareGraph(model, [], 'inference'), image), model.name, options);
+    return new Network(
+      adaptPicture(await prepareGraph(model, [], { inference: true }), image),
+      model.name,
+      options,
+    );
   }
 
   /** N of the model, where it is fixed. */

@@ -11,6 +11,8 @@ export interface ValueInfo {
   readonly type: DataType | undefined;
   /** undefined where the rank is unknown. */
   readonly dims: readonly Dim[] | undefined;
+  /** Whether ONNX Runtime cannot tell these dims by itself: they were computed, or the file says so. */
+  readonly isNoted?: boolean;
 }
 
 export type Attribute =

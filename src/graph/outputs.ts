@@ -1,7 +1,7 @@
 import type { Backward } from './backward.js';
 import { is } from './facts.js';
 import { descendants, type Dim, readsOf, valueInfo } from './graph.js';
-import { behindPicks, scoresBehind } from './score-tensor.js';
+import { behindPicks, rootOf, scoresBehind } from './score-tensor.js';
 
 /** An output of the model, and what speaks for its being class scores. */
 interface Candidate {
@@ -45,7 +45,7 @@ function candidatesOf(back: Backward): Candidate[] {
     return [
       {
         name,
-        scores: info.name,
+        scores: rootOf(back, info.name),
         dims: valueInfo(graph, picked).dims,
         isLinked: steppedOver !== undefined,
         isPick: picked !== name,
@@ -77,9 +77,9 @@ function pointsOfName(name: string): number {
 }
 
 /** Whether a softmax or a choice of classes reads the value. */
-function feedsChoice({ graph }: Backward, name: string): boolean {
+function feedsChoice(back: Backward, name: string): boolean {
   const isChoice = (opType: string) => ['Softmax', 'LogSoftmax', 'ArgMax', 'TopK', 'ZipMap'].includes(opType);
-  return graph.nodes.some(({ opType, inputs }) => isChoice(opType) && inputs[0] === name);
+  return back.graph.nodes.some(({ opType, inputs }) => isChoice(opType) && rootOf(back, inputs[0]) === name);
 }
 
 /** What is computed from a value with weights: it is a feature of that. */

@@ -60,6 +60,15 @@ function mixesProbabilities(back: Backward, name: string): boolean {
   return false;
 }
 
+/** The value of which another is only a layout of its own. */
+export function rootOf(back: Backward, name: string): string {
+  const node = back.node(name);
+  const [input] = node?.inputs ?? [];
+  const isLayout =
+    node !== undefined && is(node, 'onlyDims') && areLaidOutAlike(back.dims(input), back.dims(name));
+  return isLayout && back.node(input) ? rootOf(back, input) : name;
+}
+
 /** Whether two values hold the same in the same order, axes of one place apart. */
 function areLaidOutAlike(a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean {
   if (!a || !b) return true;

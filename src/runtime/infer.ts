@@ -25,7 +25,9 @@ export async function inferValues(graph: Graph): Promise<Graph> {
   const bare = { ...graph, inputs, constants };
   const values = new Map(graph.inputs.map((input) => [input.name, input] as const));
   const made = graph.nodes.flatMap((node) => node.outputs.filter(Boolean));
-  for (const info of await outputsOf(bare, made)) values.set(info.name, info);
+  const noted = notedDims(graph);
+  for (const info of await outputsOf(bare, made, noted))
+    values.set(info.name, noted.has(info.name) ? { ...info, isNoted: true } : info);
   for (const name of await withoutRank(bare, values)) {
     const { type } = values.get(name) as ValueInfo;
     values.set(name, { name, type, dims: undefined });
@@ -35,8 +37,11 @@ export async function inferValues(graph: Graph): Promise<Graph> {
   return { ...graph, values };
 }
 
-async function outputsOf(graph: Graph, names: readonly string[]): Promise<ValueInfo[]> {
-  const noted = notedDims(graph);
+async function outputsOf(
+  graph: Graph,
+  names: readonly string[],
+  noted: ReadonlyMap<string, ValueInfo>,
+): Promise<ValueInfo[]> {
   const outputs = names.map(
     (name): ValueInfo => noted.get(name) ?? { name, type: undefined, dims: undefined },
   );
@@ -45,15 +50,12 @@ async function outputsOf(graph: Graph, names: readonly string[]): Promise<ValueI
   return session.outputs.map(inferredInfo);
 }
 
-/** Dims of computed Reshapes, which ONNX Runtime cannot infer but takes over (graph/fold.ts finds them). */
-function notedDims({ nodes, constants, values }: Graph): Map<string, ValueInfo> {
-  const noted = new Map<string, ValueInfo>();
-  for (const { opType, inputs, outputs } of nodes) {
-    const info = values.get(outputs[0]);
-    if (opType === 'Reshape' && !constants.has(inputs[1]) && info?.type !== undefined && info.dims?.length)
-      noted.set(info.name, info);
-  }
-  return noted;
+/** Dims that ONNX Runtime cannot infer but takes over (graph/fold.ts finds them). */
+function notedDims({ values }: Graph): Map<string, ValueInfo> {
+  const noted = [...values.values()].filter(
+    ({ type, dims, isNoted }) => isNoted && type !== undefined && dims?.length,
+  );
+  return new Map(noted.map((info) => [info.name, info]));
 }
 
 /**
@@ -70,7 +72,7 @@ async function withoutRank(graph: Graph, values: ReadonlyMap<string, ValueInfo>)
   if (doubtful.length === 0) return [];
   const b = new Builder(graph);
   const shapes = doubtful.map((name) => b.op('Shape', [name]));
-  const known = await outputsOf(appended(graph, b), shapes);
+  const known = await outputsOf(appended(graph, b), shapes, notedDims(graph));
   const ranks = new Map(known.map(({ name, dims }) => [name, dims?.[0]]));
   return doubtful.filter((_, i) => ranks.get(shapes[i]) !== 0);
 }

@@ -1,9 +1,9 @@
 import { foldBranches } from '../graph/branch.js';
 import { canonicalize } from '../graph/canonical.js';
 import { expandComposites } from '../graph/composite.js';
-import { foldShapes } from '../graph/fold.js';
+import { foldShapes, withDims } from '../graph/fold.js';
 import { functionsOf, graphOf } from '../graph/from-model.js';
-import type { Graph } from '../graph/graph.js';
+import { type Dim, type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { forInference } from '../graph/inference.js';
 import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
@@ -11,32 +11,52 @@ import { foldSequences } from '../graph/sequence.js';
 import { tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
 import type { Model } from '../onnx/read.js';
 import { DataType } from '../onnx/types.js';
+import { inferBodies } from './bodies.js';
 import { foldConstants } from './evaluate.js';
 import { inferValues } from './infer.js';
 
 /** Each round can reveal the dims behind one more computed Reshape; networks have some dozens. */
 const mostRounds = 100;
 
+export interface PrepareOptions {
+  /** As it is meant to be used, though it was exported in training mode; default: as it is stored. */
+  readonly inference?: boolean;
+  /** Dims of inputs that the file leaves open and that are known where it is used, by name. */
+  readonly dims?: Readonly<Record<string, readonly Dim[]>>;
+}
+
 /**
  * A model's graph as every later stage wants it: its functions written out, in float32, of canonical operators,
  * dims known, shape arithmetic done.
  *
  * @param keep constants that are not folded into others: weights whose gradients are wanted
- * @param mode 'inference': as it is meant to be used, though it was exported in training mode; default: as it is
  */
 export async function prepareGraph(
   model: Model,
   keep: readonly string[] = [],
-  mode: 'stored' | 'inference' = 'stored',
+  { inference = false, dims = {} }: PrepareOptions = {},
 ): Promise<Graph> {
   const functions = functionsOf(model);
   for (const [key, body] of functions) functions.set(key, { ...body, graph: canonicalize(body.graph) });
-  const stored = graphOf(model);
+  const stored = withInputDims(graphOf(model), dims);
   // The constants that older attributes become take the type of the data, which is float unless said otherwise.
   const typed = usesDouble(stored) && functions.size === 0 ? await inferValues(stored) : stored;
   const graph = toFloat32(inlineFunctions(canonicalize(typed), functions));
   const written = expandComposites(graph);
-  return simplify(mode === 'inference' ? forInference(written) : written, keep);
+  return simplify(inference ? forInference(written) : written, keep);
+}
+
+/** The graph for inputs of these dims; a size that the file fixes stays. */
+function withInputDims(graph: Graph, dims: NonNullable<PrepareOptions['dims']>): Graph {
+  const inputs = graph.inputs.map((info): ValueInfo => {
+    const given = Object.hasOwn(dims, info.name) ? dims[info.name] : undefined;
+    if (!given || (info.dims && info.dims.length !== given.length)) return info;
+    return {
+      ...info,
+      dims: given.map((dim, i) => (typeof info.dims?.[i] === 'number' ? info.dims[i] : dim)),
+    };
+  });
+  return { ...graph, inputs };
 }
 
 function usesDouble(graph: Graph): boolean {
@@ -50,12 +70,42 @@ function usesDouble(graph: Graph): boolean {
 
 /** Folds constants, shapes, branches and sequences until nothing changes, with dims known at the end. */
 export async function simplify(graph: Graph, keep: readonly string[] = []): Promise<Graph> {
-  let current = await inferValues(graph);
+  const declared = fixedDims(graph);
+  let current = await inferValues({ ...graph, values: onlyNoted(graph.values) });
   for (let round = 0; round < mostRounds; round++) {
     const written = tidySamePads(tidyPads(tidySoftmax(expandComposites(current))));
-    const next = await foldConstants(foldSequences(foldBranches(foldShapes(written))), keep);
+    let next = await foldConstants(foldSequences(foldBranches(foldShapes(written))), keep);
+    if (next === current) next = await inferBodies(current, simplify);
+    if (next === current) next = withDeclared(current, declared);
     if (next === current) break;
     current = await inferValues(next);
   }
   return current;
+}
+
+function onlyNoted(values: Graph['values']): Graph['values'] {
+  return new Map([...values].filter(([, { isNoted }]) => isNoted));
+}
+
+/** What the file says of dims, where it says of all inputs how large they are, the batch apart. */
+function fixedDims({ inputs, values }: Graph): Graph['values'] {
+  const isFixed = inputs.every(({ dims }) => dims?.slice(1).every((dim) => typeof dim === 'number'));
+  return isFixed ? values : new Map();
+}
+
+/** Takes the file's word for sizes that nothing else tells; not for that of the batch, which converters change alone. */
+function withDeclared(graph: Graph, declared: Graph['values']): Graph {
+  const values = new Map(graph.values);
+  let changed = false;
+  for (const name of graph.nodes.flatMap((node) => node.outputs)) {
+    const dims = declared
+      .get(name)
+      ?.dims?.map((dim, i): Dim => (i > 0 && typeof dim === 'number' ? dim : ''));
+    const before = valueInfo(graph, name);
+    const merged = dims && before.type !== undefined ? withDims(before, dims) : before;
+    if (merged === before || merged.dims?.every((dim) => dim === '')) continue;
+    values.set(name, merged);
+    changed = true;
+  }
+  return changed ? { ...graph, values } : graph;
 }

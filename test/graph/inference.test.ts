@@ -37,7 +37,7 @@ function graph(
 }
 
 async function atInference(stored: Graph) {
-  const ready = await prepareGraph(await readModel(modelFile(stored).toBytes()), [], 'inference');
+  const ready = await prepareGraph(await readModel(modelFile(stored).toBytes()), [], { inference: true });
   const run = async () => [...((await outputsOf(ready, { x })).y.data as Float32Array)];
   return { ready, first: await run(), second: await run() };
 }

@@ -460,6 +460,20 @@ describe('the output that is explained', () => {
     expect(picks(await model(best))).toEqual({ output: 'y', scores: 'logits', notes: 0 });
   });
 
+  test('is the scores themselves, though what picks of them is laid out anew', async () => {
+    Object.assign(constants, { rows4: int64Constant([-1, 4]) });
+    const tail: ShortNode[] = [
+      ...features,
+      ['Reshape', ['logits', 'rows4'], ['r']],
+      ['ArgMax', ['r'], ['best'], { axis: 1 }],
+    ];
+    expect(picks(await model(tail, ['best', 'logits']))).toEqual({
+      output: 'logits',
+      scores: 'logits',
+      notes: 0,
+    });
+  });
+
   test('a name that there is not, and a value that is no tensor of floats', async () => {
     const graph = await model(
       [...features, ['Shape', ['z'], ['dims']], ['SequenceConstruct', ['z'], ['list']]],
