@@ -15,7 +15,7 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { evaluate } from '../dist/evaluate/evaluate.js';
 import { maskingOptions } from '../dist/evaluate/faithfulness/masking-options.js';
 import { openSubject } from '../dist/evaluate/open.js';
-import { measureInWorkers } from '../dist/evaluate/run.js';
+import { measureInWorkers } from '../dist/evaluate/measurer.js';
 import { Explainer } from '../dist/explain/explainer.js';
 
 const workers = 2;
@@ -38,13 +38,14 @@ async function main() {
   // three curves.
   const passes = count * (1 + 2 + methods.length * (1 + 3 * (steps - 1)));
   const folder = mkdtempSync(join(tmpdir(), 'evaluation-'));
-  const measurer = measureInWorkers(await openSubject(model), model, {}, workers);
+  const measurer = measureInWorkers(await openSubject(model), { model, open: {} }, { workers }, count);
   const idle = { ...measurer, close: async () => {} }; // an evaluation closes what it is given
   const measure = async (images) => {
     let measured;
     const start = now();
     await evaluate('faithfulness', {
       model: idle,
+      overwrite: true,
       images,
       method: methods,
       out: join(folder, 'out'),

@@ -15,7 +15,7 @@ const entries = {
   evaluate: 'evaluate/index.js',
   main: 'cli/main.js',
   worker: 'batch/worker.js',
-  'evaluate-worker': 'evaluate/worker.js',
+  'measure-worker': 'evaluate/measure-worker.js',
 };
 /** Packages of many small modules; all others are loaded where they are installed. */
 const packages = ['@bufbuild/protobuf', '@commander-js/extra-typings', 'commander', 'valibot'];

@@ -87,6 +87,11 @@ export async function* statsOf(paths: Iterable<string>): AsyncGenerator<Stats | 
   yield* await ask(group);
 }
 
+/** Size and time of change of a file, as text: what is equal for two looks at a file that nobody has changed. */
+export function stateOf(stats: Stats | undefined): string {
+  return stats ? `${stats.size} ${Math.trunc(stats.mtimeMs)}` : '-';
+}
+
 /** SHA-256 of a file, a piece at a time. */
 export async function hashFile(path: string): Promise<string> {
   const hash = createHash('sha256');

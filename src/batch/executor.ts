@@ -14,6 +14,8 @@ export interface TaskOptions {
   readonly transfer?: readonly Transferable[];
   /** How often the time limit it gets: once a picture; default 1. */
   readonly share?: number;
+  /** Told what the worker tells while it is at it. */
+  readonly onProgress?: (progress: never) => void;
 }
 
 /** Runs tasks in this thread, one after another. */
@@ -24,8 +26,9 @@ export function inThisThread<Body, Result, Ready>(opening: Promise<Service>): Ex
   const close = async () => (await opening.catch(() => undefined))?.close();
   return {
     ready: opening.then(({ ready }) => ready as Ready),
-    run: (body) => {
-      const result = last.then(async () => (await (await opening).run(body as never)).result as Result);
+    run: (body, task) => {
+      const tell = task?.onProgress as ((progress: unknown) => void) | undefined;
+      const result = last.then(async () => (await (await opening).run(body as never, tell)).result as Result);
       last = result.catch(() => undefined);
       return result;
     },

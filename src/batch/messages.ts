@@ -16,6 +16,7 @@ export interface Request {
 export type Reply =
   | { readonly ready: unknown }
   | { readonly task: number; readonly result: unknown }
+  | { readonly task: number; readonly progress: unknown }
   | { readonly task?: number; readonly error: ThrownError };
 
 /** An error as it travels; `code` is absent for faults. */
@@ -29,7 +30,8 @@ export interface ThrownError {
 export interface Service {
   /** What the pool is told when the service is open. */
   readonly ready: unknown;
-  run(body: never): Promise<Answer>;
+  /** @param tell told how far the task is, in whatever words its caller understands */
+  run(body: never, tell?: (progress: unknown) => void): Promise<Answer>;
   close(): Promise<void>;
 }
 

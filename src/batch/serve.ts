@@ -37,7 +37,9 @@ function answer(
   const request = async ({ task, body }: Request) => {
     try {
       const opened = await service;
-      const { result, transfer } = await during(busy, () => opened.run(body as never));
+      const { result, transfer } = await during(busy, () =>
+        opened.run(body as never, (progress) => send({ task, progress })),
+      );
       try {
         send({ task, result }, transfer);
       } catch (error) {

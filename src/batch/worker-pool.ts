@@ -121,6 +121,7 @@ export class Pool<Body, Result, Ready> implements Executor<Body, Result, Ready> 
     } else {
       const at = member.tasks.findIndex(({ id }) => id === reply.task);
       if (at < 0) return;
+      if ('progress' in reply) return member.tasks[at].options.onProgress?.(reply.progress as never);
       const [task] = member.tasks.splice(at, 1);
       if (at === 0) this.#watch(member);
       if ('error' in reply) task.reject(errorOf(reply.error));

@@ -72,7 +72,8 @@ async function run(
   progress.clear();
   for (const { image, error } of failures) process.stderr.write(`gradcampp: ${image}: ${error}\n`);
   if (!quiet) {
-    process.stdout.write(reportText(report));
+    if (report) process.stdout.write(reportText(report));
+    else process.stderr.write('It was finished before; --overwrite measures again.\n');
     process.stderr.write(`${images} measured, ${failures.length} failed → ${files.join(', ')}\n`);
   }
   if (failures.length > 0) process.exitCode = images > 0 ? 3 : 1;

@@ -52,16 +52,22 @@ function score(): Command {
     .argument('<answers...>', 'the files that subjects saved')
     .option('--key <file>', 'study.json (default: found beside the answers or in the folder above)')
     .option('--out <dir>', 'also write results.json and report.html there')
+    .option('--overwrite', 'replace those that are there')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       '\nExample:\n  $ gradcampp study score answers/*.json --key study/study.json --out score/',
     )
     .action(async (answers: string[], flags) => {
-      const { key, out, json } = flags as { key?: string; out?: string; json?: boolean };
+      const { key, out, json, overwrite } = flags as {
+        key?: string;
+        out?: string;
+        json?: boolean;
+        overwrite?: boolean;
+      };
       const { scoreAnswers } = await import('../evaluate/study/study-folder.js');
       const { reportText } = await import('../evaluate/report/text.js');
-      const { score: result, files } = await scoreAnswers({ answers, ...given({ key, out }) });
+      const { score: result, files } = await scoreAnswers({ answers, ...given({ key, out, overwrite }) });
       const { report, ...plain } = result;
       process.stdout.write(json ? `${JSON.stringify(plain)}\n` : reportText({ ...report, provenance: [] }));
       if (files.length > 0) process.stderr.write(`→ ${files.join(', ')}\n`);

@@ -3,7 +3,7 @@ import type { CommonSettings, Job, Measured, Task } from './measurement.js';
 import type { MetricWords } from './metric.js';
 import type { GalleryEntry } from './report/gallery.js';
 import type { Failure, GalleryOrder, Report } from './report/report.js';
-import type { Table } from './report/table.js';
+import type { Table } from './report/columns.js';
 import type { Subject, Variant } from './subject.js';
 
 /**

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { RunRecord } from '../batch/record.js';
 import { invalid, oneOf } from '../check.js';
 import { type OptionsOf, onlyOneOf, readOptions } from '../options.js';
 import type { AnyEvaluation, Plan, Round } from './definition.js';
@@ -10,12 +12,14 @@ import {
   openMeasurer,
   optionsOfAll,
 } from './evaluation.js';
+import { type EvaluationFolder, openEvaluationFolder } from './evaluation-folder.js';
 import { type EvaluationName, evaluations } from './evaluations.js';
 import type { CommonSettings, Job, Task } from './measurement.js';
 import { writeOutcome } from './report/files.js';
 import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
-import { type Measurer, runJobs } from './run.js';
+import { runJobs } from './jobs.js';
+import type { Measurer } from './measurer.js';
 import { seeded, variantsOfMethods } from './variants.js';
 
 /** The options of an evaluation: those of all, and its own. */
@@ -46,17 +50,23 @@ export async function evaluate<N extends EvaluationName>(
     seed: settings.seed,
   };
   const gathered = await evaluation.gather(settings);
-  const run: Run = { evaluation, settings, common, gathered, finish: [] };
-  const rounds: Finished[] = [];
-  for (const [i, network] of networks.entries()) {
-    const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
-    try {
-      rounds.push(await measureNetwork(run, measurer, nameOf(networks, i, measurer), i + 1));
-    } finally {
-      await measurer.close();
+  const found = await openEvaluationFolder(name, settings, networks, gathered.images);
+  if (!('folder' in found)) return finishedBefore(settings.out, found);
+  const run: Run = { evaluation, settings, common, gathered, found };
+  try {
+    const rounds: Finished[] = [];
+    for (const [i, network] of networks.entries()) {
+      const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
+      try {
+        rounds.push(await measureNetwork(run, measurer, nameOf(networks, i, measurer), i + 1));
+      } finally {
+        await measurer.close();
+      }
     }
+    return await conclude(run, rounds);
+  } finally {
+    await found.folder.close();
   }
-  return conclude(run, rounds);
 }
 
 /** What is the same for all networks. */
@@ -65,8 +75,7 @@ interface Run {
   readonly settings: EvaluateSettings;
   readonly common: CommonSettings;
   readonly gathered: { readonly images: readonly string[] };
-  /** Called when the results are written. */
-  readonly finish: (() => Promise<void>)[];
+  readonly found: EvaluationFolder;
 }
 
 /** A round with the pictures that failed in it. */
@@ -79,13 +88,13 @@ async function measureNetwork(
   network: string,
   number: number,
 ): Promise<Finished> {
-  const { evaluation, settings, common, gathered } = run;
+  const { evaluation, settings, common, gathered, found } = run;
   const { subject } = measurer;
-  const journal = evaluation.severalNetworks ? `${evaluation.name}-${number}` : evaluation.name;
+  const step = evaluation.severalNetworks ? `${evaluation.name}-${number}` : evaluation.name;
   const measure = async (
     task: Task<Job, CommonSettings, unknown>,
-    { jobs, settings: own, picturesPerJob = 1, unit = 'pictures' }: Plan,
-    file: string,
+    { jobs, settings: planned, picturesPerJob = 1, unit = 'pictures' }: Plan,
+    own: string,
   ) => {
     const names = picturesPerJob > 0 ? jobs.map((job) => job.image) : [];
     const chosen = chooseShown(
@@ -93,14 +102,12 @@ async function measureNetwork(
       common.seed,
       Math.max(1, Math.floor(galleryLimit / (picturesPerJob || 1))),
     );
-    const measured = await runJobs(measurer, task, jobs, own, {
-      journal: join(settings.out, `${file}.journal`),
-      resume: settings.resume,
+    const measured = await runJobs(measurer, task, jobs, planned, {
+      noted: { ...found, step: own },
       shown: chosen.size > 0 ? { jobs: chosen, pictures: chosen.size * picturesPerJob } : undefined,
       onProgress: (progress) =>
         settings.onProgress?.({ ...progress, step: evaluation.severalNetworks ? network : unit }),
     });
-    run.finish.push(measured.finish);
     return { ...measured, records: measured.measured.map(({ record }) => record) };
   };
   const plan: Plan = await evaluation.plan({
@@ -112,10 +119,10 @@ async function measureNetwork(
       measure(
         evaluation.first as Task<Job, CommonSettings, unknown>,
         { jobs, settings: common, unit, picturesPerJob: 0 },
-        `${journal}-${unit}`,
+        `${step}-${unit}`,
       ),
   });
-  const { measured, records, failures } = await measure(evaluation, plan, journal);
+  const { measured, records, failures } = await measure(evaluation, plan, step);
   const within = records.flatMap((record) => evaluation.failures?.(record) ?? []);
   return {
     network,
@@ -127,9 +134,9 @@ async function measureNetwork(
   };
 }
 
-/** Says what was found of all networks, writes it, and lets the journals go. */
+/** Says what was found of all networks, writes it, and lets the journal go. */
 async function conclude(
-  { evaluation, settings, common, finish }: Run,
+  { evaluation, settings, common, found }: Run,
   rounds: readonly Finished[],
 ): Promise<Evaluated> {
   const [first] = rounds;
@@ -154,8 +161,15 @@ async function conclude(
     table: evaluation.table(rounds),
   };
   const files = await writeOutcome(outcome, settings.out, settings.table);
-  for (const done of finish) await done();
+  await found.folder.finish({ files: files.map((file) => basename(file)) });
   return { report, images: outcome.images, failures: outcome.failures, files };
+}
+
+/** What is left to say of an evaluation that an earlier run had finished. */
+async function finishedBefore(out: string, { files = [] }: RunRecord): Promise<Evaluated> {
+  const text = await readFile(join(out, 'results.json'), 'utf8').catch(() => '{}');
+  const { images = 0, failures = [] } = JSON.parse(text) as Partial<Evaluated>;
+  return { images, failures, files: files.map((file) => join(out, file)) };
 }
 
 function networksOf(

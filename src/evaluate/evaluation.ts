@@ -1,13 +1,12 @@
-import { availableCores } from '../batch/cores.js';
-import { outOption, reuseOptions, workforceOptions } from '../batch/run-options.js';
-import { isCpu } from '../batch/workforce.js';
+import { outOption, reuseOptions, type WorkforceOptions, workforceOptions } from '../batch/run-options.js';
 import { invalid } from '../check.js';
 import type { ExplainerOptions } from '../explain/options.js';
 import { choice, count, names, option, type OptionsOf, type SettingsOf } from '../options.js';
 import type { AnyEvaluation } from './definition.js';
 import { openSubject } from './open.js';
 import type { Failure, Report } from './report/report.js';
-import { type Measurer, measureHere, measureInWorkers, type Progress } from './run.js';
+import type { Progress } from './jobs.js';
+import { type Measurer, measureInWorkers } from './measurer.js';
 import type { Variant } from './subject.js';
 import { methodNames } from '../methods/index.js';
 
@@ -28,8 +27,8 @@ const evaluationOptions = {
     default: 'csv',
   }),
   seed: count({ help: 'for everything that is drawn', flag: '--seed <n>', default: 1 }),
-  workers: workforceOptions.workers,
-  resume: reuseOptions.resume,
+  ...workforceOptions,
+  ...reuseOptions,
   onProgress: option((value) => value as (progress: EvaluationProgress) => void, {
     help: 'told of progress',
   }),
@@ -56,7 +55,8 @@ export type EvaluateSettings = SettingsOf<ReturnType<typeof optionsOfAll>>;
 
 /** What an evaluation says when it is done. */
 export interface Evaluated {
-  readonly report: Report;
+  /** Undefined where an earlier run had finished it; its numbers are in `results.json`. */
+  readonly report?: Report;
   readonly images: number;
   readonly failures: readonly Failure[];
   readonly files: readonly string[];
@@ -83,12 +83,10 @@ function checkVariants(value: unknown, name: string): readonly Variant[] {
 /** Opens a network, for as many jobs. */
 export async function openMeasurer(
   model: Network,
-  { open, workers }: Pick<EvaluateSettings, 'open' | 'workers'>,
+  { open, workers, isolate, timeout }: Pick<EvaluateSettings, 'open' | keyof WorkforceOptions>,
   jobs: number,
 ): Promise<Measurer> {
   if (typeof model !== 'string') return model;
-  const cores = isCpu(open) ? availableCores() : 1;
-  const wanted = workers ?? Math.min(cores, jobs);
   const subject = await openSubject(model, open);
-  return wanted === 0 ? measureHere(subject) : measureInWorkers(subject, model, open, wanted);
+  return measureInWorkers(subject, { model, open }, { workers, isolate, timeout }, jobs);
 }

@@ -5,7 +5,7 @@ export { type EvaluationName, evaluations } from './evaluations.js';
 export { openSubject } from './open.js';
 export type { Report } from './report/report.js';
 export { reportText } from './report/text.js';
-export { measureHere, type Measurer } from './run.js';
+export { measureHere, type Measurer } from './measurer.js';
 export { scoreAnswers, writeStudy } from './study/study-folder.js';
 export type { StudyOptions } from './study/study-options.js';
 export type { Explained, ExplanationMap, PreparedImage, Subject, Variant } from './subject.js';

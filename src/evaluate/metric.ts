@@ -1,6 +1,6 @@
 import { columnsOf, estimatesOf, numberColumn } from './report/estimates.js';
 import type { MetricRow } from './report/report.js';
-import type { Column } from './report/table.js';
+import type { Column } from './report/columns.js';
 import type { Variant } from './subject.js';
 
 /** What a metric is called and how it is shown. */

@@ -25,8 +25,9 @@ writeFileSync(
     return {
       ready: { id: init.id },
       close: async () => {},
-      run: async ({ log, die, spin, fail, fault, ms = 0, block = 0, value, memory }) => {
+      run: async ({ log, die, spin, fail, fault, ms = 0, block = 0, value, memory, steps = 0 }, tell) => {
         if (log) appendFileSync(log, value + '\\n');
+        for (let step = 1; step <= steps; step++) tell({ step });
         held++;
         await wait(ms);
         for (const end = performance.now() + block; performance.now() < end; );
@@ -44,6 +45,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Body {
   value?: unknown;
+  /** How often it tells how far it is. */
+  steps?: number;
   ms?: number;
   /** Milliseconds in which the worker does not listen. */
   block?: number;
@@ -88,6 +91,13 @@ describe.each([false, true])('workers as processes: %s', (isolate) => {
       stack: expect.stringContaining('worker.mjs'),
     });
     expect((await pool.run({ value: 1 })).worker).toBe(0);
+  });
+
+  test('a task tells how far it is', async () => {
+    const pool = open({ isolate });
+    const told: unknown[] = [];
+    await pool.run({ value: 1, steps: 3 }, { onProgress: (progress) => told.push(progress) });
+    expect(told).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
   });
 
   test('a task that kills is tried twice, then blamed; its neighbours are not', async () => {

@@ -236,7 +236,7 @@ describe('gradcampp evaluate', () => {
     ],
     [['localization', '--boxes', 'coco', '--annotations', 'model.json'], 'it has no "images"'],
     [['faithfulness', '--table', 'xlsx'], '"table" must be one of csv, parquet'],
-    [['faithfulness', '--out', 'model.json'], 'Results cannot be written to "model.json"'],
+    [['faithfulness', '--out', 'model.json'], '"model.json" cannot be written: a part of the path is a file'],
     [['ablation', '--layer', 'relu9'], '"layer" must name a tensor or node'],
     [['sanity', '--method', 'cam'], 'Method "cam" needs global average pooling'],
   ])('refuses %j with one line', async (args, message) => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../src/evaluate/evaluate.js';
-import { measureHere } from '../../src/evaluate/run.js';
+import { measureHere } from '../../src/evaluate/measurer.js';
 import type { Subject } from '../../src/evaluate/subject.js';
 import { fakeSubject, left, right, variants } from './fake.js';
 
@@ -40,8 +40,8 @@ describe('generalisation', () => {
       out: folder,
     });
     const mean = (key: string) =>
-      report.summaries[0].metrics.find((metric) => metric.key === key)?.values.map((value) => value?.mean);
-    expect(report.series.map((series) => series.name)).toEqual(['good', 'blind', 'shy']);
+      report?.summaries[0].metrics.find((metric) => metric.key === key)?.values.map((value) => value?.mean);
+    expect(report?.series.map((series) => series.name)).toEqual(['good', 'blind', 'shy']);
     expect(mean('trainAccuracy')).toEqual([1, 1, 1]);
     expect(mean('testAccuracy')).toEqual([0.75, 1, 0.75]);
     expect(mean('gap')).toEqual([0.25, 0, 0.25]);
@@ -50,8 +50,8 @@ describe('generalisation', () => {
     expect(mean('averageDrop(perfect)')?.[0]).toBe(0);
     expect(mean('averageDrop(worst)')?.[0]).toBe(0.75);
     expect(mean('averageDrop(worst)')?.[1]).toBe(0);
-    expect(report.lead).toMatch(/Rank correlation .* over 3 networks/);
-    expect(report.provenance).toContainEqual(['good: model', 'good']);
+    expect(report?.lead).toMatch(/Rank correlation .* over 3 networks/);
+    expect(report?.provenance).toContainEqual(['good: model', 'good']);
     const csv = await readFile(files[1], 'utf8');
     expect(csv.split('\r\n').length).toBe(1 + 3 * 8 + 1);
     // Journals are gone; only the folders they lay in may remain.
@@ -73,7 +73,8 @@ describe('generalisation', () => {
       test: of('test'),
       variants: variants.slice(0, 1),
       out: folder,
+      overwrite: true,
     });
-    expect(report.lead).toContain('Three or more with both sets are needed');
+    expect(report?.lead).toContain('Three or more with both sets are needed');
   });
 });

@@ -22,7 +22,7 @@ import {
 } from '../report/estimates.js';
 import type { GalleryEntry } from '../report/gallery.js';
 import type { Chart, MetricRow, Report } from '../report/report.js';
-import type { Column, Table } from '../report/table.js';
+import type { Column, Table } from '../report/columns.js';
 import { mean } from '../statistics.js';
 import { variantsNote } from '../variants.js';
 import { type FaithfulnessRecord, measureFaithfulness } from './masked-picture.js';

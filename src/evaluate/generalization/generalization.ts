@@ -6,7 +6,7 @@ import { percent } from '../metric.js';
 import { expand, pictureSources } from '../pictures.js';
 import { byImage, controlNote, numberColumn, statisticsNote, stringColumn } from '../report/estimates.js';
 import type { MetricRow, Report } from '../report/report.js';
-import type { Table } from '../report/table.js';
+import type { Table } from '../report/columns.js';
 import { type Estimate, estimateMean, rankCorrelation } from '../statistics.js';
 import {
   type GeneralizationJob,

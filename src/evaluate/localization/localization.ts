@@ -19,7 +19,7 @@ import {
 } from '../report/estimates.js';
 import type { GalleryEntry } from '../report/gallery.js';
 import type { Report } from '../report/report.js';
-import type { Table } from '../report/table.js';
+import type { Table } from '../report/columns.js';
 import { mean } from '../statistics.js';
 import {
   deltaGrid,

@@ -8,7 +8,7 @@ import {
 } from '../statistics.js';
 import type { Variant } from '../subject.js';
 import type { Breakdown, Duel, Line, Series } from './report.js';
-import type { Column } from './table.js';
+import type { Column } from './columns.js';
 
 /** In the order of the pictures' names, so that no sum and no resample depends on the order they came in. */
 export function byImage<R extends { readonly image: string }>(records: readonly R[]): R[] {

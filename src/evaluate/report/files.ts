@@ -1,10 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GradcamppError, show, systemReason } from '../../errors.js';
+import type { TableFormat } from '../../batch/table.js';
+import { makeFolder, unwritable } from '../../batch/write-file.js';
+import { GradcamppError, show } from '../../errors.js';
 import type { Estimate } from '../statistics.js';
 import { reportPage } from './page.js';
 import type { Failure, Report } from './report.js';
-import { type Table, toCsv, toParquet } from './table.js';
+import { type Table, writeColumns } from './columns.js';
 
 /** Whether an error is about one picture, so that the others can go on. */
 export function isOfPicture(error: unknown): error is GradcamppError {
@@ -31,33 +34,48 @@ export interface Outcome {
 export async function writeOutcome(
   outcome: Outcome,
   folder: string,
-  tableFormat: 'csv' | 'parquet' = 'csv',
+  tableFormat: TableFormat = 'csv',
 ): Promise<string[]> {
   const { table, report } = outcome;
-  const files: [string, string | Uint8Array][] = [
-    ['results.json', `${JSON.stringify(resultsOf(outcome), null, 2)}\n`],
-    [`images.${tableFormat}`, tableFormat === 'csv' ? toCsv(table) : toParquet(table)],
-    ['report.html', await reportPage(report)],
-  ];
-  return writeFiles(folder, files);
+  const path = join(folder, `images.${tableFormat}`);
+  const [results, page] = await writeFiles(
+    folder,
+    [
+      ['results.json', `${JSON.stringify(resultsOf(outcome), null, 2)}\n`],
+      ['report.html', await reportPage(report)],
+    ],
+    { overwrite: true }, // the run has asked
+  );
+  await writeColumns(path, tableFormat, table).catch((cause: unknown) => {
+    throw unwritable(path, cause);
+  });
+  return [results, path, page];
 }
 
-/** Writes files into a folder that is made if need be; gives their paths. */
+/**
+ * Writes files into a folder that is made if need be; gives their paths.
+ *
+ * @throws GradcamppError OUTPUT where one is there already, and `overwrite` does not say that it may go
+ */
 export async function writeFiles(
   folder: string,
-  files: readonly (readonly [string, string | Uint8Array])[],
+  files: readonly (readonly [string, string])[],
+  { overwrite = false }: { readonly overwrite?: boolean } = {},
 ): Promise<string[]> {
-  try {
-    await mkdir(folder, { recursive: true });
-    for (const [name, content] of files) await writeFile(join(folder, name), content);
-  } catch (cause) {
+  const paths = files.map(([name]) => join(folder, name));
+  const taken = overwrite ? undefined : paths.find((path) => existsSync(path));
+  if (taken)
     throw new GradcamppError(
       'OUTPUT',
-      `Results cannot be written to ${show(folder)}: ${systemReason(cause)}.`,
-      { cause },
+      `${show(taken)} is there already. Replace it with --overwrite, or name another output folder.`,
     );
+  try {
+    await makeFolder(folder);
+    for (const [i, [, content]] of files.entries()) await writeFile(paths[i], content);
+  } catch (cause) {
+    throw unwritable(folder, cause);
   }
-  return files.map(([name]) => join(folder, name));
+  return paths;
 }
 
 /** The content of `results.json`. Numbers are in the units that are named beside them; what is undefined is null. */

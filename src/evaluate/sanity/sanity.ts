@@ -14,7 +14,7 @@ import {
 import type { GalleryEntry } from '../report/gallery.js';
 import { format } from '../report/number.js';
 import type { Chart, Report } from '../report/report.js';
-import type { Table } from '../report/table.js';
+import type { Table } from '../report/columns.js';
 import { similarities, type Similarity, type SimilarityName, type SimilarityWords } from './similarity.js';
 import {
   measureSanity,

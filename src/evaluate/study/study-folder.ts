@@ -26,6 +26,7 @@ export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey
     method,
     open,
     out,
+    overwrite,
     onProgress,
     ...own
   } = readOptions('a study', studyOptions, options);
@@ -42,10 +43,14 @@ export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey
     const labels = await labelsOf(images, subject.classes, how);
     const settings = { ...own, variants: [first, second] as const };
     const { key, page } = await buildStudy(subject, images, labels, settings, onProgress);
-    const files = await writeFiles(out, [
-      ['study.html', page],
-      ['study.json', `${JSON.stringify(key, null, 2)}\n`],
-    ]);
+    const files = await writeFiles(
+      out,
+      [
+        ['study.html', page],
+        ['study.json', `${JSON.stringify(key, null, 2)}\n`],
+      ],
+      { overwrite },
+    );
     return { key, files };
   } finally {
     await subject.close();
@@ -58,8 +63,10 @@ export async function scoreAnswers(options: {
   /** Default: `study.json` beside the first answers, or in the folder above. */
   readonly key?: string;
   readonly out?: string;
+  /** Replace `results.json` and `report.html` that are there. */
+  readonly overwrite?: boolean;
 }): Promise<{ score: StudyScore; files: string[] }> {
-  const { answers, out } = options;
+  const { answers, out, overwrite } = options;
   if (answers.length === 0)
     throw new GradcamppError('INVALID_OPTION', '"answers" must name at least one file of answers.');
   const given = await Promise.all(answers.map(read));
@@ -74,10 +81,14 @@ export async function scoreAnswers(options: {
     ['subjects', score.subjects.join(', ')],
     ...description.map(([name, value]): [string, string] => [name, value]),
   ];
-  const files = await writeFiles(out, [
-    ['results.json', `${JSON.stringify(results, null, 2)}\n`],
-    ['report.html', await reportPage({ ...report, provenance })],
-  ]);
+  const files = await writeFiles(
+    out,
+    [
+      ['results.json', `${JSON.stringify(results, null, 2)}\n`],
+      ['report.html', await reportPage({ ...report, provenance })],
+    ],
+    { overwrite },
+  );
   return { score, files };
 }
 

@@ -1,3 +1,4 @@
+import { reuseOptions } from '../../batch/run-options.js';
 import type { ExplainerOptions } from '../../explain/options.js';
 import { count, names, option, type OptionsOf, text } from '../../options.js';
 import { pictureSources } from '../pictures.js';
@@ -38,6 +39,7 @@ export const studyOptions = {
     expected: 'a folder',
     default: 'gradcampp-study',
   }),
+  overwrite: reuseOptions.overwrite,
   onProgress: option((value) => value as (done: number, total: number) => void, { help: 'told of progress' }),
 };
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +11,10 @@ import { resultsOf, writeOutcome } from '../../../src/evaluate/report/files.js';
 import { chooseShown } from '../../../src/evaluate/report/gallery.js';
 import { escapeHtml, html, jsonScript } from '../../../src/html.js';
 import { format, formatP } from '../../../src/evaluate/report/number.js';
-import { toCsv, toParquet } from '../../../src/evaluate/report/table.js';
+import { writeColumns } from '../../../src/evaluate/report/columns.js';
 import { decodeImage } from '../../../src/image/decode.js';
 import { openThumbnails } from '../../../src/evaluate/report/thumbnail.js';
-import { measureHere } from '../../../src/evaluate/run.js';
+import { measureHere } from '../../../src/evaluate/measurer.js';
 import type { Pixels } from '../../../src/image/pixels.js';
 import { fakeSubject, left, variants } from '../fake.js';
 import { reportOf } from './sample.js';
@@ -54,25 +55,24 @@ describe('numbers', () => {
   });
 });
 
-describe('tables', () => {
+it('writes tables in which what is no number is an empty cell in CSV, and stays what it is in Parquet', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'columns-'));
   const table = [
-    { name: 'image', type: 'string', values: ['a,b', 'say "c"'] },
+    { name: 'image', type: 'string', values: ['a,b', '=c'] },
     { name: 'drop', type: 'number', values: [0.1, NaN] },
     { name: 'empty', type: 'boolean', values: [true, false] },
   ] as const;
-
-  it('are CSV as RFC 4180 wants it', () => {
-    expect(toCsv(table)).toBe('image,drop,empty\r\n"a,b",0.1,true\r\n"say ""c""",,false\r\n');
-  });
-
-  it('are Parquet that another library reads', async () => {
-    const bytes = toParquet(table);
-    const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-    expect(await parquetReadObjects({ file })).toEqual([
-      { image: 'a,b', drop: 0.1, empty: true },
-      { image: 'say "c"', drop: NaN, empty: false },
-    ]);
-  });
+  const [csv, parquet] = [join(folder, 'a.csv'), join(folder, 'a.parquet')];
+  await writeColumns(csv, 'csv', table);
+  expect(readFileSync(csv, 'utf8')).toBe('image,drop,empty\r\n"a,b",0.1,true\r\n\'=c,,false\r\n');
+  await writeColumns(parquet, 'parquet', table);
+  const bytes = readFileSync(parquet);
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  expect(await parquetReadObjects({ file })).toEqual([
+    { image: 'a,b', drop: 0.1, empty: true },
+    { image: '=c', drop: NaN, empty: false },
+  ]);
+  rmSync(folder, { recursive: true });
 });
 
 describe('thumbnails', () => {
@@ -177,7 +177,9 @@ describe('results', () => {
       report: reportOf(1),
       table: [{ name: 'image', type: 'string', values: [] }] as const,
     };
-    await expect(writeOutcome(outcome, join(file, 'below'))).rejects.toThrow('Results cannot be written to');
+    await expect(writeOutcome(outcome, join(file, 'below'))).rejects.toThrow(
+      'cannot be written: a part of the path is a file',
+    );
     expect((await stat(file)).isFile()).toBe(true);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,8 +6,8 @@ import { GradcamppError } from '../../src/errors.js';
 import { evaluate } from '../../src/evaluate/evaluate.js';
 import { faithfulness } from '../../src/evaluate/faithfulness/faithfulness.js';
 import { faithfulnessSettings, maskingOptions } from '../../src/evaluate/faithfulness/masking-options.js';
-import { openJournal } from '../../src/evaluate/journal.js';
-import { measureHere, runJobs } from '../../src/evaluate/run.js';
+import { runJobs } from '../../src/evaluate/jobs.js';
+import { measureHere } from '../../src/evaluate/measurer.js';
 import type { Subject } from '../../src/evaluate/subject.js';
 import { ablationVariants, variantsOfMethods } from '../../src/evaluate/variants.js';
 import { readOptions } from '../../src/options.js';
@@ -80,46 +80,79 @@ describe('running jobs', () => {
 });
 
 describe('resuming', () => {
-  it('measures only what is missing and gives the same files', async () => {
-    const whole = join(folder, 'whole');
-    const options = { images: names, variants, steps: 2, open: {} };
-    const files = async (out: string) =>
-      Promise.all(
-        ['results.json', 'images.csv', 'report.html'].map((name) => readFile(join(out, name), 'utf8')),
-      );
-    await evaluate('faithfulness', { ...options, model: measureHere(fakeSubject({ pictures })), out: whole });
+  const options = { images: names, variants, steps: 2, open: {} };
+  const run = (subject: Subject, out: string, more = {}) =>
+    evaluate('faithfulness', { ...options, model: measureHere(subject), out, ...more });
+  const dying = () => failing((image) => (image === 'p4' ? new Error('power is gone') : undefined));
+  const files = async (out: string) =>
+    Promise.all(
+      ['results.json', 'images.csv', 'report.html', 'run.json'].map((name) =>
+        readFile(join(out, name), 'utf8'),
+      ),
+    );
+  const journalIn = (out: string) => join(out, '.partial', 'journal.jsonl');
 
-    const cut = join(folder, 'cut');
-    const dying = failing((image) => (image === 'p4' ? new Error('power is gone') : undefined));
-    await expect(
-      evaluate('faithfulness', { ...options, model: measureHere(dying), out: cut }),
-    ).rejects.toThrow('power');
-    // The crash also tore the last line.
-    const journal = join(cut, 'faithfulness.journal');
-    const kept = await readFile(journal, 'utf8');
-    const finished = kept.split('\n').slice(1, -1).length;
-    expect(finished).toBeGreaterThan(0);
-    await writeFile(journal, `${kept}"p4"\thalf a li`);
+  it('measures only what is missing and gives the same files', async () => {
+    const [whole, cut] = [join(folder, 'whole'), join(folder, 'cut')];
+    await run(fakeSubject({ pictures }), whole);
+    await expect(run(dying(), cut)).rejects.toThrow('power');
+    // The crash also tore the last line, and spoiled the first.
+    const kept = await readFile(journalIn(cut), 'utf8');
+    const finished = kept.split('\n').slice(0, -1).length;
+    expect(finished).toBeGreaterThan(1);
+    await writeFile(journalIn(cut), `x${kept.slice(1)}0123abcd {"step":"faith`);
     const rest = fakeSubject({ pictures });
-    await evaluate('faithfulness', { ...options, model: measureHere(rest), out: cut, resume: true });
-    expect(rest.counts.prepare).toBe(names.length - finished);
+    await run(rest, cut, { resume: true });
+    expect(rest.counts.prepare).toBe(names.length - (finished - 1));
     expect(await files(cut)).toEqual(await files(whole));
-    await expect(readFile(journal)).rejects.toThrow('ENOENT');
+    await expect(readFile(journalIn(cut))).rejects.toThrow('ENOENT');
   });
 
-  it('refuses the journal of another run and forgets it without resume', async () => {
-    const path = join(folder, 'some.journal');
-    const first = await openJournal<number>(path, { steps: 1 }, false);
-    await Promise.all([first.add('a', 1), first.add('tab\t', NaN)]);
-    const again = await openJournal<number>(path, { steps: 1 }, true);
-    expect([...again.finished]).toEqual([
-      ['a', 1],
-      ['tab\t', NaN],
-    ]);
-    await expect(openJournal(path, { steps: 2 }, true)).rejects.toThrow(
-      'another model, pictures or settings',
-    );
-    expect((await openJournal(path, { steps: 2 }, false)).finished.size).toBe(0);
+  it('measures a picture again that has changed', async () => {
+    const out = join(folder, 'changed');
+    const paths = names.map((name) => join(folder, `${name}.txt`));
+    for (const path of paths) await writeFile(path, 'as it was');
+    const own = Object.fromEntries(paths.map((path, i) => [path, pictures[names[i]]]));
+    const subject = fakeSubject({ pictures: own });
+    const failingLate: Subject = {
+      ...subject,
+      prepare: async (image) => {
+        if (image === paths[5]) throw new Error('power is gone');
+        return subject.prepare(image);
+      },
+    };
+    await expect(run(failingLate, out, { images: paths })).rejects.toThrow('power');
+    const noted = (await readFile(journalIn(out), 'utf8')).split('\n').length - 1;
+    await writeFile(paths[1], 'another');
+    const rest = fakeSubject({ pictures: own });
+    await run(rest, out, { images: paths, resume: true });
+    expect(rest.counts.prepare).toBe(names.length - (noted - 1));
+    await writeFile(paths[2], 'yet another');
+    await expect(run(rest, out, { images: paths, resume: true })).rejects.toThrow(/have changed since/);
+  });
+
+  it('replaces results only when it is asked to, and goes on with the same run alone', async () => {
+    const out = join(folder, 'twice');
+    await run(fakeSubject({ pictures }), out);
+    const before = await files(out);
+    const again = fakeSubject({ pictures });
+    await expect(run(again, out)).rejects.toThrow(/holds a finished run.*--overwrite/);
+    await expect(run(again, out, { resume: true, steps: 3 })).rejects.toThrow(/differs in the settings/);
+    const found = await run(again, out, { resume: true });
+    expect([found.report, found.images, found.failures]).toEqual([undefined, names.length, []]);
+    expect(again.counts.prepare).toBe(0);
+    expect(await files(out)).toEqual(before);
+    await run(again, out, { overwrite: true, steps: 3 });
+    expect(await files(out)).not.toEqual(before);
+  });
+
+  it("leaves somebody's own results alone", async () => {
+    const out = join(folder, 'mine');
+    await mkdir(out);
+    await writeFile(join(out, 'images.csv'), 'my,own');
+    for (const more of [{}, { resume: true }, { overwrite: true }])
+      await expect(run(fakeSubject({ pictures }), out, more)).rejects.toThrow(/not those of a run/);
+    expect(await readFile(join(out, 'images.csv'), 'utf8')).toBe('my,own');
   });
 });
 

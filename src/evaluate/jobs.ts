@@ -1,0 +1,122 @@
+import { deserialize, serialize } from 'node:v8';
+import { drive } from '../batch/drive.js';
+import { TaskError } from '../batch/task-error.js';
+import type { EvaluationFolder, JobEntry } from './evaluation-folder.js';
+import type { CommonSettings, Job, Measured, Task } from './measurement.js';
+import type { Measurer } from './measurer.js';
+import { isOfPicture } from './report/files.js';
+import type { Failure } from './report/report.js';
+import { checksumOf } from './study/checksum.js';
+
+export interface JobsOptions {
+  /** Where finished jobs are noted while the evaluation lasts, and what these are called there; none: nothing is noted. */
+  readonly noted?: EvaluationFolder & { readonly step: string };
+  /** Jobs whose pictures a report shows, and how many pictures with how many maps that are. */
+  readonly shown?: { readonly jobs: ReadonlySet<string>; readonly pictures: number };
+  /** Told at the start, with nothing done, and after every job. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly failed: number;
+}
+
+export interface MeasuredJobs<R> {
+  /** In the order of the jobs, without those that failed. */
+  readonly measured: readonly Measured<R>[];
+  readonly failures: readonly Failure[];
+}
+
+/**
+ * Measures all jobs. A picture that cannot be read or run is a failure and the rest goes on; what is wrong with the
+ * options or the network would be wrong with every picture, and ends the run, as faults do.
+ */
+export async function runJobs<J extends Job, S extends CommonSettings, R>(
+  measurer: Measurer,
+  { name }: Task<J, S, R>,
+  jobs: readonly J[],
+  settings: S,
+  { noted, shown, onProgress }: JobsOptions = {},
+): Promise<MeasuredJobs<R>> {
+  const depends = [measurer.subject.description, settings];
+  const states = new Map(jobs.map((job) => [job, checksumOf([depends, job, picturesOf(job, noted)])]));
+  const known = noted ? await knownJobs<R>(noted, new Set(states.values())) : new Map<string, Measured<R>>();
+  const size = shown && { count: shown.pictures, series: settings.variants.length };
+  const measured: Measured<R>[] = [];
+  const failures: Failure[] = [];
+  const tell = () =>
+    onProgress?.({ done: measured.length + failures.length, total: jobs.length, failed: failures.length });
+  tell();
+  for await (const { job, outcome } of drive<J, Outcome<J, R>>({
+    groups: jobs.map((job) => [job]),
+    run: async ([job]) => {
+      const found = known.get(states.get(job) as string);
+      if (found) return [{ job, outcome: found }];
+      const thumbnails = shown?.jobs.has(job.image) ? size : undefined;
+      const share = Math.max(1, picturesOf(job, noted).length) * settings.variants.length;
+      const request = { task: name, job, settings, thumbnails };
+      return [{ job, outcome: (await measurer.measure(request, { share })) as Measured<R> }];
+    },
+    failed: (job, error) => failureOf(job, error),
+    limit: measurer.inFlight,
+    order: 'input',
+  })) {
+    if ('error' in outcome) failures.push(outcome);
+    else {
+      const state = states.get(job) as string;
+      measured.push(outcome);
+      if (noted && !known.has(state))
+        await noted.folder.journal.add({
+          step: noted.step,
+          job: job.image,
+          state,
+          result: serialize(outcome).toString('base64'),
+        });
+    }
+    tell();
+  }
+  return { measured, failures };
+}
+
+/** Size and time of change of the pictures that a job names. */
+function picturesOf(job: unknown, noted: JobsOptions['noted']): string[] {
+  if (typeof job === 'string') return noted?.states.has(job) ? [noted.states.get(job) as string] : [];
+  if (job === null || typeof job !== 'object') return [];
+  return Object.values(job).flatMap((part) => picturesOf(part, noted));
+}
+
+/** What an earlier process has measured, by state. Of this step the journal keeps nothing else. */
+async function knownJobs<R>(
+  { folder: { journal }, step }: EvaluationFolder & { readonly step: string },
+  states: ReadonlySet<string>,
+): Promise<Map<string, Measured<R>>> {
+  await journal.close();
+  const known = new Map<string, Measured<R>>();
+  const starts = new Set<number>();
+  for await (const { entry, start } of journal.read()) {
+    if (isOf(step, entry) && (known.has(entry.state) || !states.has(entry.state))) continue;
+    starts.add(start);
+    if (isOf(step, entry)) known.set(entry.state, deserialize(Buffer.from(entry.result, 'base64')));
+  }
+  await journal.keep(({ start }) => starts.has(start));
+  return known;
+}
+
+function isOf(step: string, entry: JobEntry): boolean {
+  return entry.step === step;
+}
+
+interface Outcome<J, R> {
+  readonly job: J;
+  readonly outcome: Measured<R> | Failure;
+}
+
+/** A job that failed by itself. */
+function failureOf<J extends Job>(job: J, error: unknown): { job: J; outcome: Failure } | undefined {
+  const { image } = job;
+  if (error instanceof TaskError)
+    return { job, outcome: { image, error: `${JSON.stringify(image)} ${error.reason}.` } };
+  return isOfPicture(error) ? { job, outcome: { image, error: error.message } } : undefined;
+}

@@ -1,0 +1,80 @@
+import { type Executor, inThisThread } from '../batch/executor.js';
+import type { Service } from '../batch/messages.js';
+import type { WorkforceSettings } from '../batch/run-options.js';
+import { startWorkforce } from '../batch/workforce.js';
+import type { ExplainerOptions } from '../explain/options.js';
+import type { CommonSettings, Job, Measured } from './measurement.js';
+import { openThumbnails } from './report/thumbnail.js';
+import type { Subject } from './subject.js';
+import { measureJob } from './tasks.js';
+
+/** What whoever measures is asked. */
+export interface MeasureRequest {
+  /** The name of a measure. */
+  readonly task: string;
+  readonly job: Job;
+  readonly settings: CommonSettings;
+  /** Pictures and series of the whole report, which decide how large thumbnails are; absent: keep none. */
+  readonly thumbnails?: { readonly count: number; readonly series: number };
+}
+
+/** Who measures: one subject in this thread, or workers that open the model for themselves. */
+export interface Measurer {
+  /** The network, for what is the same for all jobs. */
+  readonly subject: Subject;
+  readonly measure: Executor<MeasureRequest, Measured<unknown>, undefined>['run'];
+  /** Jobs that may be under way at once. */
+  readonly inFlight: number;
+  close(): Promise<void>;
+}
+
+/** Measures in this thread. */
+export function measureHere(subject: Subject): Measurer {
+  const here = inThisThread<MeasureRequest, Measured<unknown>, undefined>(
+    Promise.resolve(measuringService(subject)),
+  );
+  return { subject, inFlight: 1, measure: here.run, close: () => subject.close() };
+}
+
+/** What a worker opens. */
+export interface MeasurerInit {
+  readonly model: string;
+  readonly open: ExplainerOptions;
+}
+
+/** Measures in workers, each with a session of one thread. `subject` stays with the caller's thread, and is closed too. */
+export function measureInWorkers(
+  subject: Subject,
+  { model, open }: MeasurerInit,
+  workforce: WorkforceSettings,
+  jobs: number,
+): Measurer {
+  const init: MeasurerInit = { model, open: { ...open, threads: 1 } };
+  const script = new URL('./measure-worker.js', import.meta.url);
+  const openHere = async () => measuringService(subject);
+  const team = startWorkforce<MeasureRequest, Measured<unknown>, undefined>(
+    { script, init, openHere, tasks: jobs },
+    workforce,
+  );
+  return {
+    subject,
+    inFlight: team.depth,
+    measure: team.run,
+    close: async () => {
+      await team.close();
+      if (team.size > 0) await subject.close();
+    },
+  };
+}
+
+/** Measures what it is asked of one network. */
+export function measuringService(subject: Subject): Service {
+  return {
+    ready: undefined,
+    run: async ({ task, job, settings, thumbnails }: MeasureRequest) => {
+      const size = thumbnails && openThumbnails(thumbnails.count, thumbnails.series);
+      return { result: await measureJob(subject, task, job, settings, size) };
+    },
+    close: () => subject.close(),
+  };
+}
