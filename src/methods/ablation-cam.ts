@@ -5,7 +5,7 @@ import type { Change } from './evidence.js';
 import { layerMethod } from './method.js';
 
 /**
- * Ablation-CAM, Desai and Ramaswamy, WACV 2020, Eq. 2 and 3: w_k = S − S(A with channel k set to 0), map relu(Σ_k w_k A_k). Only
+ * Ablation-CAM, Desai and Ramaswamy, WACV 2020: w_k = S − S(A with channel k set to 0), map relu(Σ_k w_k A_k). Only
  * the network behind the layer is run, once a channel; where it is affine (pooling and a linear layer, say), so that
  * S(A) − S(B) = ⟨g, A − B⟩, w_k = Σ_ij g_k A_k without any pass.
  *
@@ -14,7 +14,7 @@ import { layerMethod } from './method.js';
 export const ablationCam = layerMethod({
   name: 'ablation-cam',
   kind: 'layer',
-  source: 'Desai and Ramaswamy, WACV 2020, Eq. 2',
+  source: 'Desai and Ramaswamy, WACV 2020',
   formula: 'w_k = S − S(A without channel k)',
   needs: ['activations', 'head passes'],
   hasTarget: true,

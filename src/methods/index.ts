@@ -16,6 +16,7 @@ import { randomMap } from './random.js';
 import { reciproCam } from './recipro-cam.js';
 import { scoreCam } from './score-cam.js';
 import { shapleyCam } from './shapley-cam.js';
+import { smoothGradCamPlusPlus } from './smooth-grad-cam++.js';
 import { xGradCam } from './xgrad-cam.js';
 
 /** Every method, in the order in which tables show them. */
@@ -26,6 +27,7 @@ export const methods = [
   xGradCam,
   hiResCam,
   layerCam,
+  smoothGradCamPlusPlus,
   eigenCam,
   eigenGradCam,
   shapleyCam,
