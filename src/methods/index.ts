@@ -14,6 +14,7 @@ import { layerCam } from './layer-cam.js';
 import type { AnyMethod, Need } from './method.js';
 import { randomMap } from './random.js';
 import { reciproCam } from './recipro-cam.js';
+import { rise } from './rise.js';
 import { scoreCam } from './score-cam.js';
 import { shapleyCam } from './shapley-cam.js';
 import { smoothGradCamPlusPlus } from './smooth-grad-cam++.js';
@@ -35,6 +36,7 @@ export const methods = [
   ablationCam,
   scoreCam,
   reciproCam,
+  rise,
   guidedGradCamPlusPlus,
   guidedBackprop,
   randomMap,

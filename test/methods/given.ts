@@ -24,6 +24,16 @@ export async function giveNoise<K extends 'map' | 'attribute'>(
   replace(method, key, { random: (_seed, image) => numbersOf(image) });
 }
 
+/** Gives a method another way to compute with what it sees, until mocks are restored. */
+export function compute<K extends string>(
+  method: Readonly<Record<K, Call>>,
+  key: K,
+  call: (evidence: Evidence) => unknown,
+): void {
+  vi.restoreAllMocks();
+  vi.spyOn(method as Record<string, Call>, key).mockImplementation((evidence) => call(evidence));
+}
+
 /** Changes a part of what a method sees, until mocks are restored. */
 function replace<K extends string>(method: Readonly<Record<K, Call>>, key: K, part: Partial<Evidence>): void {
   vi.restoreAllMocks();
