@@ -7,16 +7,20 @@ import { eigenGradCam } from './eigen-grad-cam.js';
 import { fem } from './fem.js';
 import { gradCam } from './grad-cam.js';
 import { gradCamPlusPlus } from './grad-cam++.js';
+import { gradInput } from './grad-input.js';
 import { guidedBackprop } from './guided-backprop.js';
 import { guidedGradCamPlusPlus } from './guided-grad-cam++.js';
 import { hiResCam } from './hires-cam.js';
+import { integratedGradients } from './integrated-gradients.js';
 import { layerCam } from './layer-cam.js';
 import type { AnyMethod, Need } from './method.js';
 import { randomMap } from './random.js';
 import { reciproCam } from './recipro-cam.js';
 import { rise } from './rise.js';
+import { saliency } from './saliency.js';
 import { scoreCam } from './score-cam.js';
 import { shapleyCam } from './shapley-cam.js';
+import { smoothGrad } from './smooth-grad.js';
 import { smoothGradCamPlusPlus } from './smooth-grad-cam++.js';
 import { xGradCam } from './xgrad-cam.js';
 
@@ -39,6 +43,10 @@ export const methods = [
   rise,
   guidedGradCamPlusPlus,
   guidedBackprop,
+  saliency,
+  gradInput,
+  smoothGrad,
+  integratedGradients,
   randomMap,
 ] as const satisfies readonly { readonly name: string; readonly kind: AnyMethod['kind'] }[];
 

@@ -1,0 +1,28 @@
+import { inputMethod } from './method.js';
+import { noisyPictures } from './noise.js';
+import { samples, seed, sigma } from './sampling.js';
+
+/**
+ * SmoothGrad, Smilkov et al., arXiv 1706.03825, Sec. 3: the mean of ∂S/∂x over n pictures x + σ (max x − min x) ε; the map is the
+ * magnitude summed over the channels (the paper leaves the reduction open).
+ */
+export const smoothGrad = inputMethod({
+  name: 'smooth-grad',
+  kind: 'input',
+  source: 'arXiv 1706.03825',
+  formula: 'mean of ∂S/∂x over noisy pictures',
+  needs: ['input gradients'],
+  hasTarget: true,
+  options: { samples, sigma, seed },
+  channels: 'sum of magnitudes',
+  scaled: 'min-max',
+  attribute: async (evidence, noise) => {
+    const sum = new Float64Array(evidence.input.length);
+    evidence.expect(noise.samples);
+    for (const noisy of noisyPictures(evidence, noise)) {
+      const gradients = await evidence.inputGradients(noisy);
+      for (let i = 0; i < sum.length; i++) sum[i] += gradients[i];
+    }
+    return { values: Float32Array.from(sum, (value) => value / noise.samples) };
+  },
+});
