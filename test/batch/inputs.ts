@@ -38,7 +38,10 @@ export function newFolder(): string {
 export function digest(folder: string): Record<string, string> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
     const path = join(entry.parentPath, entry.name);
-    const content = entry.isDirectory() ? 'folder' : readFileSync(path);
+    const text = /^index(-\d+)?\.html$/.test(entry.name) && readFileSync(path, 'utf8');
+    // Where the pictures are, seen from the folder, is another way from another folder.
+    const page = text && text.replaceAll(/(href|src)="(\.\.\/)+[^"]*"|url\([^)]*\)/g, '');
+    const content = entry.isDirectory() ? 'folder' : page || readFileSync(path);
     return [relative(folder, path), createHash('sha256').update(content).digest('hex')] as const;
   });
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
