@@ -30,7 +30,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   map: { parts: ['addon', 'methods'], packages: ['webgpu'] },
   image: {
     parts: ['addon'],
-    packages: ['sharp', 'tinyglobby', 'valibot'],
+    packages: ['pngjs', 'sharp', 'tinyglobby', 'valibot'],
   },
   differentiate: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
   explain: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
