@@ -1,4 +1,5 @@
-// Damages model files: flipped bytes, cut ends, lengths that lie, parts taken out or doubled.
+// Damages model files: flipped bytes, cut ends, lengths that lie, parts taken out or doubled; and models that are well
+// stored but make no sense: nodes without order, names, types, dims and attributes of others.
 
 /** A small random number generator (mulberry32): the same seed, the same damage. */
 export function randomFrom(seed) {
@@ -39,4 +40,45 @@ export function mutate(original, seed) {
       bytes.fill(0, at, at + span);
       return { kind, bytes };
   }
+}
+
+export const changes = ['order', 'input', 'output', 'operator', 'attribute', 'value', 'dims', 'type', 'drop', 'repeat', 'name'];
+
+/** Numbers that somebody may not have thought of. */
+const numbers = [0n, -1n, 1n, 2n, 7n, -(2n ** 63n), 2n ** 63n - 1n, 2n ** 31n, 1_000_000n];
+const names = ['', 'x0', 'y0', 'nowhere', '\u001b[31mred', 'a\nb', '\u202eright', '\u009b', 'seed', 'd/'];
+
+/** Changes a model in place, several times. @returns what was done */
+export function rearrange(proto, seed) {
+  const random = randomFrom(seed);
+  const below = (limit) => Math.floor(random() * limit);
+  const pick = (list) => list[below(list.length)];
+  const { graph } = proto;
+  const done = [];
+  for (let i = below(3); i >= 0; i--) {
+    const kind = pick(changes);
+    const node = pick(graph.node);
+    const other = pick(graph.node);
+    const info = pick([...graph.input, ...graph.output]);
+    const tensor = info?.type?.value?.value;
+    done.push(kind);
+    if (!node) continue;
+    if (kind === 'order') graph.node.reverse();
+    if (kind === 'input') node.input[below(node.input.length + 1)] = pick([...other.output, ...names]);
+    if (kind === 'output') node.output[below(node.output.length + 1)] = pick([...other.output, ...names]);
+    if (kind === 'operator') [node.opType, node.domain] = [pick([other.opType, 'Relu', 'QGemm', 'Nothing', 'Softmax', 'ZipMap']), pick(['', '', '', 'com.microsoft', 'ai.onnx.ml'])];
+    if (kind === 'attribute') node.attribute.push(...other.attribute.slice(0, 1));
+    if (kind === 'value' && node.attribute.length > 0) {
+      const attribute = pick(node.attribute);
+      attribute.i = pick(numbers);
+      attribute.f = pick([Number.NaN, Number.POSITIVE_INFINITY, -1, 1e38]);
+      if (attribute.ints.length > 0) attribute.ints[below(attribute.ints.length)] = pick(numbers);
+    }
+    if (kind === 'dims' && tensor?.shape) tensor.shape.dim = below(3) === 0 ? [] : tensor.shape.dim.slice(below(3));
+    if (kind === 'type' && tensor) tensor.elemType = below(17);
+    if (kind === 'drop') graph.node.splice(graph.node.indexOf(node), 1);
+    if (kind === 'repeat') graph.node.push(node);
+    if (kind === 'name') node.name = pick(names);
+  }
+  return done.join(' ');
 }
