@@ -15,7 +15,7 @@ export { decodeImage, type ImageSource } from './image/decode.js';
 export { encodeImage, type EncodeOptions, encodePng, type PictureFormat } from './image/encode.js';
 export { encodeNpy, readNpy } from './image/npy.js';
 export type { Colormap } from './image/colormap.js';
-export { drawCutout, drawHeat, drawMap, drawOverlay, type OverlayOptions } from './image/overlay.js';
+export { drawBox, drawCutout, drawHeat, drawMap, drawOverlay, type OverlayOptions } from './image/overlay.js';
 export type { AnyPixels, Pixels, Rectangle } from './image/pixels.js';
 export { type Region, regions, toPicture } from './image/regions.js';
 export type { ModelFile } from './graph/model-file.js';

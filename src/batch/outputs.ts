@@ -3,9 +3,10 @@ import { release } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { encodeImage, pictureEndings, type PictureFormat } from '../image/encode.js';
 import { npyParts } from '../image/npy.js';
-import { drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
+import { drawBox, drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
 import type { AnyPixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
+import { toPicture } from '../image/regions.js';
 import type { OutputSettings, SaveKind } from './output-options.js';
 
 /** One explained target of one picture, and how it is to be drawn. */
@@ -56,14 +57,18 @@ export async function encodeOutput(kind: SaveKind, drawing: Drawing): Promise<Pa
   return [file];
 }
 
-/** Tensors have no picture: their overlay is the colours alone. */
+/** Tensors have no picture: their overlay is the colours alone. What was detected has its box. */
 function overlay(drawing: Drawing) {
   const { explanation, target, settings } = drawing;
   const { colormap, opacity } = settings;
   const shown = shownPicture(drawing);
-  if (!shown) return drawHeat(target.map, colormap);
-  const geometry = shown === explanation.picture ? explanation.geometry : undefined;
-  return drawOverlay(shown, target.map, { colormap, opacity, geometry });
+  const geometry = shown && shown === explanation.picture ? explanation.geometry : undefined;
+  const drawn = shown
+    ? drawOverlay(shown, target.map, { colormap, opacity, geometry })
+    : drawHeat(target.map, colormap);
+  const { box } = target.target;
+  const whole = { x: 0, y: 0, width: drawn.width, height: drawn.height };
+  return box ? drawBox(drawn, toPicture(box, target.map.dims, geometry ?? whole)) : drawn;
 }
 
 function cutout(drawing: Drawing) {

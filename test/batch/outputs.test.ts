@@ -5,7 +5,8 @@ import { resultLine } from '../../src/batch/results.js';
 import type { Explanation } from '../../src/explain/explanation.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { parseNpy } from '../../src/image/npy.js';
-import { drawOverlay } from '../../src/image/overlay.js';
+import { drawBox, drawHeat, drawOverlay } from '../../src/image/overlay.js';
+import { toPicture } from '../../src/image/regions.js';
 import { readOptions } from '../../src/options.js';
 import { checkSidecar } from '../../src/image/sidecar.js';
 
@@ -61,6 +62,15 @@ describe('files of an explanation', () => {
     const seen = await decodeImage(await fileOf('overlay', input));
     const grey = { data: new Uint8Array(12).fill(128), width: 2, height: 2, channels: 3 as const };
     expect(seen).toEqual(drawOverlay(grey, map, { colormap: 'jet', opacity: 1 }));
+  });
+
+  test('what was detected has its box, where it lies in what is shown', async () => {
+    const box = { x: 0.5, y: 0, width: 1, height: 1 }; // of the 2 × 2 input
+    const boxed = { ...inPng, target: { ...target, target: { ...target.target, box } } };
+    const expected = drawBox(drawOverlay(picture, map, { geometry }), toPicture(box, [2, 2], geometry));
+    expect(await decodeImage(await fileOf('overlay', boxed))).toEqual(expected);
+    const alone = await fileOf('overlay', { ...boxed, explanation: { ...explanation, picture: undefined } });
+    expect(await decodeImage(alone)).toEqual(drawBox(drawHeat(map), box));
   });
 
   test('the map in grey, and the numbers', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { blend, byteOf, stretchMap } from '../../src/image/blend.js';
 import { colormapTable } from '../../src/image/colormap.js';
-import { drawCutout, drawHeat, drawMap, drawOverlay } from '../../src/image/overlay.js';
+import { drawBox, drawCutout, drawHeat, drawMap, drawOverlay } from '../../src/image/overlay.js';
 import type { Pixels } from '../../src/image/pixels.js';
 import { pattern } from './pictures.js';
 
@@ -178,6 +178,42 @@ test('drawMap and drawHeat are the map at its own size', () => {
   });
   const heat = drawHeat(values, 'turbo');
   expect([heat.width, heat.height, at(heat, 1, 0), at(heat, 2, 1)]).toEqual([3, 2, turbo(51), turbo(255)]);
+});
+
+describe('drawBox', () => {
+  const grey = (width: number, height: number) => ({
+    data: new Uint8Array(width * height * 3).fill(100),
+    width,
+    height,
+    channels: 3 as const,
+  });
+
+  test('is white within its edges, black around, and leaves all else', () => {
+    const picture = drawBox(grey(8, 7), { x: 2, y: 1.6, width: 4, height: 3 });
+    const rows = Array.from({ length: 7 }, (_, y) =>
+      Array.from(
+        { length: 8 },
+        (__, x) => ({ 0: '#', 100: '.', 255: 'o' })[picture.data[3 * (y * 8 + x)]],
+      ).join(''),
+    );
+    expect(rows).toEqual([
+      '........',
+      '.######.',
+      '.#oooo#.',
+      '.#o..o#.',
+      '.#oooo#.',
+      '.######.',
+      '........',
+    ]);
+  });
+
+  test('is cut at the edges of the picture, and refuses what is no box', () => {
+    const inside = drawBox(grey(4, 4), { x: -5, y: -5, width: 20, height: 20 });
+    expect(inside.data.every((value) => value === 100)).toBe(true);
+    expect(() => drawBox(grey(4, 4), { x: 0, y: 0, width: 0, height: 2 })).toThrow(
+      '"box" must be a rectangle',
+    );
+  });
 });
 
 test('drawCutout keeps the salient part, fades to pale grey', () => {
