@@ -13,6 +13,8 @@ import { adaptPicture } from './picture-input.js';
 export class Network {
   readonly graph: Graph;
   readonly name: string;
+  /** What wrote the model. */
+  readonly producer: string;
   /** The input that takes the picture: float32, [N, …]. */
   readonly image: ValueInfo;
   /** The model's own input for it, as the user knows it. */
@@ -23,13 +25,14 @@ export class Network {
 
   private constructor(
     parts: { graph: Graph; image: ValueInfo; original: ValueInfo },
-    name: string,
+    { name, proto }: Model,
     options: SessionOptions,
   ) {
     this.graph = parts.graph;
     this.image = parts.image;
     this.original = parts.original;
     this.name = name;
+    this.producer = proto.producerName;
     this.#options = options;
   }
 
@@ -42,7 +45,7 @@ export class Network {
     const model = isModel(source) ? source : await readModel(source);
     return new Network(
       adaptPicture(await prepareGraph(model, [], { inference: true }), image),
-      model.name,
+      model,
       options,
     );
   }

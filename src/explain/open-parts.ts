@@ -1,21 +1,23 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ValueInfo } from '../graph/graph.js';
+import { isFloatValue } from '../graph/from-model.js';
+import { type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { classNamesOf } from '../graph/metadata.js';
 import type { Scores } from '../graph/scores.js';
+import { findSuppression } from '../graph/suppression.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { checkSidecar, type ClassName, readLabels, readSidecar, type Sidecar } from '../image/sidecar.js';
 import { GradcamppError } from '../errors.js';
 import { isFloat } from '../onnx/types.js';
 import { openBackend, type OpenedBackend } from '../map/open-backend.js';
-import { defaultTarget, type Target } from '../targets/index.js';
+import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkFit } from './input.js';
 import { Network } from './network.js';
-import { ReadyTargets } from './ready-targets.js';
+import { networkFacts, ReadyTargets } from './ready-targets.js';
 import type { ExplainerOptions } from './options.js';
 
 /** What an explainer is made of. */
@@ -52,16 +54,17 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   notes.push(...(given?.notes ?? []));
   const preprocessing = given?.input ?? assumed?.preprocessing;
   if (given?.input) checkFit(given.input, network);
-  const scores = network.scores(options.output ?? given?.output);
   const { image, original, graph } = network;
+  const channelAxis = channelAxisOf(preprocessing, image);
+  const chosen = options.output ?? given?.output;
+  const fitted = fit(network, chosen, { given: given?.classes, channelAxis });
+  const { scores, classes, fitting } = fitted;
+  notes.push(...fitted.notes);
   const inputs = { ...given?.inputs, ...options.inputs };
   const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
-  const channelAxis = channelAxisOf(preprocessing, image);
-  const classes = given?.classes ?? ownClasses(network, scores);
-  const targets = new ReadyTargets({ network, scores, feeds, preprocessing, classes, channelAxis });
-  const fitting = defaultTarget(targets.facts(scores));
-  if (fitting?.note) notes.push(fitting.note);
-  notes.push(...(network.graph.notes ?? []), ...scores.notes);
+  notes.push(...(network.graph.notes ?? []));
+  const isChosen = chosen !== undefined;
+  const targets = new ReadyTargets({ network, scores, feeds, preprocessing, classes, channelAxis, isChosen });
   const named = given?.classes?.length;
   const count = classCount(scores);
   if (named !== undefined && count !== undefined && named !== count)
@@ -95,6 +98,35 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   };
 }
 
+/** The scores, and what is explained of them: the output that looks like scores, or the one that a detector's objects are in. */
+function fit(
+  network: Network,
+  chosen: string | undefined,
+  { given, channelAxis }: { given: readonly ClassName[] | undefined; channelAxis: number },
+) {
+  const { graph, image } = network;
+  const at = (output: string | undefined) => {
+    const scores = network.scores(output);
+    const classes = given ?? ownClasses(network, scores);
+    const isChosen = chosen !== undefined;
+    const fitting = defaultTarget(networkFacts(scores, { network, classes, channelAxis, isChosen }));
+    return { scores, classes, fitting };
+  };
+  const found = at(chosen ?? (hasFloats(graph) ? undefined : findSuppression(graph, image.name)?.scores));
+  const { fitting } = found;
+  const other = fitting && outputOf(fitting.spec);
+  const best = other === undefined ? found : at(other);
+  const notes = fitting?.note === undefined ? [] : [fitting.note];
+  if (other === undefined) notes.push(...found.scores.notes);
+  return { ...best, notes };
+}
+
+/** Whether an output holds scores; the only one of a detector may hold the indices that it selects. */
+function hasFloats(graph: Graph): boolean {
+  const made = new Set(graph.nodes.flatMap((node) => node.outputs));
+  return graph.outputs.some(({ name }) => made.has(name) && isFloatValue(valueInfo(graph, name)));
+}
+
 /** A network may have no layer that can be chosen: methods that need none still explain it. */
 function layersOf(
   network: Network,
@@ -114,7 +146,8 @@ function layersOf(
 /** Class names that the model brings along, if it has as many scores. */
 function ownClasses({ graph }: Network, scores: Scores): ClassName[] | undefined {
   const lists = [scores.classNames, classNamesOf(graph)];
-  const names = lists.find((list) => list !== undefined && list.length === classCount(scores));
+  const count = classCount(scores);
+  const names = lists.find((list) => list !== undefined && (count === undefined || list.length === count));
   return names?.map((name) => ({ name }));
 }
 

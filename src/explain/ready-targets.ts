@@ -1,6 +1,7 @@
 import { isFloatValue } from '../graph/from-model.js';
 import { valueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
+import { findSuppression } from '../graph/suppression.js';
 import { readNpy } from '../image/npy.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -19,6 +20,8 @@ interface Opened {
   readonly preprocessing: Preprocessing | undefined;
   readonly classes: readonly ClassName[] | undefined;
   readonly channelAxis: number;
+  /** Whether the user named the scores. */
+  readonly isChosen: boolean;
 }
 
 /** Targets of an opened network, made ready for pictures: what they name is read once. */
@@ -66,18 +69,12 @@ export class ReadyTargets {
 
   /** What is known where an output is explained. Names of classes are those of the model's scores. */
   facts(scores: Scores): NetworkFacts {
-    const { network, classes, channelAxis } = this.#opened;
-    const { graph, image } = network;
-    const made = new Set(graph.nodes.flatMap((node) => node.outputs));
-    const floats = graph.outputs.filter(({ name }) => made.has(name) && isFloatValue(valueInfo(graph, name)));
-    return {
-      output: outputFacts(scores),
-      outputs: floats.map(({ name }) => outputFacts(network.scores(name))),
-      size: (image.dims ?? []).slice(1).filter((_, axis) => axis !== channelAxis),
-      channelsLast: channelAxis > 0,
-      classes: scores.info.name === this.#opened.scores.info.name ? classes : undefined,
-      metadata: graph.metadata,
-    };
+    const isOwn = scores.info.name === this.#opened.scores.info.name;
+    return networkFacts(scores, {
+      ...this.#opened,
+      classes: isOwn ? this.#opened.classes : undefined,
+      isChosen: this.#opened.isChosen || !isOwn,
+    });
   }
 
   #ready(target: Target): Promise<Ready<Target>> {
@@ -113,6 +110,46 @@ export class ReadyTargets {
   }
 }
 
-function outputFacts({ output, info, link }: Scores): Output {
-  return { name: output, value: info.name, dims: info.dims ?? [], link };
+/** What is known of a network, where an output is explained. */
+export function networkFacts(
+  scores: Scores,
+  {
+    network,
+    classes,
+    channelAxis,
+    isChosen,
+  }: Pick<Opened, 'network' | 'classes' | 'channelAxis' | 'isChosen'>,
+): NetworkFacts {
+  const { graph, image, producer } = network;
+  const made = new Set(graph.nodes.flatMap((node) => node.outputs));
+  const floats = graph.outputs.filter(({ name }) => made.has(name) && isFloatValue(valueInfo(graph, name)));
+  const found = findSuppression(graph, image.name);
+  const suppression =
+    found &&
+    ({
+      scores: outputFacts(network.scores(found.scores)),
+      boxes: found.boxes,
+      // PyTorch has x first, TensorFlow and ONNX itself y first.
+      format: found.isCentred ? 'cxcywh' : /torch/i.test(producer) ? 'xyxy' : 'yxyx',
+    } as const);
+  return {
+    output: outputFacts(scores),
+    isChosen,
+    outputs: floats.map(({ name }) => outputFacts(network.scores(name))),
+    ...(suppression ? { suppression } : {}),
+    size: (image.dims ?? []).slice(1).filter((_, axis) => axis !== channelAxis),
+    channelsLast: channelAxis > 0,
+    classes,
+    metadata: graph.metadata,
+  };
+}
+
+function outputFacts({ output, info, link, steppedOver }: Scores): Output {
+  return {
+    name: output,
+    value: info.name,
+    dims: info.dims ?? [],
+    link,
+    isStepped: steppedOver !== undefined,
+  };
 }

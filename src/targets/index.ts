@@ -2,6 +2,7 @@ import { didYouMean, invalid } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
+import { detectionTarget } from './detection.js';
 import { positionTarget } from './position.js';
 import { segmentationTarget } from './segmentation.js';
 import {
@@ -17,8 +18,15 @@ import {
 } from './target.js';
 import { type TopTarget, topTarget } from './top.js';
 
-/** Every kind of target; the first that knows a target as its own explains it. */
-const list = [classTarget, topTarget, combinationTarget, positionTarget, segmentationTarget] as const;
+/** Every kind of target. Where none is named, the first that fits the network's output explains it. */
+const list = [
+  detectionTarget,
+  classTarget,
+  topTarget,
+  segmentationTarget,
+  combinationTarget,
+  positionTarget,
+] as const;
 const kinds = list as readonly unknown[] as readonly TargetKind[];
 
 /** What to explain of one picture: one of what each kind takes. */
@@ -77,11 +85,12 @@ export async function prepareTarget(
 
 /** A class of an output that holds no scores of classes is a segment or an object there. */
 function inOutput(target: Target, network: NetworkFacts): Target {
-  if (!kindOf(target).isOfClasses || isOfScores(network.output.dims.slice(1))) return target;
+  if (!kindOf(target).isOfClasses) return target;
   const fitting = defaultTarget(network);
   const kind = fitting && kindOf(fitting.spec);
   if (kind?.ofClass)
     return { ...(kind.ofClass(choiceOf(target)) as object), output: outputOf(target) } as Target;
+  if (isOfScores(network.output.dims.slice(1))) return target;
   throw new GradcamppError(
     'INVALID_TARGET',
     `${noScores(network.output)}; received the target ${show(target)}. ${kind ? `It is what the target "${kind.name}" explains.` : 'Name what to explain with "targets" (--target), or another output with "output".'}`,

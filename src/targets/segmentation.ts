@@ -5,6 +5,7 @@ import { checkClass, checkOutput, classOf, className } from './class.js';
 import { partsOf, typedClass } from './parts.js';
 import { best } from './probabilities.js';
 import {
+  baseOf,
   type Classes,
   type Facts,
   type Goal,
@@ -89,7 +90,7 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
     const dims = output.dims.slice(1);
     if (size.length < 2 || dims.length !== size.length + 1 || isOfScores(dims)) return undefined;
     const isLast = hasChannelsLast(dims, size, channelsLast);
-    const hasForeground = output.link === 'sigmoid' || output.link === 'identity';
+    const hasForeground = ['sigmoid', 'identity'].includes(baseOf(output.link));
     if (dims[isLast ? dims.length - 1 : 0] === 1 && !hasForeground) return undefined; // depth, and the like
     return { spec: { kind: 'segmentation' }, note: noteOf(output) };
   },
@@ -148,7 +149,7 @@ function hasChannelsLast(
 function answersOf({ data }: Row, grid: Grid, { link }: Facts): Int32Array {
   const { count, positions, classStep, positionStep } = grid;
   const answers = new Int32Array(positions);
-  const least = link === 'identity' ? 0.5 : 0;
+  const least = baseOf(link) === 'identity' ? 0.5 : 0;
   for (let p = 0; p < positions; p++) {
     const at = p * positionStep;
     if (count === 1) answers[p] = data[at] > least ? 0 : -1;
@@ -220,8 +221,9 @@ function nameOf(index: number, count: number, classes: Classes | undefined): str
 function meanProbability(
   data: Float32Array,
   places: Int32Array,
-  { grid, facts: { link }, index }: { grid: Grid; facts: Facts; index: number },
+  { grid, facts, index }: { grid: Grid; facts: Facts; index: number },
 ): number | undefined {
+  const link = baseOf(facts.link);
   if (link === 'none' || places.length === 0) return undefined;
   const { count, classStep } = grid;
   let sum = 0;

@@ -27,14 +27,26 @@ export interface Output {
   /** N first; a name or '' where a dim is only known when the network runs. */
   readonly dims: readonly (number | string)[];
   readonly link: Link;
+  /** Whether a softmax or sigmoid was stepped over; otherwise the link is a guess where scores are not classes. */
+  readonly isStepped: boolean;
 }
 
 /** What is known of the network before it has seen a picture. */
 export interface NetworkFacts {
   /** The output that the target is found in. */
   readonly output: Output;
+  /** Whether the user named that output. */
+  readonly isChosen: boolean;
   /** All that hold floats. */
   readonly outputs: readonly Output[];
+  /** What a NonMaxSuppression in the network chooses from. */
+  readonly suppression?: {
+    /** [N, classes, candidates] */
+    readonly scores: Output;
+    /** [N, candidates, 4] */
+    readonly boxes: string;
+    readonly format: 'cxcywh' | 'xyxy' | 'yxyx';
+  };
   /** Spatial dims of the input. */
   readonly size: readonly (number | string)[];
   /** Whether the channels are the input's last axis. */
@@ -153,6 +165,11 @@ export type ClassChoice = { readonly class: number | string } | { readonly top: 
 /** Whether an output, or a row of it, holds one number a class: at most one dim beside N is not 1. */
 export function isOfScores(dims: readonly (number | string)[]): boolean {
   return dims.filter((dim) => dim !== 1).length <= 1;
+}
+
+/** What a link scales and clips, where it does. */
+export function baseOf(link: Link): Exclude<Link, Calibration> {
+  return typeof link === 'object' ? link.of : link;
 }
 
 /** A goal that is linear in the row: its seed is its weights. */

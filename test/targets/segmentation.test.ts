@@ -162,7 +162,13 @@ describe('which outputs it fits', () => {
     expect(fitting(['N', 21])).toBeUndefined();
     expect(fitting(['N', 84, 8400])).toBeUndefined();
     expect(fitting(['N', 1, 16, 16])).toBeUndefined(); // depth
-    const output = { name: 'o', value: 'o', dims: ['N', 1, 16, 16], link: 'sigmoid' } as const;
+    const output = {
+      name: 'o',
+      value: 'o',
+      dims: ['N', 1, 16, 16],
+      link: 'sigmoid',
+      isStepped: true,
+    } as const;
     expect(fitting([], { output })).toEqual({ kind: 'segmentation' });
   });
 

@@ -22,10 +22,11 @@ export function networkFacts(
   dims: readonly (number | string)[],
   own: Partial<NetworkFacts> = {},
 ): NetworkFacts {
-  const output = { name: 'output', value: 'output', dims, link: 'softmax' } as const;
+  const output = { name: 'output', value: 'output', dims, link: 'softmax', isStepped: false } as const;
   return {
     output,
-    outputs: [output],
+    outputs: [own.output ?? output],
+    isChosen: false,
     size: [32, 32],
     channelsLast: false,
     classes: undefined,
