@@ -42,7 +42,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   train: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
   evaluate: {
     parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'explain', 'batch'],
-    packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml'],
+    packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml', 'yaml'],
   },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {

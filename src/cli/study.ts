@@ -29,7 +29,7 @@ async function build(): Promise<Command> {
       const { writeStudy } = await import('../evaluate/study/study-folder.js');
       const { Progress } = await import('./progress.js');
       const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
-      const { key, files } = await writeStudy({
+      const { key, files, failures } = await writeStudy({
         ...fromFlags(studyOptions, flags),
         model: flags.model,
         open: fromFlags(explainerOptions, flags),
@@ -39,6 +39,8 @@ async function build(): Promise<Command> {
         },
       });
       progress.clear();
+      for (const { image, error } of failures) process.stderr.write(`gradcampp: ${image}: ${error}\n`);
+      if (failures.length > 0) process.exitCode = 3;
       if (flags.quiet) return;
       for (const { name, f1, pictures } of key.classes)
         process.stdout.write(`${name}: F1 ${f1.toFixed(3)}, ${pictures} pictures\n`);

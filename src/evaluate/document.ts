@@ -1,3 +1,4 @@
+import { annotationFormats } from './annotations/formats.js';
 import type { AnyEvaluation } from './definition.js';
 import { evaluations } from './evaluations.js';
 
@@ -11,6 +12,10 @@ export const documentedParts: Readonly<Record<string, string>> = {
   evaluations: table(
     ['command', 'asks'],
     all.map(({ name, asks }) => [`\`${name}\``, asks]),
+  ),
+  formats: table(
+    ['`--boxes`', 'where annotations and pictures lie'],
+    annotationFormats.map(({ name, layout }) => [`\`${name}\``, layout]),
   ),
   metrics: table(
     ['metric', 'definition', 'a map that knows nothing'],

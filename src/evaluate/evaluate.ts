@@ -141,9 +141,10 @@ async function conclude(
 ): Promise<Evaluated> {
   const [first] = rounds;
   const gallery = evaluation.gallery?.(first);
+  const summary = evaluation.summarize(rounds);
   const report: Report = {
-    ...evaluation.summarize(rounds),
-    remarks: [...new Set(rounds.flatMap(({ plan }) => plan.remarks ?? []))],
+    ...summary,
+    remarks: [...new Set([...rounds.flatMap(({ plan }) => plan.remarks ?? []), ...(summary.remarks ?? [])])],
     gallery: gallery?.entries.length ? galleryOf(gallery, first.subject, common.variants) : undefined,
     provenance: rounds.flatMap(({ network, subject }) =>
       subject.description.map(([key, value]): [string, string] => [

@@ -124,6 +124,7 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
 
   return {
     classes,
+    wnids: explainer.classes?.map(({ wnid }) => wnid),
     layout: { channels, positions: sizeOf(size), channelsLast },
     size,
     layer: layerDims(explainer, explainer.layers[0]),

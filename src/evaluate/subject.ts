@@ -46,6 +46,8 @@ export interface Explained {
  */
 export interface Subject {
   readonly classes: readonly string[];
+  /** WordNet ids of the classes, where they are known. */
+  readonly wnids?: readonly (string | undefined)[];
   /** How one picture lies in a tensor. */
   readonly layout: PictureLayout;
   /** Dims of a map: the network input's [H, W], or [T, H, W]. */

@@ -221,7 +221,7 @@ describe('gradcampp evaluate', () => {
     [['faithfulness', '--steps', 'many'], '"steps" must be a whole number from 0 to 1000; received "many"'],
     [['faithfulness', '--layer', 'relu9'], 'Closest: "relu'],
     [['localization', '--boxes', 'csv'], '"boxes" must be one of yolo, voc, coco, masks'],
-    [['localization', '--boxes', 'voc'], 'must hold Annotations for voc annotations'],
+    [['localization', '--boxes', 'voc'], 'must hold voc annotations: Annotations/ beside JPEGImages/'],
     [
       ['localization', '--boxes', 'voc', '--annotations', 'none'],
       '"none" cannot be read as a folder of Pascal',

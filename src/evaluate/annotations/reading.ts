@@ -1,25 +1,71 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 import { GradcamppError, show, systemReason } from '../../errors.js';
+import { readBytes, whyUnreadable } from '../../files.js';
 
-/** The entries of a folder of annotations, by name. */
-export async function listFolder(folder: string, what: string) {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw unreadable(folder, what, cause);
-  });
-  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
+/** Files of text of more bytes are refused. */
+const limit = 2 ** 29;
 
-/** The text of a file. */
+/** The text of a file in UTF-8 or UTF-16, without its byte-order mark. */
 export async function readText(path: string, what: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw unreadable(path, what, cause);
+  return decodeText(await readFileOf(path, what));
+}
+
+/** The bytes of a file. @throws GradcamppError INVALID_OPTION, saying what it should have been */
+export async function readFileOf(path: string, what: string): Promise<Buffer> {
+  return readBytes(path, limit).catch((cause: unknown) => {
+    throw unreadable(path, what, whyUnreadable(cause), cause);
   });
 }
 
-function unreadable(path: string, what: string, cause: unknown): GradcamppError {
-  return new GradcamppError(
-    'INVALID_OPTION',
-    `${show(path)} cannot be read as ${what}: ${systemReason(cause)}.`,
-    { cause },
-  );
+/**
+ * Bytes as text: by their byte-order mark; without one UTF-16 where every other one of the first bytes is 0, else
+ * `encoding`, for which UTF-8 is the default.
+ */
+export function decodeText(bytes: Uint8Array, encoding = 'utf-8'): string {
+  return new TextDecoder(encodingOf(bytes) ?? known(encoding)).decode(bytes);
+}
+
+function encodingOf([first, second, third, fourth]: Uint8Array): string | undefined {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
+  if (first && second === 0 && third && fourth === 0) return 'utf-16le';
+  if (first === 0 && second && third === 0 && fourth) return 'utf-16be';
+  return undefined;
+}
+
+function known(encoding: string): string {
+  try {
+    return new TextDecoder(encoding).encoding;
+  } catch {
+    return 'utf-8';
+  }
+}
+
+/** The files below a folder with one of some extensions, in order, relative to it, with `/` between names. Hidden ones are left out. */
+export async function listFiles(
+  folder: string,
+  extensions: readonly string[],
+  what: string,
+): Promise<string[]> {
+  const files: string[] = [];
+  const visit = async (below: string, depth: number): Promise<void> => {
+    const entries = await readdir(join(folder, below), { withFileTypes: true });
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      if (entry.name.startsWith('.')) continue;
+      const path = below === '' ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory() && depth < 16) await visit(path, depth + 1);
+      else if (extensions.includes(extname(entry.name).toLowerCase())) files.push(path);
+    }
+  };
+  await visit('', 0).catch((cause: unknown) => {
+    throw unreadable(folder, what, systemReason(cause), cause);
+  });
+  return files;
+}
+
+function unreadable(path: string, what: string, why: string, cause: unknown): GradcamppError {
+  return new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read as ${what}: ${why}.`, { cause });
 }

@@ -60,14 +60,13 @@ export const generalization = defineEvaluation<
     };
   },
   plan: async ({ gathered: { images, sets }, common, subject, options: { labels: how, batch } }) => {
-    const labels = await labelsOf(images, subject.classes, how);
+    const labels = await labelsOf(images, subject, how);
     const jobs = images.map((image, i) => ({ image, label: labels[i], set: sets[i] }));
     return { jobs, settings: { ...common, batch }, picturesPerJob: 0 };
   },
   measure: measureGeneralization,
   summarize: (rounds) => summarizeGeneralization(rounds, rounds[0].plan.settings),
   table: (rounds) => generalizationTable(rounds, rounds[0].plan.settings),
-  count: ({ plan }) => plan.jobs.length,
 });
 
 /** One network's name and records. */

@@ -1,3 +1,5 @@
+import { GradcamppError } from '../../errors.js';
+import type { Label } from '../annotations/labels.js';
 import { baselineTensor, maskByMap } from '../masking.js';
 import type { CommonSettings, Job, Measurement, OnStep } from '../measurement.js';
 import { Predictions } from '../predictions.js';
@@ -10,7 +12,7 @@ export interface GeneralizationSettings extends CommonSettings {
 
 /** A labelled picture; maps are only measured on test pictures. */
 export interface GeneralizationJob extends Job {
-  readonly label: number;
+  readonly label: Label;
   readonly set: 'train' | 'test';
 }
 
@@ -32,6 +34,7 @@ export async function measureGeneralization(
   settings: GeneralizationSettings,
   onStep?: OnStep,
 ): Promise<Measurement<GeneralizationRecord>> {
+  if (typeof job.label === 'object') throw new GradcamppError('INVALID_IMAGE', job.label.problem);
   const { layout } = subject;
   const prepared = await subject.prepare(job.image);
   const { tensor } = prepared;

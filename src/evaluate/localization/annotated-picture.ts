@@ -1,5 +1,13 @@
-import { decodeImage } from '../../image/decode.js';
-import type { AnnotatedObject } from '../annotations/annotation.js';
+import { GradcamppError } from '../../errors.js';
+import { best } from '../../targets/probabilities.js';
+import {
+  type Annotation,
+  relativeBox,
+  type Size,
+  sizeOfPixels,
+  type SizeRemark,
+} from '../annotations/annotation.js';
+import { readMask } from '../annotations/mask.js';
 import { type Box, boxInInput, regionOfBoxes, regionOfMask } from '../annotations/region.js';
 import type { Job, Measurement } from '../measurement.js';
 import type { PreparedImage, Subject } from '../subject.js';
@@ -10,10 +18,10 @@ import type { LocalizationSettings, Place } from './place.js';
 /** Thresholds of the curve over δ. */
 export const deltaGrid = Array.from({ length: 20 }, (_, i) => i / 20);
 
-/** A picture and what is known of it: objects with boxes, or mask files by class ('' where the class is not said). */
+/** A picture and what is annotated of it, or why that cannot be told. */
 export interface LocalizationJob extends Job {
-  readonly objects?: readonly AnnotatedObject[];
-  readonly masks?: Readonly<Record<string, string>>;
+  readonly annotation?: Annotation;
+  readonly problem?: string;
 }
 
 /** Why a picture does not count. */
@@ -31,6 +39,8 @@ export interface LocalizationRecord {
   readonly annotated: string | null;
   /** Set where the picture does not count; there are no measures then. */
   readonly excluded?: Exclusion;
+  /** How the picture's size was known where it is not the declared one, with both. */
+  readonly size?: { readonly remark: SizeRemark; readonly declared?: Size; readonly picture: Size };
   /** What is drawn: boxes as fractions of the input. */
   readonly boxes: readonly (readonly [number, number, number, number])[];
   /** Share of the input that the ground truth covers. */
@@ -55,6 +65,7 @@ export async function measureLocalization(
   job: LocalizationJob,
   settings: LocalizationSettings,
 ): Promise<Measurement<LocalizationRecord>> {
+  if (job.problem !== undefined) throw new GradcamppError('INVALID_IMAGE', job.problem);
   const prepared = await subject.prepare(job.image);
   const targets =
     settings.target === 'top' ? undefined : await annotatedTarget(subject, prepared, job, settings);
@@ -64,8 +75,9 @@ export async function measureLocalization(
   const index = explained.targets[0];
   const annotated = settings.mapping[index];
   const what = { class: index, probability: explained.probabilities[index], annotated };
-  const place = await placeOf(job, annotated, prepared);
-  if (typeof place === 'string') return excluded(job.image, what, place);
+  const found = await placeOf(job, annotated, prepared);
+  if (typeof found === 'string') return excluded(job.image, what, found);
+  const { place, size } = found;
 
   const [height, width] = subject.size.slice(-2);
   const maps = explained.maps.map(([map]) => map);
@@ -75,6 +87,7 @@ export async function measureLocalization(
   const record: LocalizationRecord = {
     image: job.image,
     ...what,
+    ...(size ? { size } : {}),
     boxes: place.boxes.map(({ x0, y0, x1, y1 }) => [x0 / width, y0 / height, x1 / width, y1 / height]),
     area: place.area,
     chances: each(({ chance }) => chance(place)),
@@ -87,51 +100,56 @@ export async function measureLocalization(
   return { record, pictures: [{ view: prepared.view, maps }] };
 }
 
-/** The most probable class among those that are annotated in the picture, or none. */
+/** The most probable class among those that are annotated in the picture, or none; a mask of no class is of whatever class. */
 async function annotatedTarget(
   subject: Subject,
   { tensor }: PreparedImage,
-  { objects = [], masks = {} }: LocalizationJob,
+  { annotation = {} }: LocalizationJob,
   { mapping }: LocalizationSettings,
 ): Promise<number[]> {
   const probabilities = await subject.predict(tensor, 1);
+  const { objects = [], masks = {} } = annotation;
+  if ('' in masks) return best(probabilities, 1);
   const present = new Set([...objects.map((object) => object.class), ...Object.keys(masks)]);
-  let best: number | undefined;
-  mapping.forEach((name, i) => {
-    if (name !== null && present.has(name) && (best === undefined || probabilities[i] > probabilities[best]))
-      best = i;
-  });
-  return best === undefined ? [] : [best];
+  const candidates = probabilities.map((value, i) => (present.has(mapping[i] ?? '') ? value : -1));
+  const [target] = best(candidates, 1);
+  return candidates[target] >= 0 ? [target] : [];
 }
 
-function noTarget({ objects, masks }: LocalizationJob, { mapping }: LocalizationSettings): Exclusion {
-  if (!objects && !masks) return 'not annotated';
+function noTarget({ annotation }: LocalizationJob, { mapping }: LocalizationSettings): Exclusion {
+  if (!annotation) return 'not annotated';
   return mapping.every((name) => name === null) ? 'no corresponding class' : 'class not in the picture';
 }
 
+/** Where the annotated class is in the network's input. */
 async function placeOf(
-  { objects, masks }: LocalizationJob,
+  { annotation }: LocalizationJob,
   annotated: string | null,
   { geometry }: PreparedImage,
-): Promise<Place | Exclusion> {
+): Promise<{ place: Place; size?: LocalizationRecord['size'] } | Exclusion> {
+  if (!annotation) return 'not annotated';
   const { width, height } = geometry.input;
+  const { objects = [], declared, masks } = annotation;
   const file = masks && (masks[annotated ?? ''] ?? masks['']);
   if (file !== undefined) {
-    const { data, ...size } = await decodeImage(file);
-    const mask = {
-      ...size,
-      data: Uint8Array.from({ length: size.width * size.height }, (_, i) => data[i * 3] >> 7),
-    };
+    const mask = await readMask(file);
+    if (!mask.data.includes(1)) return 'class not in the picture';
     const inside = regionOfMask(mask, geometry);
     const box = boundsOf(inside, width);
-    return box ? placeAt(inside, [box], width) : 'outside the crop';
+    return box ? { place: placeAt(inside, [box], width) } : 'outside the crop';
   }
-  if (!objects && !masks) return 'not annotated';
   if (annotated === null) return 'no corresponding class';
-  const own = (objects ?? []).filter((object) => object.class === annotated);
+  const own = objects.filter((object) => object.class === annotated);
   if (own.length === 0) return 'class not in the picture';
-  const boxes = own.flatMap((object) => boxInInput(object.box, geometry) ?? []);
-  return boxes.length > 0 ? placeAt(regionOfBoxes(boxes, width, height), boxes, width) : 'outside the crop';
+  const { picture } = geometry;
+  const { size, remark } = sizeOfPixels(declared, picture);
+  const boxes = own.flatMap((object) => boxInInput(relativeBox(object, size), geometry) ?? []);
+  if (boxes.length === 0) return 'outside the crop';
+  const isSaid = remark !== undefined && own.some(({ unit }) => unit === 'pixel');
+  return {
+    place: placeAt(regionOfBoxes(boxes, width, height), boxes, width),
+    ...(isSaid ? { size: { remark, declared, picture } } : {}),
+  };
 }
 
 function placeAt(inside: Uint8Array, boxes: readonly Box[], width: number): Place {

@@ -1,6 +1,9 @@
-import { GradcamppError, show } from '../../errors.js';
+import { GradcamppError, messageOf, show } from '../../errors.js';
 import { choice, number, numbers, text } from '../../options.js';
-import { pictureKey } from '../annotations/annotation.js';
+import type { AnnotationSet, SizeRemark } from '../annotations/annotation.js';
+import { annotationFormat, findAnnotations, formatNames } from '../annotations/formats.js';
+import { mappingByName, readMapping } from '../annotations/mapping.js';
+import { matchAnnotations } from '../annotations/matching.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent, plain } from '../metric.js';
 import { expand, pictureSources } from '../pictures.js';
@@ -29,7 +32,6 @@ import {
 } from './annotated-picture.js';
 import { localizationMetrics } from './metrics/index.js';
 import type { LocalizationSettings } from './place.js';
-import { findTruth, mappingOf, readTruth } from './truth.js';
 
 export interface LocalizationPlan extends Plan {
   readonly jobs: readonly LocalizationJob[];
@@ -37,18 +39,17 @@ export interface LocalizationPlan extends Plan {
 }
 type LocalizationRound = Round<LocalizationPlan, LocalizationRecord>;
 
-/** The pictures, and what is known of each. */
+/** The pictures, what is annotated of each, and of which classes. */
 export interface AnnotatedPictures extends Gathered {
-  readonly truth: Awaited<ReturnType<typeof readTruth>>;
-  readonly annotations: string;
+  readonly jobs: readonly LocalizationJob[];
+  readonly classes: ReadonlySet<string>;
+  readonly remarks: readonly string[];
 }
-
-const formats = ['yolo', 'voc', 'coco', 'masks'] as const;
 
 const options = {
   images: pictureSources('--data <path>', 'a data set folder as its format lays it out, or pictures'),
-  boxes: choice(formats, {
-    help: 'yolo, voc, coco or masks: how the places are annotated',
+  boxes: choice(formatNames, {
+    help: `${formatNames.join(', ')}: how the places are annotated`,
     flag: '--boxes <format>',
   }),
   annotations: text({
@@ -101,23 +102,15 @@ export const localization = defineEvaluation<
   example: '--data coco128/ --boxes yolo --mapping imagenet-to-coco',
   options,
   gather: async ({ images: sources, boxes, annotations }) => {
-    const found = annotations === undefined ? findTruth(sources[0], boxes as 'yolo') : undefined;
-    const annotationPath = annotations ?? (found?.annotationPath as string);
-    return {
-      images: await expand(found ? [found.images, ...sources.slice(1)] : sources),
-      truth: await readTruth({ annotations: boxes as 'yolo', annotationPath }),
-      annotations: annotationPath,
-    };
+    const format = annotationFormat(boxes);
+    const found =
+      annotations === undefined && sources.length > 0 ? await findAnnotations(sources[0], format) : undefined;
+    const images = await expand(found ? [found.images, ...sources.slice(1)] : sources);
+    const path = annotations ?? (found?.annotations as string);
+    return { images, ...(await readAnnotations(images, await format.read(path, images), path)) };
   },
-  plan: async ({ gathered, common, subject, options }) => {
-    const { images, truth, annotations } = gathered;
-    const jobs = images.map((image): LocalizationJob => ({ image, ...truth.of(image) }));
-    if (jobs.every((job) => !job.objects && !job.masks))
-      throw new GradcamppError(
-        'INVALID_OPTION',
-        `None of the ${images.length} pictures is annotated in ${show(annotations)}: annotations are found by the picture's file name, without its extension (here ${show(pictureKey(images[0]))}).`,
-      );
-    const mapping = await mappingOf(options.mapping, subject.classes, truth.classes);
+  plan: async ({ gathered: { jobs, classes, remarks }, common, subject, options }) => {
+    const mapping = await mappingOf(options.mapping, subject.classes, classes);
     const { deltas, tolerance, boxThreshold, target } = options;
     const settings = {
       ...common,
@@ -127,13 +120,82 @@ export const localization = defineEvaluation<
       target,
       mapping: subject.classes.map((_, i) => mapping(i) ?? null),
     };
-    return { jobs, settings };
+    return { jobs, settings, remarks };
   },
   measure: measureLocalization,
   summarize: ([{ records, plan }]) => summarizeLocalization(records, plan.settings),
   table: ([{ records, subject, plan }]) => localizationTable(records, subject.classes, plan.settings),
   gallery: localizationGallery,
 });
+
+/** Files that are read at once. */
+const together = 64;
+
+/** Finds and reads the annotation of each picture; what is wrong with one is that picture's problem. */
+async function readAnnotations(
+  images: readonly string[],
+  { entries, classes = [], remarks = [] }: AnnotationSet,
+  path: string,
+): Promise<Omit<AnnotatedPictures, 'images'>> {
+  const matches = matchAnnotations(images, entries);
+  const jobs: LocalizationJob[] = [];
+  const jobOf = async (image: string, i: number): Promise<LocalizationJob> => {
+    const match = matches[i];
+    if (!match) return { image };
+    if ('problem' in match) return { image, problem: match.problem };
+    try {
+      return { image, annotation: await match.read() };
+    } catch (error) {
+      if (!(error instanceof GradcamppError)) throw error;
+      return { image, problem: messageOf(error) };
+    }
+  };
+  for (let start = 0; start < images.length; start += together)
+    jobs.push(
+      ...(await Promise.all(
+        images.slice(start, start + together).map((image, i) => jobOf(image, start + i)),
+      )),
+    );
+  if (!jobs.some(({ annotation }) => annotation)) throw noneAnnotated(jobs, entries, path);
+  const objects = jobs.flatMap(({ annotation }) => annotation?.objects ?? []);
+  const flagged = objects.filter(({ isFlagged }) => isFlagged).length;
+  return {
+    jobs,
+    classes: new Set([...classes, ...objects.map((object) => object.class)]),
+    remarks: [
+      ...remarks,
+      ...(flagged > 0
+        ? [
+            `${flagged} of ${objects.length} objects are marked as difficult or as a crowd; they count like the others: the class is there.`,
+          ]
+        : []),
+    ],
+  };
+}
+
+function noneAnnotated(
+  jobs: readonly LocalizationJob[],
+  entries: AnnotationSet['entries'],
+  path: string,
+): GradcamppError {
+  const problem = jobs.find((job) => job.problem !== undefined)?.problem;
+  const example = entries[0]
+    ? ` The first annotation there is of ${show(entries[0].picture)}, the first picture is ${show(jobs[0].image)}.`
+    : '';
+  const none = `None of the ${jobs.length} pictures is annotated in ${show(path)}: annotations are found by the pictures' paths, or by names that only one has.`;
+  return new GradcamppError('INVALID_OPTION', problem ?? `${none}${example}`);
+}
+
+/** The mapping that was named, else classes of equal names; none where only masks without a class are given. */
+async function mappingOf(
+  file: string | undefined,
+  classes: readonly string[],
+  annotated: ReadonlySet<string>,
+) {
+  if (file !== undefined) return readMapping(file, classes);
+  if (annotated.size === 1 && annotated.has('')) return () => undefined;
+  return mappingByName(classes, annotated);
+}
 
 /** The metrics as the report has them, with these settings. */
 function metricsOf(settings: LocalizationSettings): Metric<LocalizationRecord>[] {
@@ -189,6 +251,7 @@ export function summarizeLocalization(
           })
         : undefined,
     charts: records.length > 0 ? [chartOf(records, settings)] : undefined,
+    remarks: sizeRemarks(records),
     breakdowns: [
       breakdownOf(records, loc, nameOf, {
         title: `${middle.name} by class`,
@@ -222,6 +285,29 @@ function exclusionsOf(records: readonly LocalizationRecord[]): string {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([why, count]) => `${count} ${why}`)
     .join(', ')}. `;
+}
+
+const sizeWords: Readonly<Record<SizeRemark, (pictures: string, sizes: string) => string>> = {
+  'none declared': (pictures) =>
+    `Of ${pictures} the annotations declare no size: boxes are read in pixels of the picture itself.`,
+  'another declared': (pictures, sizes) =>
+    `Of ${pictures} the annotations declare another size than the picture has (${sizes}): boxes are read in pixels of the picture itself.`,
+  scaled: (pictures, sizes) =>
+    `${pictures} ${pictures.startsWith('1 ') ? 'is' : 'are'} saved at another size than the annotations declare, in its proportions (${sizes}): boxes are scaled with the picture.`,
+};
+
+/** What is to be said of pictures whose size is not the declared one. */
+function sizeRemarks(records: readonly LocalizationRecord[]): string[] {
+  return (Object.keys(sizeWords) as SizeRemark[]).flatMap((remark) => {
+    const own = records.filter(({ size }) => size?.remark === remark);
+    if (own.length === 0) return [];
+    const [{ image, size }] = own;
+    const shape = (of?: { width: number; height: number }) => of && `${of.width} × ${of.height}`;
+    const pictures = own.length === 1 ? '1 picture' : `${own.length} pictures`;
+    return [
+      sizeWords[remark](pictures, `${shape(size?.declared)}, not ${shape(size?.picture)}, in ${image}`),
+    ];
+  });
 }
 
 function chartOf(records: readonly LocalizationRecord[], { variants, seed }: LocalizationSettings) {

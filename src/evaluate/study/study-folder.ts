@@ -8,6 +8,7 @@ import { openSubject } from '../open.js';
 import { expand } from '../pictures.js';
 import { writeFiles } from '../report/files.js';
 import { reportPage } from '../report/page.js';
+import type { Failure } from '../report/report.js';
 import { seeded, variantsOfMethods } from '../variants.js';
 import { type StudyScore, scoreStudy } from './score.js';
 import { buildStudy, type StudyKey } from './study.js';
@@ -17,7 +18,9 @@ import { type StudyOptions, studyOptions } from './study-options.js';
  * Writes a trust study: `study.html`, which is handed out, and `study.json`, the key that scoring needs and subjects
  * must not see.
  */
-export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey; files: string[] }> {
+export async function writeStudy(
+  options: StudyOptions,
+): Promise<{ key: StudyKey; files: string[]; failures: readonly Failure[] }> {
   onlyOneOf(options, ['method', 'variants']);
   const {
     model,
@@ -40,9 +43,9 @@ export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey
   const images = await expand(sources);
   const subject = await openSubject(model, open);
   try {
-    const labels = await labelsOf(images, subject.classes, how);
+    const labels = await labelsOf(images, subject, how);
     const settings = { ...own, variants: [first, second] as const };
-    const { key, page } = await buildStudy(subject, images, labels, settings, onProgress);
+    const { key, page, failures } = await buildStudy(subject, images, labels, settings, onProgress);
     const files = await writeFiles(
       out,
       [
@@ -51,7 +54,7 @@ export async function writeStudy(options: StudyOptions): Promise<{ key: StudyKey
       ],
       { overwrite },
     );
-    return { key, files };
+    return { key, files, failures };
   } finally {
     await subject.close();
   }

@@ -3,6 +3,9 @@ import { best } from '../../targets/probabilities.js';
 import { colormapTable } from '../../image/colormap.js';
 import { random } from '../../random-stream.js';
 import { html, jsonScript, page } from '../../html.js';
+import type { Label } from '../annotations/labels.js';
+import { isOfPicture } from '../report/files.js';
+import type { Failure } from '../report/report.js';
 import { openThumbnails } from '../report/thumbnail.js';
 import { f1PerClass } from '../statistics.js';
 import type { Subject, Variant } from '../subject.js';
@@ -59,6 +62,8 @@ export interface Study {
   readonly key: StudyKey;
   /** The self-contained page. */
   readonly page: string;
+  /** Pictures that could not take part. */
+  readonly failures: readonly Failure[];
 }
 
 /**
@@ -66,28 +71,41 @@ export interface Study {
  * pictures of each, every one explained for its true class by two methods. Which method is map `a` is drawn for each
  * picture; the page draws left and right, and the order of the pictures, for each subject.
  *
- * @param labels true class index of each picture
+ * @param labels true class of each picture; one without takes no part, nor does one that cannot be read
  * @throws GradcamppError INVALID_OPTION where the pictures do not give enough classes
  */
 export async function buildStudy(
   subject: Subject,
   pictures: readonly string[],
-  labels: readonly number[],
+  labels: readonly Label[],
   settings: StudySettings,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Study> {
   const total = pictures.length + settings.classes * settings.perClass;
-  const predicted: number[] = [];
+  const known: { readonly picture: string; readonly label: number; readonly predicted: number }[] = [];
+  const failures: Failure[] = [];
   onProgress(0, total);
-  for (const picture of pictures) {
-    const { tensor } = await subject.prepare(picture);
-    predicted.push(...best(await subject.predict(tensor, 1), 1));
-    onProgress(predicted.length, total);
+  for (const [i, image] of pictures.entries()) {
+    const label = labels[i];
+    try {
+      if (typeof label === 'object') throw new GradcamppError('INVALID_IMAGE', label.problem);
+      const { tensor } = await subject.prepare(image);
+      const [predicted] = best(await subject.predict(tensor, 1), 1);
+      known.push({ picture: image, label, predicted });
+    } catch (error) {
+      if (!isOfPicture(error)) throw error;
+      failures.push({ image, error: error.message });
+    }
+    onProgress(i + 1, total);
   }
-  const chosen = chooseClasses(labels, predicted, settings);
+  const chosen = chooseClasses(
+    known.map(({ label }) => label),
+    known.map(({ predicted }) => predicted),
+    settings,
+  );
   const drawn = chosen.flatMap((choice) =>
     random(settings.seed, 'pictures', subject.classes[choice.class])
-      .shuffle(pictures.filter((_, i) => labels[i] === choice.class).sort())
+      .shuffle(known.flatMap(({ picture, label }) => (label === choice.class ? [picture] : [])).sort())
       .slice(0, settings.perClass)
       .map((picture) => ({ picture, class: choice.class })),
   );
@@ -137,6 +155,7 @@ export async function buildStudy(
   return {
     key: { ...unsigned, checksum: checksumOf(unsigned) },
     page: await studyPage({ study, ...shown }),
+    failures,
   };
 }
 
