@@ -1,6 +1,7 @@
 import { GradcamppError } from '../errors.js';
 import type { Name } from '../graph/builder.js';
 import { type Graph, label } from '../graph/graph.js';
+import type { Layer } from '../graph/layers.js';
 import { between } from '../graph/paths.js';
 import { stops, table } from './table.js';
 import { appendGradient } from './walk.js';
@@ -33,4 +34,26 @@ function whatStops(graph: Graph, value: Name, scores: Name): string {
       ? `${label(node)} lets none through (${row.reason})`
       : 'nothing depends on it';
   return `The gradient of "${scores}" by "${value}" is zero everywhere: ${why}.`;
+}
+
+/** A layer, or the best of some, best first, by which there is a gradient where there is none by the layer. */
+export function withGradient(graph: Graph, layer: Layer, layers: readonly Layer[], scores: Name): Layer {
+  const obstacle = isClear(graph, layer.name, scores)
+    ? undefined
+    : gradientObstacle(graph, layer.name, scores);
+  if (obstacle === undefined) return layer;
+  const next = layers.find(
+    ({ name, isPicture }) => isPicture && isClear(graph, name, scores) && hasGradient(graph, name, scores),
+  );
+  return next ? { ...next, obstacle } : layer;
+}
+
+/** Whether every operator between a value and the scores has a rule, which is seen without building anything. */
+function isClear(graph: Graph, value: Name, scores: Name): boolean {
+  const onPath = between(graph, value, scores);
+  return graph.nodes.every(
+    (node) =>
+      !node.outputs.some((name) => name !== value && onPath.has(name)) ||
+      (node.domain === '' && table[node.opType]?.outcome === 'rule'),
+  );
 }

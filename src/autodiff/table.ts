@@ -301,6 +301,6 @@ export function ruleOf(node: Node, opset: number): Rule {
   const hint = row || node.domain !== '' ? '' : didYouMean(node.opType, Object.keys(table));
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    `${label(node)} (opset ${opset}) has no gradient rule${why}, so nothing before it can be explained. ${hint || 'Choose a layer behind it.'}`,
+    `${label(node)} (opset ${opset}) has no gradient rule${why}, so nothing before it can be explained. ${hint || 'Choose a layer behind it, or a method that needs no gradient.'}`,
   );
 }

@@ -1,3 +1,4 @@
+import { withGradient } from '../autodiff/obstacle.js';
 import type { GradientOptions } from '../autodiff/walk.js';
 import { type Graph, readsOf, subgraph, type ValueInfo } from '../graph/graph.js';
 import { automaticLayer, candidateLayers, type Layer, namedLayer } from '../graph/layers.js';
@@ -64,9 +65,10 @@ export class Network {
   }
 
   layer(name: string, scores: Scores): Layer {
-    return name === 'auto'
-      ? automaticLayer(this.graph, this.image.name, scores.info.name)
-      : namedLayer(this.graph, name, this.image.name, scores.info.name);
+    const { graph, image } = this;
+    if (name !== 'auto') return namedLayer(graph, name, image.name, scores.info.name);
+    const best = automaticLayer(graph, image.name, scores.info.name);
+    return withGradient(graph, best, this.layers(scores), scores.info.name);
   }
 
   layers(scores: Scores): Layer[] {

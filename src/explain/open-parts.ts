@@ -73,6 +73,8 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     );
   const { names, automatic } = layerNames(options.layer, given?.targetLayer);
   const { layers, problem } = layersOf(network, names, scores);
+  for (const { obstacle } of layers)
+    if (obstacle !== undefined) notes.push(`${obstacle} So a layer behind it is explained.`);
   for (const layer of layers)
     if (layer.activation !== undefined)
       notes.push(

@@ -85,7 +85,7 @@ function areEqual(a: Constant, b: Constant): boolean {
 
 /** Lower and upper bound of a float constant. */
 export function boundsOf(constant: Constant): readonly [number, number] | undefined {
-  if (!isFloat(constant.type) || sizeOf(constant.dims) > 1e6) return undefined;
+  if (!isFloat(constant.type) || sizeOf(constant.dims) > mostNumbers) return undefined;
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of numbersOf(constant)) {
     least = Math.min(least, value);

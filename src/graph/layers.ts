@@ -38,6 +38,8 @@ export interface Layer {
    * channel alone, so that no method of weighing channels differs from another.
    */
   readonly isClassMap: boolean;
+  /** Of a layer that was chosen automatically: why the gradient by a better one cannot be had. */
+  readonly obstacle?: string;
 }
 
 /**

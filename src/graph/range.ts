@@ -25,16 +25,21 @@ export function rangeOf(
   let range = everything;
   if (constant) range = boundsOf(constant) ?? everything;
   else if (node && steps > 0) {
-    const inputs = node.inputs.map((input) => (input ? rangeOf(back, input, steps - 1, known) : everything));
-    range = rangeAfter(back, node, inputs);
+    const ofInput = (input: string | undefined) =>
+      input ? rangeOf(back, input, steps - 1, known) : everything;
+    range = rangeAfter(back, node, ofInput);
   }
   known.set(name, range);
   return range;
 }
 
-function rangeAfter(back: Backward, node: Node, inputs: readonly Range[]): Range {
-  const [a = everything, b = everything] = inputs;
-  const monotone = (f: (x: number) => number): Range => [f(a[0]), f(a[1])];
+function rangeAfter(back: Backward, node: Node, ofInput: (input: string | undefined) => Range): Range {
+  const all = () => node.inputs.map(ofInput);
+  const [first, second, third] = node.inputs;
+  const monotone = (f: (x: number) => number): Range => {
+    const [least, most] = ofInput(first);
+    return [f(least), f(most)];
+  };
   switch (node.opType) {
     case 'Sigmoid':
     case 'HardSigmoid':
@@ -52,39 +57,45 @@ function rangeAfter(back: Backward, node: Node, inputs: readonly Range[]): Range
     case 'Exp':
       return monotone(Math.exp);
     case 'Log':
-      return a[0] >= 0 ? monotone(Math.log) : everything;
+      return ofInput(first)[0] >= 0 ? monotone(Math.log) : everything;
     case 'Sqrt':
-      return a[0] >= 0 ? monotone(Math.sqrt) : [0, Number.POSITIVE_INFINITY];
+      return ofInput(first)[0] >= 0 ? monotone(Math.sqrt) : [0, Number.POSITIVE_INFINITY];
     case 'Relu':
       return monotone((x) => Math.max(x, 0));
-    case 'Clip':
-      return [
-        Math.min(Math.max(a[0], inputs[1]?.[0] ?? a[0]), inputs[2]?.[1] ?? a[1]),
-        Math.min(a[1], inputs[2]?.[1] ?? a[1]),
-      ];
+    case 'Clip': {
+      const [least, most] = [second ? ofInput(second)[0] : undefined, third ? ofInput(third)[1] : undefined];
+      return monotone((x) => Math.min(Math.max(x, least ?? x), most ?? Number.POSITIVE_INFINITY));
+    }
     case 'Neg':
-      return [-a[1], -a[0]];
+      return product(ofInput(first), [-1, -1]);
     case 'Add':
     case 'Sum':
-      return inputs.reduce((sum, range) => [sum[0] + range[0], sum[1] + range[1]]);
-    case 'Sub':
+      return all().reduce((sum, range) => [sum[0] + range[0], sum[1] + range[1]]);
+    case 'Sub': {
+      const [a, b] = all();
       return [a[0] - b[1], a[1] - b[0]];
-    case 'Mean':
-      return [sumOf(inputs, 0) / inputs.length, sumOf(inputs, 1) / inputs.length];
+    }
+    case 'Mean': {
+      const ranges = all();
+      return [sumOf(ranges, 0) / ranges.length, sumOf(ranges, 1) / ranges.length];
+    }
     case 'Mul':
-      return product(a, b);
-    case 'Div':
-      return isShare(back, node, a) ? unit : b[0] > 0 ? product(a, [1 / b[1], 1 / b[0]]) : everything;
+      return product(ofInput(first), ofInput(second));
+    case 'Div': {
+      const [a, b] = all();
+      if (isShare(back, node, a)) return unit;
+      return b[0] > 0 ? product(a, [1 / b[1], 1 / b[0]]) : everything;
+    }
     case 'Max':
-      return [Math.max(...inputs.map(([least]) => least)), Math.max(...inputs.map(([, most]) => most))];
+      return [Math.max(...all().map(([least]) => least)), Math.max(...all().map(([, most]) => most))];
     case 'Min':
-      return [Math.min(...inputs.map(([least]) => least)), Math.min(...inputs.map(([, most]) => most))];
+      return [Math.min(...all().map(([least]) => least)), Math.min(...all().map(([, most]) => most))];
     case 'Where':
-      return union(inputs.slice(1));
+      return union(all().slice(1));
     case 'Concat':
-      return union(inputs);
+      return union(all());
     default:
-      return is(node, 'keepsRange') ? a : everything;
+      return is(node, 'keepsRange') ? ofInput(first) : everything;
   }
 }
 

@@ -7,7 +7,16 @@ import { boolConstant, int64Constant } from '../../src/onnx/constant.js';
 import { reasonOf } from '../../src/runtime/reasons.js';
 import { openSession } from '../../src/runtime/session.js';
 import { prepared } from '../graph/equal.js';
-import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
+import { Explainer } from '../../src/explain/explainer.js';
+import {
+  bytesFrom,
+  classifier,
+  graphFrom,
+  type ShortGraph,
+  type ShortNode,
+  values,
+  weights,
+} from '../support/network.js';
 
 const one = (nodes: readonly ShortNode[], more: Partial<ShortGraph> = {}): Graph =>
   graphFrom({ inputs: { x: ['N', 6] }, outputs: ['y'], nodes, ...more });
@@ -210,5 +219,41 @@ describe('whether there is a gradient', () => {
       /^DynamicQuantizeLinear "node_q" \(opset 18\) has no gradient rule/,
     );
     expect(hasGradient(graph, 'd', 'y')).toBe(true);
+  });
+
+  test('decides the automatic layer: one behind what has no rule', async () => {
+    const short = classifier({ head: 'pool' });
+    const [conv1, relu1, conv2, relu2, ...head] = short.nodes;
+    const nodes: ShortNode[] = [
+      conv1,
+      relu1,
+      conv2,
+      ['DynamicQuantizeLinear', ['conv2'], ['q', 's', 'z']],
+      ['DequantizeLinear', ['q', 's', 'z'], ['dequantized']],
+      ['Conv', ['dequantized', 'w5'], ['conv3']],
+      [relu2[0], ['conv3'], relu2[2]],
+      ...head,
+    ];
+    const constants = { ...short.constants, w5: weights(8, [6, 6, 1, 1]) };
+    await using explainer = await Explainer.open(bytesFrom({ ...short, nodes, constants }));
+    expect(explainer.layers).toEqual(['relu2']);
+    expect(explainer.notes.filter((note) => note.includes('gradient'))).toEqual([]);
+    const deeper: ShortNode[] = [
+      ...nodes.slice(0, -3),
+      ['DynamicQuantizeLinear', ['relu2'], ['q2', 's2', 'z2']],
+      ['DequantizeLinear', ['q2', 's2', 'z2'], ['last']],
+      ['GlobalAveragePool', ['last'], ['pooled']],
+      ...head.slice(1),
+    ];
+    await using other = await Explainer.open(bytesFrom({ ...short, nodes: deeper, constants }));
+    expect(other.layers).toEqual(['last']);
+    expect(other.notes.filter((note) => note.includes('gradient'))).toEqual([
+      expect.stringMatching(
+        /^DynamicQuantizeLinear "node_q2" \(opset 18\) has no gradient rule: .* So a layer behind it is explained\.$/,
+      ),
+    ]);
+    const dims = [1, 3, 8, 8];
+    const [{ targets }] = await other.explain({ type: 'float32', dims, data: values(4, dims) });
+    expect(targets[0].map.data.every(Number.isFinite)).toBe(true);
   });
 });
