@@ -120,8 +120,8 @@ export async function explainFolder(given: RunOptions, listener: Listener = {}):
     try {
       if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener });
       const isComplete = tally.done === inputs.list.length;
-      if (folder && isComplete) await writeIndex(plan, opened, inputs);
-      if (folder && isComplete) await Promise.all([folder.finish(), team.close()]);
+      const writePages = (others: ReadonlySet<string>) => writeIndex(plan, opened, inputs, others);
+      if (folder && isComplete) await Promise.all([folder.finish(writePages), team.close()]);
       if (plan.table !== undefined && isComplete) await writeResultTable(plan.table, plan.out);
     } catch (cause) {
       if (!(cause instanceof GradcamppError)) throw cause;
@@ -149,11 +149,17 @@ export async function explainFolder(given: RunOptions, listener: Listener = {}):
 }
 
 /** The page beside the results. Those of archives are in archives, where a page cannot show them. */
-async function writeIndex({ model, out, outputs, archives }: Plan, { layers }: Opened, { list }: Inputs) {
-  if (archives.length > 0) return;
+async function writeIndex(
+  { model, out, outputs, archives }: Plan,
+  { layers }: Opened,
+  { list }: Inputs,
+  others: ReadonlySet<string>,
+): Promise<string[]> {
+  if (archives.length > 0) return [];
   const results = join(out, resultsFile);
   const overOriginal = (outputs.picture ?? 'original') === 'original';
-  await writeIndexPages({ out, results, images: list.length, model: basename(model), layers, overOriginal });
+  const pages = { out, results, images: list.length, model: basename(model), layers, overOriginal, others };
+  return writeIndexPages(pages);
 }
 
 type Plan = ReturnType<typeof planOf>;

@@ -23,14 +23,19 @@ export interface IndexPage {
   readonly layers: readonly string[];
   /** Whether overlays cover the whole original, which can then be faded in below them. */
   readonly overOriginal: boolean;
+  /** Files of the folder that are none of the run's. */
+  readonly others: ReadonlySet<string>;
 }
 
 /**
  * Writes `index.html` beside a run's results, and `index-2.html` … where there are more pictures than one page holds: every
  * picture with the maps of its targets and methods side by side. Files are linked, never copied; only what is on a page is
  * held in memory.
+ *
+ * @returns the names of the pages; none where somebody else's has the name of one
  */
-export async function writeIndexPages(index: IndexPage): Promise<void> {
+export async function writeIndexPages(index: IndexPage): Promise<string[]> {
+  if ([...index.others].some((name) => indexName.test(name))) return [];
   await removeIndexPages(index.out);
   const pages = Math.max(1, Math.ceil(index.images / pageSize));
   let number = 1;
@@ -45,12 +50,15 @@ export async function writeIndexPages(index: IndexPage): Promise<void> {
     group.push(picture);
   }
   await flush();
+  return Array.from({ length: pages }, (_, i) => nameOf(i + 1));
 }
 
-/** Pages of an earlier run. */
-export async function removeIndexPages(out: string): Promise<void> {
-  for (const name of await readdir(out)) if (/^index(-\d+)?\.html$/.test(name)) await rm(join(out, name));
+/** Pages of a run that was cut off while it wrote them. */
+async function removeIndexPages(out: string): Promise<void> {
+  for (const name of await readdir(out)) if (indexName.test(name)) await rm(join(out, name));
 }
+
+const indexName = /^index(-\d+)?\.html$/;
 
 function nameOf(number: number): string {
   return number === 1 ? 'index.html' : `index-${number}.html`;

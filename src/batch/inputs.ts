@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, posix } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { statsOf } from '../files.js';
+import { whyNoPicture } from '../image/formats.js';
 import { isGlob } from '../image/listing.js';
 import { expandSources, type SourceOptions } from '../image/sources.js';
 import { listArchive } from './archive.js';
@@ -80,7 +81,7 @@ export class Inputs {
 
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
     const names = new Names(await rootsOf(images));
-    const onSkipped = (path: string) => this.leftOut.add(path);
+    const onSkipped = (path: string, reason: string) => this.leftOut.add(path, reason);
     for await (const path of expandSources(images, { ...options, onSkipped }))
       this.list.push({ index: this.list.length, path, name: names.nameOf(path) });
   }
@@ -97,7 +98,7 @@ export class Inputs {
         add({ ...own, problem: `${JSON.stringify(own.path)} cannot be read: ${place.problem}.` });
       else add({ ...own, part: { archive: file, offset: place.offset, size: place.size } });
     }
-    for (const name of others) this.leftOut.add(`${path}/${name}`);
+    for (const name of others) this.leftOut.add(`${path}/${name}`, whyNoPicture(name));
     const is = `The archive ${JSON.stringify(path)}`;
     if (problem)
       add({

@@ -25,10 +25,18 @@ export class ResultsFolder {
   readonly #done: Uint8Array;
   /** Shared files by name. */
   readonly #files = new Map<string, FileHandle>();
+  /** Files of the folder that are none of the run's. */
+  readonly #others: ReadonlySet<string>;
   #last: number;
   #isInOrder = true;
 
-  private constructor(folder: RunFolder<DoneEntry>, inputs: Inputs, done: Uint8Array) {
+  private constructor(
+    folder: RunFolder<DoneEntry>,
+    inputs: Inputs,
+    done: Uint8Array,
+    others: ReadonlySet<string>,
+  ) {
+    this.#others = others;
     this.#folder = folder;
     this.#inputs = inputs;
     this.#done = done;
@@ -52,15 +60,18 @@ export class ResultsFolder {
     try {
       const others = await othersIn(out);
       for (const name of record.archives ?? []) if (others.has(name)) throw takenBefore(join(out, name));
-      return new ResultsFolder(folder, inputs, await keepWhole(folder, inputs));
+      return new ResultsFolder(folder, inputs, await keepWhole(folder, inputs), others);
     } catch (cause) {
       await folder.close();
       throw unwritable(out, cause);
     }
   }
 
+  /** What the user should know of the folder. */
   get notes(): readonly string[] {
-    return this.#folder.notes;
+    const taken = [...this.#others].filter((name) => name.endsWith('.html'));
+    const note = 'was there before the run and stays; no page is written beside the results.';
+    return [...this.#folder.notes, ...taken.slice(0, 1).map((name) => `${name} ${note}`)];
   }
 
   isDone(index: number): boolean {
@@ -105,8 +116,14 @@ export class ResultsFolder {
     }
   }
 
-  /** Every picture is done: all is put into the order of the inputs, and the record says so. */
-  async finish(): Promise<void> {
+  /**
+   * Every picture is done: all is put into the order of the inputs, and the record says so.
+   *
+   * @param writePages writes what is made of the results, and tells the names of its files
+   */
+  async finish(
+    writePages: (others: ReadonlySet<string>) => Promise<string[]> = async () => [],
+  ): Promise<void> {
     const { out } = this.#folder;
     try {
       await this.#closeFiles();
@@ -116,8 +133,9 @@ export class ResultsFolder {
       await this.#append(resultsFile, new Uint8Array());
       for (const file of this.#files.values()) await file.sync();
       await this.#closeFiles();
+      const files = await writePages(this.#others);
       const { done, failed } = this.count();
-      await this.#folder.finish({ explained: done - failed, failed });
+      await this.#folder.finish({ explained: done - failed, failed, files });
     } catch (cause) {
       throw unwritable(out, cause);
     }

@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import { collect, outputFile, showValues } from './flags.js';
+import { print, say } from './terminal.js';
 
 /** `gradcampp differentiate`: a model that also returns gradients. */
 export function differentiateCommand() {
@@ -32,8 +33,9 @@ export function differentiateCommand() {
       const seed = options.class ? 'class' : 'gradient';
       const result = await differentiate(model, { of, wrt, seed, ...(again ? { again } : {}) });
       await result.save(out);
-      for (const note of result.notes) process.stderr.write(`${note}\n`);
+      for (const note of result.notes) say(note);
       const { inputs, outputs } = result.graph;
-      process.stdout.write(`${out}\ninputs   ${showValues(inputs)}\noutputs  ${showValues(outputs)}\n`);
+      for (const line of [out, `inputs   ${showValues(inputs)}`, `outputs  ${showValues(outputs)}`])
+        print(line);
     });
 }

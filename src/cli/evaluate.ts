@@ -6,6 +6,7 @@ import type { OptionsOfEvaluation } from '../evaluate/evaluate.js';
 import type { Stage } from '../options.js';
 import { explainerOptions } from '../explain/options.js';
 import { addFlags, collect, fromFlags } from './flags.js';
+import { complain, drawn, nowhere, printOptions, printText, say } from './terminal.js';
 
 /**
  * `gradcampp evaluate`: is the explanation any good? Its commands come from the list of evaluations, which is loaded only
@@ -36,8 +37,7 @@ function commandOf(evaluation: AnyEvaluation, shared: Shared): Command {
   else command.requiredOption('--model <file>', 'the ONNX model');
   const { layer, ...others } = explainerOptions;
   const opening: Stage = 'layers' in options ? others : { layer, ...others }; // one that compares layers has its own flag
-  return addFlags(command, options, opening, shared)
-    .option('--quiet', 'print nothing but errors')
+  return addFlags(command, options, opening, shared, printOptions)
     .addHelpText('after', `\nExample:\n  $ gradcampp evaluate ${name} --model model.onnx ${example}`)
     .action((flags) =>
       run(evaluation, flags, {
@@ -58,7 +58,7 @@ async function run(
   const { evaluate } = await import('../evaluate/evaluate.js');
   const { reportText } = await import('../evaluate/report/text.js');
   const { Progress } = await import('./progress.js');
-  const progress = new Progress(quiet ? { write: () => true } : process.stderr);
+  const progress = new Progress(quiet ? nowhere : drawn);
   let failed = 0;
   const onProgress = (now: EvaluationProgress) => {
     if (now.done === 0) progress.start({ images: now.total, note: now.step });
@@ -70,11 +70,11 @@ async function run(
     { ...options, onProgress } as OptionsOfEvaluation<EvaluationName>, // the API checks what was typed
   );
   progress.clear();
-  for (const { image, error } of failures) process.stderr.write(`gradcampp: ${image}: ${error}\n`);
+  for (const { image, error } of failures) complain(`${image}: ${error}`);
   if (!quiet) {
-    if (report) process.stdout.write(reportText(report));
-    else process.stderr.write('It was finished before; --overwrite measures again.\n');
-    process.stderr.write(`${images} measured, ${failures.length} failed → ${files.join(', ')}\n`);
+    if (report) printText(reportText(report));
+    else say('It was finished before; --overwrite measures again.');
+    say(`${images} measured, ${failures.length} failed → ${files.join(', ')}`);
   }
   if (failures.length > 0) process.exitCode = images > 0 ? 3 : 1;
 }

@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { exportOptions } from '../export/export-options.js';
 import { addFlags, fromFlags, outputFile, showValues } from './flags.js';
+import { print } from './terminal.js';
 
 /** `gradcampp export`: a model that explains itself. */
 export function exportCommand() {
@@ -22,6 +23,7 @@ export function exportCommand() {
       const file = await exportExplained(model, fromFlags(exportOptions, flags));
       await file.save(out);
       const { inputs, outputs } = file.graph;
-      process.stdout.write(`${out}\ninputs   ${showValues(inputs)}\noutputs  ${showValues(outputs)}\n`);
+      for (const line of [out, `inputs   ${showValues(inputs)}`, `outputs  ${showValues(outputs)}`])
+        print(line);
     });
 }

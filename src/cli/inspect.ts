@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { print, printText } from './terminal.js';
 
 /** `gradcampp inspect`: what a model has that can be explained. */
 export function inspectCommand() {
@@ -15,8 +16,7 @@ export function inspectCommand() {
     .action(async (model, { layer, output, all, json }) => {
       const { inspect, describe } = await import('../explain/inspect.js');
       const inspection = await inspect(model, { layer, output });
-      process.stdout.write(
-        json ? `${JSON.stringify(inspection)}\n` : describe(inspection, all ? undefined : 10),
-      );
+      if (json) print(JSON.stringify(inspection));
+      else printText(describe(inspection, all ? undefined : 10));
     });
 }

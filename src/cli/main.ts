@@ -9,6 +9,7 @@ import { exportCommand } from './export.js';
 import { inspectCommand } from './inspect.js';
 import { opsCommand } from './ops.js';
 import { studyCommand } from './study.js';
+import { complain, printText, say, watchStreams } from './terminal.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -32,29 +33,32 @@ async function program(): Promise<Command> {
     studyCommand,
   ])
     root.addCommand((await command()) as unknown as Command);
+  printThroughTerminal(root);
   return root.exitOverride();
+}
+
+/** What commander prints, which may be what was typed. */
+function printThroughTerminal(command: Command): void {
+  command.configureOutput({
+    writeOut: (text) => printText(text),
+    writeErr: (text) => printText(text, say),
+  });
+  for (const own of command.commands) printThroughTerminal(own);
 }
 
 /** 0: done · 1: bad input · 2: a fault of this program · 3 is set by commands whose run failed in part. */
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (error instanceof GradcamppError) {
-    process.stderr.write(`gradcampp: ${error.message}\n`);
+    complain(error.message);
     return 1;
   }
-  process.stderr.write(
-    `gradcampp: internal fault: ${messageOf(error)} (GRADCAMPP_DEBUG=1 shows where; please report it)\n`,
-  );
-  if (process.env.GRADCAMPP_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  complain(`internal fault: ${messageOf(error)} (GRADCAMPP_DEBUG=1 shows where; please report it)`);
+  if (process.env.GRADCAMPP_DEBUG && error instanceof Error) printText(error.stack ?? '', say);
   return 2;
 }
 
-/** A reader that goes away (`| head`) is no fault. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
+watchStreams();
 program()
   .then((root) => root.parseAsync())
   .catch((error: unknown) => {

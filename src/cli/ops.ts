@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { print } from './terminal.js';
 
 /** `gradcampp ops`: which operators have a gradient. */
 export function opsCommand() {
@@ -16,7 +17,7 @@ export function opsCommand() {
         const line = json
           ? JSON.stringify(row)
           : `${opType.padEnd(width)}  ${range}  ${outcome.padEnd(9)}  ${note}`;
-        process.stdout.write(`${line.trimEnd()}\n`);
+        print(line.trimEnd());
       }
     });
 }

@@ -1,12 +1,6 @@
 import type { Summary } from '../batch/explain-folder.js';
-
-/** Where progress is shown; a terminal, a pipe, or a test. */
-export interface Terminal {
-  readonly isTTY?: boolean;
-  /** 0 where the terminal does not say. */
-  readonly columns?: number;
-  write(text: string): unknown;
-}
+import { visible } from '../errors.js';
+import type { Terminal } from './terminal.js';
 
 /** What is counted. */
 export interface Counted {
@@ -79,19 +73,22 @@ export class Progress {
     const left = rate > 0 ? `, ${duration((images - this.#done) / rate)} left` : '';
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : '';
     const place = `${this.#done}/${images} (${share} %), ${rate.toFixed(1)}/s`;
-    return `${place}${left}${failed} · ${note}`;
+    return visible(`${place}${left}${failed} · ${note}`);
   }
 }
 
-/** What a run came to, in one to three lines. */
-export function describeSummary(summary: Summary): string {
-  const { images, explained, failed, before, seconds, workers, out, stages, peakMemory } = summary;
+/** What a run came to, in one to four lines. */
+export function describeSummary(summary: Summary): string[] {
+  const { images, explained, failed, before, seconds, workers, out, stages, peakMemory, leftOut } = summary;
   const now = explained + failed - before;
   const who = workers > 0 ? `, ${workers} ${workers === 1 ? 'worker' : 'workers'}` : '';
   const rate = now > 0 ? ` (${(now / seconds).toFixed(1)}/s${who})` : '';
   const others = [
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(before > 0 ? [`${before} were done before`] : []),
+    ...(leftOut.count > 0
+      ? [`${leftOut.count} other ${leftOut.count === 1 ? 'file' : 'files'} left out`]
+      : []),
     ...(summary.stopped ? [`${images - explained - failed} are left: --resume continues`] : []),
   ];
   const lines = [
@@ -104,7 +101,7 @@ export function describeSummary(summary: Summary): string {
     lines.push(`A picture alone took ${sum.toFixed(1)} ms: ${parts.join(', ')}.`);
   }
   lines.push(`Peak memory ${(peakMemory / 1e6).toFixed(0)} MB.`);
-  return lines.join('\n');
+  return lines;
 }
 
 function duration(seconds: number): string {

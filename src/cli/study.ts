@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { explainerOptions } from '../explain/options.js';
 import { addFlags, fromFlags, given } from './flags.js';
+import { complain, drawn, nowhere, print, printOptions, printText, say } from './terminal.js';
 
 /** `gradcampp study`: which explanation do people trust? */
 export async function studyCommand(argv: readonly string[] = process.argv): Promise<Command> {
@@ -19,8 +20,7 @@ async function build(): Promise<Command> {
   const command = new Command('build')
     .description('Write study.html, to be handed out, and study.json, the key that subjects must not see.')
     .requiredOption('--model <file>', 'the ONNX model');
-  return addFlags(command, studyOptions, explainerOptions)
-    .option('--quiet', 'print nothing but errors')
+  return addFlags(command, studyOptions, explainerOptions, printOptions)
     .addHelpText(
       'after',
       '\nExample:\n  $ gradcampp study build --model model.onnx --data photos/ --classes 5 --per-class 50 --out study/',
@@ -28,7 +28,7 @@ async function build(): Promise<Command> {
     .action(async (flags) => {
       const { writeStudy } = await import('../evaluate/study/study-folder.js');
       const { Progress } = await import('./progress.js');
-      const progress = new Progress(flags.quiet ? { write: () => true } : process.stderr);
+      const progress = new Progress(flags.quiet ? nowhere : drawn);
       const { key, files, failures } = await writeStudy({
         ...fromFlags(studyOptions, flags),
         model: flags.model,
@@ -39,12 +39,12 @@ async function build(): Promise<Command> {
         },
       });
       progress.clear();
-      for (const { image, error } of failures) process.stderr.write(`gradcampp: ${image}: ${error}\n`);
+      for (const { image, error } of failures) complain(`${image}: ${error}`);
       if (failures.length > 0) process.exitCode = 3;
       if (flags.quiet) return;
       for (const { name, f1, pictures } of key.classes)
-        process.stdout.write(`${name}: F1 ${f1.toFixed(3)}, ${pictures} pictures\n`);
-      process.stdout.write(`Hand out ${files[0]}; keep ${files[1]} for scoring.\n`);
+        print(`${name}: F1 ${f1.toFixed(3)}, ${pictures} pictures`);
+      print(`Hand out ${files[0]}; keep ${files[1]} for scoring.`);
     });
 }
 
@@ -71,7 +71,8 @@ function score(): Command {
       const { reportText } = await import('../evaluate/report/text.js');
       const { score: result, files } = await scoreAnswers({ answers, ...given({ key, out, overwrite }) });
       const { report, ...plain } = result;
-      process.stdout.write(json ? `${JSON.stringify(plain)}\n` : reportText({ ...report, provenance: [] }));
-      if (files.length > 0) process.stderr.write(`→ ${files.join(', ')}\n`);
+      if (json) print(JSON.stringify(plain));
+      else printText(reportText({ ...report, provenance: [] }));
+      if (files.length > 0) say(`→ ${files.join(', ')}`);
     });
 }

@@ -147,6 +147,42 @@ describe('a run', () => {
     expect(readdirSync(out)).toEqual([]);
   });
 
+  test("somebody's own page stays, and is said", async () => {
+    writeFileSync(join(out, 'index.html'), 'mine');
+    const notes: string[] = [];
+    const images = [join(photos, 'p1.png')];
+    await explainFolder(options({ images }), { started: (start) => notes.push(...start.notes) });
+    expect(readFileSync(join(out, 'index.html'), 'utf8')).toBe('mine');
+    expect(notes.join()).toContain('index.html was there before the run and stays');
+    await explainFolder(options({ images, overwrite: true, outputs: { save: ['map'] } }));
+    expect(readFileSync(join(out, 'index.html'), 'utf8')).toBe('mine');
+    rmSync(join(out, 'index.html'));
+    await explainFolder(options({ images, overwrite: true }));
+    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8')).files).toEqual(['index.html']);
+  });
+
+  test('inputs are never replaced by results', async () => {
+    const tensor = { type: 'float32' as const, dims: [3, 8, 8], data: values(3, [3, 8, 8]) };
+    for (const name of ['x.npy', 'x.raw.npy']) writeFileSync(join(out, name), encodeNpy(tensor));
+    const before = digest(out);
+    const summary = await explainFolder(
+      options({ images: [join(out, 'x.npy'), join(out, 'x.raw.npy')], outputs: { save: ['npy', 'raw'] } }),
+    );
+    expect(summary).toMatchObject({ explained: 0, failed: 2 });
+    expect(linesIn(out)[0].error.message).toMatch(/x.npy" was there before the run and is not replaced/);
+    expect(digest(out)).toMatchObject(before);
+    const shard = join(out, 'shard.tar');
+    writeFileSync(
+      shard,
+      Buffer.concat([encodeMember('a.png', readFileSync(join(photos, 'p1.png'))), archiveEnd]),
+    );
+    rmSync(join(out, 'run.json'));
+    rmSync(join(out, 'results.jsonl'));
+    const archived = options({ images: undefined, archives: [shard], overwrite: true });
+    await expect(explainFolder(archived)).rejects.toThrow(/shard.tar" was there before the run/);
+    expect(readFileSync(shard).length).toBeGreaterThan(1024);
+  });
+
   test('a picture whose file cannot be written fails alone', async () => {
     mkdirSync(join(out, 'p1.npy', 'in the way'), { recursive: true });
     const summary = await explainFolder(options());

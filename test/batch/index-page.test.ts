@@ -59,6 +59,7 @@ beforeAll(async () => {
     model: 'net.onnx',
     layers: ['relu'],
     overOriginal: true,
+    others: new Set(),
   });
   if (hasBrowser) browser = await openBrowser();
 });

@@ -93,7 +93,13 @@ describe('a results folder', () => {
     expect(await finish(await open())).toEqual([0, 1, 2]);
     expect(readdirSync(out).sort()).toEqual(['0.npy', '1.npy', '2.npy', 'results.jsonl', 'run.json']);
     expect(text('results.jsonl')).toBe(linesOf(0, 1, 2));
-    expect(JSON.parse(text('run.json'))).toEqual({ ...record, finished: true, explained: 3, failed: 0 });
+    expect(JSON.parse(text('run.json'))).toEqual({
+      ...record,
+      finished: true,
+      explained: 3,
+      failed: 0,
+      files: [],
+    });
   });
 
   test('resumed: what is listed is kept, what was half-written is cut', async () => {

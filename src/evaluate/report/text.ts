@@ -1,3 +1,4 @@
+import { visible } from '../../errors.js';
 import { format, formatChance, formatP } from './number.js';
 import type { MetricRow, Report } from './report.js';
 
@@ -32,7 +33,7 @@ export function reportText({ title, lead, remarks = [], series, summaries, duels
     ];
     lines.push('', ...columns(rows));
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(visible).join('\n')}\n`;
 }
 
 /** What a map that knows nothing gets in each metric, in words; metrics of the same words share a line. */

@@ -1,0 +1,16 @@
+/** A signal that Ctrl-C gives: once finishes what is in flight, twice stops now. */
+export function interruptSignal(say: (text: string) => void): AbortSignal {
+  const controller = new AbortController();
+  const stop = (signal: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal); // as if it had never been caught; `exit` would wait for the workers
+      return;
+    }
+    controller.abort();
+    say('Finishing the pictures in flight. Ctrl-C again stops now; --resume continues later.');
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return controller.signal;
+}

@@ -1,0 +1,67 @@
+import type { Listener, Start, Summary } from '../batch/explain-folder.js';
+import type { LeftOut } from '../batch/left-out.js';
+import type { AnyLine, FailedLine, ResultLine } from '../batch/results.js';
+import { visible } from '../errors.js';
+import { describeSummary, Progress } from './progress.js';
+import { complain, drawn, nowhere, print, say } from './terminal.js';
+
+/** Prints a run: a line a result on standard output; layer, progress, failures and summary on standard error. */
+export class RunPrinter implements Listener {
+  readonly #json: boolean;
+  readonly #quiet: boolean;
+  readonly #progress: Progress;
+
+  constructor({ json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean }) {
+    this.#json = json;
+    this.#quiet = quiet;
+    this.#progress = new Progress(quiet ? nowhere : drawn);
+  }
+
+  readonly say = (text: string): void => {
+    this.#progress.clear();
+    if (!this.#quiet) say(text);
+  };
+
+  listed(_: number, leftOut: LeftOut): void {
+    if (leftOut.sentence) this.say(leftOut.sentence);
+  }
+
+  started(start: Start): void {
+    const { layers, layerIsAutomatic, notes, backend } = start;
+    for (const note of notes) this.say(note);
+    this.say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
+    this.#progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
+  }
+
+  picture(lines: readonly AnyLine[]): void {
+    const failed = lines.some((line) => 'error' in line);
+    if (failed || process.stdout.isTTY) this.#progress.clear();
+    for (const line of lines) {
+      if (this.#json) print(JSON.stringify(line));
+      if ('error' in line) complain(named(line));
+      else if (!this.#json && !this.#quiet) print(describe(line));
+    }
+    this.#progress.step(failed);
+  }
+
+  summary(summary: Summary): void {
+    this.#progress.clear();
+    if (summary.error) complain(summary.error.message);
+    for (const line of describeSummary(summary)) this.say(line);
+  }
+}
+
+/** The message, after the picture's path where it does not hold it. */
+function named({ image: { path }, error: { message } }: FailedLine): string {
+  const isNamed = (text: string) => message.includes(visible(text));
+  if (path === undefined || isNamed(path) || isNamed(JSON.stringify(path))) return message;
+  return `${path}: ${message}`;
+}
+
+/** `cat.jpg: tabby 93.1 % → cat.overlay.jpg` */
+function describe({ image, target, files }: ResultLine): string {
+  const value =
+    target.probability === undefined ? target.score : `${(100 * target.probability).toFixed(1)} %`;
+  const written = Object.values(files).join(', ');
+  return `${image.path}: ${target.name} ${value}${written ? ` → ${written}` : ''}`;
+}
