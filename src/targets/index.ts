@@ -4,6 +4,7 @@ import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
 import { detectionTarget } from './detection.js';
 import { positionTarget } from './position.js';
+import { regressionTarget } from './regression.js';
 import { segmentationTarget } from './segmentation.js';
 import {
   type ClassChoice,
@@ -21,6 +22,7 @@ import { type TopTarget, topTarget } from './top.js';
 /** Every kind of target. Where none is named, the first that fits the network's output explains it. */
 const list = [
   detectionTarget,
+  regressionTarget,
   classTarget,
   topTarget,
   segmentationTarget,
@@ -88,8 +90,9 @@ function inOutput(target: Target, network: NetworkFacts): Target {
   if (!kindOf(target).isOfClasses) return target;
   const fitting = defaultTarget(network);
   const kind = fitting && kindOf(fitting.spec);
-  if (kind?.ofClass)
-    return { ...(kind.ofClass(choiceOf(target)) as object), output: outputOf(target) } as Target;
+  const own = kind?.ofClass?.(choiceOf(target), network) as Target | undefined;
+  if (own !== undefined)
+    return typeof own === 'object' ? ({ ...own, output: outputOf(target) } as Target) : own;
   if (isOfScores(network.output.dims.slice(1))) return target;
   throw new GradcamppError(
     'INVALID_TARGET',

@@ -155,8 +155,8 @@ export interface TargetKind<Spec = unknown> {
   readonly fits?: (network: NetworkFacts) => Ready<Spec> | undefined;
   /** Of classes and the best ones: they are found in scores of classes, [N, classes], alone. */
   readonly isOfClasses?: boolean;
-  /** What a class, or the n best ones, are where `fits` chose this kind: a segment of it, an object of it. */
-  readonly ofClass?: (choice: ClassChoice) => Spec;
+  /** What a class, or the n best ones, are where `fits` chose this kind: a segment of it, an object of it; undefined: a class. */
+  readonly ofClass?: (choice: ClassChoice, network: NetworkFacts) => Spec | undefined;
 }
 
 /** A class, or the n best. */
