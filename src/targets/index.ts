@@ -2,6 +2,7 @@ import { didYouMean, invalid } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
+import { binaryTarget } from './binary.js';
 import { detectionTarget } from './detection.js';
 import { positionTarget } from './position.js';
 import { regressionTarget } from './regression.js';
@@ -22,6 +23,7 @@ import { type TopTarget, topTarget } from './top.js';
 /** Every kind of target. Where none is named, the first that fits the network's output explains it. */
 const list = [
   detectionTarget,
+  binaryTarget,
   regressionTarget,
   classTarget,
   topTarget,
