@@ -3,6 +3,7 @@ import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
 import { binaryTarget } from './binary.js';
+import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
 import { positionTarget } from './position.js';
 import { regressionTarget } from './regression.js';
@@ -27,6 +28,7 @@ const list = [
   regressionTarget,
   classTarget,
   topTarget,
+  contrastTarget,
   segmentationTarget,
   combinationTarget,
   positionTarget,
