@@ -1,5 +1,5 @@
 import { onlyKeys, text } from '../check.js';
-import { visible } from '../errors.js';
+import { GradcamppError, visible } from '../errors.js';
 import { table } from '../autodiff/table.js';
 import {
   ancestors,
@@ -12,6 +12,7 @@ import {
   valueInfo,
 } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
+import { linkName, type Scores } from '../graph/scores.js';
 import { readModel } from '../onnx/read.js';
 import { typeName } from '../onnx/types.js';
 import { Network } from './network.js';
@@ -25,10 +26,18 @@ export interface Inspection {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   /** The score tensor and, where one was stepped over, the final softmax or sigmoid. */
-  readonly scores: Value & { readonly output: string; readonly steppedOver?: string };
+  readonly scores: Value & {
+    readonly output: string;
+    readonly steppedOver?: string;
+    /** How probabilities follow from them. */
+    readonly link: string;
+  };
   /** Best first. */
   readonly layers: readonly Layer[];
-  readonly layer: Layer;
+  /** undefined where none can be chosen; the notes say why. */
+  readonly layer: Layer | undefined;
+  /** What the user should know: training mode, other outputs that could be meant, why a layer is not taken. */
+  readonly notes: readonly string[];
   /** Every operator between the layer and the scores, in the order it runs. */
   readonly operators: readonly Operator[];
 }
@@ -65,8 +74,9 @@ export async function inspect(
   const network = await Network.open(file, { threads: 1 });
   const { graph } = network;
   const scores = network.scores(output);
-  const chosen = network.layer(layer, scores);
+  const { chosen, problem } = chosenLayer(network, layer, scores);
   await network.close();
+  const notes = [...(graph.notes ?? []), ...scores.notes];
   return {
     model: network.name,
     opset: Number(
@@ -81,11 +91,29 @@ export async function inspect(
       ...valueOf(graph, scores.info),
       output: scores.output,
       steppedOver: scores.steppedOver && label(scores.steppedOver),
+      link: linkName(scores.link),
     },
     layers: network.layers(scores),
     layer: chosen,
-    operators: between(graph, chosen.name, scores.info.name).map((node) => operatorOf(node)),
+    notes: problem === undefined ? notes : [...notes, problem],
+    operators: chosen ? between(graph, chosen.name, scores.info.name).map((node) => operatorOf(node)) : [],
   };
+}
+
+/** Where none is named, there may be none that can be chosen; or one behind what has no gradient is. */
+function chosenLayer(
+  network: Network,
+  name: string,
+  scores: Scores,
+): { chosen: Layer | undefined; problem: string | undefined } {
+  try {
+    const chosen = network.layer(name, scores);
+    return { chosen, problem: chosen.obstacle };
+  } catch (error) {
+    if (name === 'auto' && error instanceof GradcamppError)
+      return { chosen: undefined, problem: error.message };
+    throw error;
+  }
 }
 
 function valueOf(graph: Graph, { name }: ValueInfo): Value {
@@ -121,11 +149,11 @@ export function describe(inspection: Inspection, mostLayers = Number.POSITIVE_IN
     `scores   ${show(scores)}${scores.steppedOver ? `, before ${scores.steppedOver}` : ''}`,
     '',
     `${layers.length} candidate layers, best first:`,
-    ...layers.slice(0, mostLayers).map((item) => layerLine(item, item.name === layer.name)),
+    ...layers.slice(0, mostLayers).map((item) => layerLine(item, item.name === layer?.name)),
     ...(layers.length > mostLayers ? [`  ... ${layers.length - mostLayers} more (--all)`] : []),
-    '',
-    `between ${layer.name} and ${scores.name}:`,
+    ...(layer ? ['', `between ${layer.name} and ${scores.name}:`] : []),
     ...operators.map((operator) => `  ${operatorLine(operator)}`),
+    ...(inspection.notes.length > 0 ? ['', ...inspection.notes] : []),
   ];
   return `${lines.map(visible).join('\n')}\n`;
 }
@@ -140,7 +168,7 @@ function layerLine(layer: Layer, isChosen: boolean): string {
     opType,
     layer.activation === undefined ? '' : 'before its activation',
     layer.isCut ? '' : 'a branch',
-    layer.isClassMap ? 'a channel a class: methods do not differ' : '',
+    layer.isClassMap ? 'no choice of channels: methods do not differ' : '',
     layer.isPicture ? '' : 'not laid out as a picture',
   ].filter(Boolean);
   return `${isChosen ? '>' : ' '} ${name}  [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}]  ${remarks.join(', ')}`;

@@ -34,8 +34,8 @@ export interface Layer {
   /** Whether its positions are places in the picture; not so for tokens, attention and channels-last values. */
   readonly isPicture: boolean;
   /**
-   * Whether its channels are the classes (SqueezeNet's and NiN's last activation): the score of a class looks at one
-   * channel alone, so that no method of weighing channels differs from another.
+   * Whether its channels are the classes (SqueezeNet's and NiN's last activation), or there is one channel: the score of a
+   * class looks at one alone, so that no method of weighing channels differs from another.
    */
   readonly isClassMap: boolean;
   /** Of a layer that was chosen automatically: why the gradient by a better one cannot be had. */
@@ -80,7 +80,7 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
       ...(isActivation ? {} : { activation: activationBehind(graph, readers, name, isBent) }),
       isCut: cuts.has(name),
       isPicture: pictures.has(name),
-      isClassMap: maps.has(name),
+      isClassMap: maps.has(name) || dims[1] === 1,
     };
     places.push({
       layer,
@@ -162,8 +162,8 @@ export function automaticLayer(graph: Graph, image: string, scores: string): Lay
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
     best
-      ? `No layer between the input and the scores is laid out as a picture (${JSON.stringify(best.name)} has dims [${best.dims.map((dim) => dim || '?').join(', ')}]: tokens, attention or channels last), so none can be chosen automatically. Name one with "layer".`
-      : 'No layer between the input and the scores has spatial dims that are known, so none can be chosen automatically. Name one with "layer".',
+      ? `No layer between the input and the scores is laid out as a picture (${JSON.stringify(best.name)} has dims [${best.dims.map((dim) => dim || '?').join(', ')}]: tokens, attention or channels last), so none can be chosen automatically. Name one with "layer", or take a method that needs none.`
+      : 'No layer between the input and the scores has spatial dims that are known, so none can be chosen automatically. Name one with "layer", or take a method that needs none.',
   );
 }
 

@@ -14,7 +14,8 @@ interface Candidate {
 
 const good = /(^|[^a-z])(logits?|scores?|prob\w*|class\w*|cls)([^a-z]|$)/i;
 const fair = /(^|[^a-z])(out(put)?s?|preds?|predictions?|label\w*)([^a-z]|$)/i;
-const poor = /feat|embed|hidden|aux|ind(ex|ices)|loss|box|mask|attention|state/i;
+const poor =
+  /feat|embed|hidden|aux|ind(ex|ices)|loss|box|offset|anchor|landmark|keypoint|mask|attention|state/i;
 
 /** An output that is this much worse than the best one could still be meant. */
 const margin = 3;

@@ -3,7 +3,7 @@ import { canonicalize } from '../graph/canonical.js';
 import { expandComposites } from '../graph/composite.js';
 import { foldShapes, withDims } from '../graph/fold.js';
 import { functionsOf, graphOf } from '../graph/from-model.js';
-import { type Dim, type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import { type Dim, type Graph, valueInfo } from '../graph/graph.js';
 import { forInference } from '../graph/inference.js';
 import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
@@ -21,8 +21,6 @@ const mostRounds = 100;
 export interface PrepareOptions {
   /** As it is meant to be used, though it was exported in training mode; default: as it is stored. */
   readonly inference?: boolean;
-  /** Dims of inputs that the file leaves open and that are known where it is used, by name. */
-  readonly dims?: Readonly<Record<string, readonly Dim[]>>;
 }
 
 /**
@@ -34,29 +32,16 @@ export interface PrepareOptions {
 export async function prepareGraph(
   model: Model,
   keep: readonly string[] = [],
-  { inference = false, dims = {} }: PrepareOptions = {},
+  { inference = false }: PrepareOptions = {},
 ): Promise<Graph> {
   const functions = functionsOf(model);
   for (const [key, body] of functions) functions.set(key, { ...body, graph: canonicalize(body.graph) });
-  const stored = withInputDims(graphOf(model), dims);
+  const stored = graphOf(model);
   // The constants that older attributes become take the type of the data, which is float unless said otherwise.
   const typed = usesDouble(stored) && functions.size === 0 ? await inferValues(stored) : stored;
   const graph = toFloat32(inlineFunctions(canonicalize(typed), functions));
   const written = expandComposites(graph);
   return simplify(inference ? forInference(written) : written, keep);
-}
-
-/** The graph for inputs of these dims; a size that the file fixes stays. */
-function withInputDims(graph: Graph, dims: NonNullable<PrepareOptions['dims']>): Graph {
-  const inputs = graph.inputs.map((info): ValueInfo => {
-    const given = Object.hasOwn(dims, info.name) ? dims[info.name] : undefined;
-    if (!given || (info.dims && info.dims.length !== given.length)) return info;
-    return {
-      ...info,
-      dims: given.map((dim, i) => (typeof info.dims?.[i] === 'number' ? info.dims[i] : dim)),
-    };
-  });
-  return { ...graph, inputs };
 }
 
 function usesDouble(graph: Graph): boolean {

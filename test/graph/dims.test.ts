@@ -302,17 +302,3 @@ describe('dims that the file declares', () => {
     expect(await read(['N', 3, 'H', 'W'])).toEqual(['N', 3, 'H', '']);
   });
 });
-
-test('dims of an input that are known where the model is used', async () => {
-  const stored = graphFrom({
-    inputs: { x: ['N', 3, 'H', 'W'] },
-    outputs: ['y'],
-    nodes: [conv, ['Flatten', ['c'], ['y']]],
-    constants,
-  });
-  const model = await readModel(encode(modelOf(stored, () => true)));
-  const graph = await prepareGraph(model, [], { dims: { x: ['N', 5, 8, 6] } });
-  expect(graph.inputs[0].dims).toEqual(['N', 3, 8, 6]);
-  expect(graph.values.get('y')?.dims).toEqual(['N', 48]);
-  expect((await prepareGraph(model)).values.get('y')?.dims).toEqual(['N', '']);
-});

@@ -237,7 +237,23 @@ describe('what is no choice', () => {
     );
     expect(named('attention')).toMatchObject({ isPicture: false, dims: ['N', 2, 24, 24] });
     expect(automatic).toThrow(
-      /laid out as a picture \("mixed" has dims \[N, 2, 24, 8\].*Name one with "layer"\./,
+      /laid out as a picture \("mixed" has dims \[N, 2, 24, 8\].*Name one with "layer", or take a method that needs none\./,
     );
   });
+});
+
+test('one channel is no choice either', async () => {
+  const { automatic, named } = await layersOf(
+    [
+      conv('image', 'a', 'c1'),
+      relu('c1', 'r1'),
+      conv('r1', 'single', 'c2'),
+      ['Sigmoid', ['c2'], ['heat']],
+      ['Flatten', ['heat'], ['row']],
+      ['Gemm', ['row', 'head'], ['scores'], { transB: 1 }],
+    ],
+    { a: w(6, 3), single: w(1, 6), head: weights(4, [5, 256]) },
+  );
+  expect(automatic().name).toBe('r1');
+  expect([named('heat').isClassMap, named('r1').isClassMap]).toEqual([true, false]);
 });
