@@ -30,12 +30,30 @@ export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOp
   const opacity = numberIn('opacity', options.opacity ?? 0.5, 0, 1);
   const table = colormapTable(options.colormap ?? 'turbo');
   const { over, box } = place(picture, map, options.geometry);
-  const values = new Float32Array(uninitialized(box.width * box.height * Float32Array.BYTES_PER_ELEMENT));
-  kernels().stretchMap(map.data, map.dims, over, box, values);
+  const { width, height } = picture;
   const data = new Uint8Array(uninitialized(picture.data.length));
-  kernels().blend(picture.data, picture.width, box, values, table, opacity, 1 - 0.8 * opacity, data);
+  const values = new Float32Array(uninitialized(box.width * band * Float32Array.BYTES_PER_ELEMENT));
+  for (let top = 0; top < height; top += band) {
+    const [from, to] = [top * width * 3, Math.min(top + band, height) * width * 3];
+    const rows = rowsWithin(box, top, Math.min(top + band, height));
+    const part = values.subarray(0, rows.width * rows.height);
+    kernels().stretchMap(map.data, map.dims, over, rows, part);
+    const within = { ...rows, top: rows.top - top };
+    const [source, out] = [picture.data.subarray(from, to), data.subarray(from, to)];
+    kernels().blend(source, width, within, part, table, opacity, 1 - 0.8 * opacity, out);
+  }
   release([values]);
-  return { data, width: picture.width, height: picture.height, channels: 3 };
+  return { data, width, height, channels: 3 };
+}
+
+/** Rows that are drawn at once: the map at a picture's own size would need more memory than the picture. */
+const band = 128;
+
+/** The part of a box in the rows `top` to `bottom` − 1. */
+function rowsWithin(box: PixelBox, top: number, bottom: number): PixelBox {
+  const first = Math.min(Math.max(box.top, top), bottom);
+  const end = Math.max(Math.min(box.top + box.height, bottom), first);
+  return { left: box.left, width: box.width, top: first, height: end - first };
 }
 
 /** The map in grey, at its own size: 0 black, 1 white. One channel. */

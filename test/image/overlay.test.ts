@@ -56,6 +56,31 @@ describe('stretchMap', () => {
   });
 });
 
+describe('a picture of many rows', () => {
+  test.each([
+    { x: 0, y: 0, width: 20, height: 300 },
+    { x: 3.5, y: 140.25, width: 9, height: 20 },
+    { x: -4, y: -20.5, width: 40, height: 149 },
+    { x: 2, y: 250, width: 12, height: 90 },
+    { x: 30, y: 400, width: 12, height: 90 },
+  ])('is drawn as one of few, with a map over %j', (over) => {
+    const picture = pattern(20, 300);
+    const heat = map(7, 5, (x, y) => (x * y) / 24);
+    const first = (start: number, length: number) => Math.min(Math.max(Math.ceil(start - 0.5), 0), length);
+    const [left, top] = [first(over.x, 20), first(over.y, 300)];
+    const box = {
+      left,
+      top,
+      width: first(over.x + over.width, 20) - left,
+      height: first(over.y + over.height, 300) - top,
+    };
+    const expected = new Uint8Array(picture.data.length);
+    const values = stretchMap(heat.data, heat.dims, over, box);
+    blend(picture.data, 20, box, values, colormapTable('turbo'), 0.5, 0.6, expected);
+    expect(drawOverlay(picture, heat, { geometry: over }).data).toEqual(expected);
+  });
+});
+
 describe('blend', () => {
   test('is the rounded mix of pixel and colour', () => {
     const picture = pattern(16, 16);
