@@ -1,5 +1,5 @@
 import type { ErrorCode, GradcamppError } from '../errors.js';
-import type { Explanation, TargetExplanation } from '../explain/explanation.js';
+import type { Explanation, PictureInfo, TargetExplanation } from '../explain/explanation.js';
 import type { Method } from '../explain/options.js';
 import type { Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
@@ -13,7 +13,7 @@ import type { SaveKind } from './output-options.js';
 export interface ResultLine {
   /** The picture's number among the inputs, from 0. */
   readonly index: number;
-  readonly image: { readonly path?: string; readonly width?: number; readonly height?: number };
+  readonly image: PictureInfo;
   readonly target: {
     /** Class index; absent for a combination of scores. */
     readonly class?: number;

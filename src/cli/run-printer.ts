@@ -63,5 +63,6 @@ function describe({ image, target, files }: ResultLine): string {
   const value =
     target.probability === undefined ? target.score : `${(100 * target.probability).toFixed(1)} %`;
   const written = Object.values(files).join(', ');
-  return `${image.path}: ${target.name} ${value}${written ? ` → ${written}` : ''}`;
+  const first = image.frames === undefined ? '' : ` (first of ${image.frames} frames)`;
+  return `${image.path}${first}: ${target.name} ${value}${written ? ` → ${written}` : ''}`;
 }

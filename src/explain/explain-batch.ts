@@ -103,7 +103,7 @@ function explanationFrom(
   const targets = found.flatMap((own) => own.targets);
   if (found.length > 1) targets.sort((a, b) => asked.indexOf(a.target) - asked.indexOf(b.target));
   return {
-    image: { path, width: picture?.width, height: picture?.height },
+    image: { path, width: picture?.width, height: picture?.height, frames: picture?.frames },
     inputDims: dims,
     scores: row.data,
     scoreDims: row.dims,

@@ -6,7 +6,7 @@ import type { Method } from './options.js';
 /** The answer for one picture. */
 export interface Explanation {
   /** Path and size of the picture, where it has them. */
-  readonly image: { readonly path?: string; readonly width?: number; readonly height?: number };
+  readonly image: PictureInfo;
   /** Dims of the network's input, without N. */
   readonly inputDims: readonly number[];
   /** The explained output's values before softmax, row by row. */
@@ -20,6 +20,14 @@ export interface Explanation {
   /** The decoded picture and the part of it that the network saw, for drawing; undefined for tensors. */
   readonly picture?: Pixels;
   readonly geometry?: Rectangle;
+}
+
+export interface PictureInfo {
+  readonly path?: string;
+  readonly width?: number;
+  readonly height?: number;
+  /** How many frames or pages the file has, where it has several: the first is explained. */
+  readonly frames?: number;
 }
 
 export interface TargetExplanation {
