@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,11 +12,10 @@ import { DataType } from '../../src/onnx/types.js';
 import { buildCase } from '../autodiff/case.js';
 import { families } from '../autodiff/cases/index.js';
 import { graphFrom, classifier } from '../support/network.js';
+import { readMutants } from './reader.js';
 
 /** Damaged files to read; `npm run fuzz` reads 10,000. */
 const count = Number(process.env.FUZZ_MODELS ?? 1000);
-/** Far above what reading any of them takes on a busy machine: what takes longer hangs. */
-const mostSeconds = 20;
 /** What the process may hold: the models have some kilobytes. */
 const mostMebibytes = 600;
 
@@ -178,46 +176,12 @@ const raw = /onnxruntime_|\.(cc|h|cpp):\d|::|InferenceError|ONNXRuntimeError|std
 /** What would move a cursor or turn the writing. */
 const hidden = /[\p{Cc}\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
 
-interface Line {
-  readonly i: number;
-  readonly kind?: string;
-  readonly outcome?: 'read' | 'refused' | 'foreign';
-  readonly message?: string;
-  readonly milliseconds?: number;
-  readonly mebibytes?: number;
-}
-
-/** Reads mutants from `first` on; ends early where the process does. */
-function read(first: number, models: readonly string[]): Promise<{ lines: Line[]; end: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [reader, dist, String(first), String(count), ...models]);
-    const lines: Line[] = [];
-    let text = '';
-    let timer: NodeJS.Timeout | undefined;
-    const restart = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => child.kill('SIGKILL'), mostSeconds * 1000);
-    };
-    restart();
-    child.stdout.on('data', (chunk: Buffer) => {
-      restart();
-      const parts = (text + chunk.toString()).split('\n');
-      text = parts.pop() ?? '';
-      lines.push(...parts.map((line) => JSON.parse(line) as Line));
-    });
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer);
-      resolve({ lines, end: String(signal ?? code) });
-    });
-  });
-}
-
 // The reader runs the built package, so that a crash or an endless loop ends a process of its own.
 test.skipIf(!existsSync(dist))(
   `${count} damaged model files are each read or refused, in bounded time and memory (needs npm run build)`,
   async () => {
     const models = await originals();
-    const { lines, end } = await read(0, models);
+    const { lines, end } = await readMutants(reader, [dist, '0', String(count), ...models]);
     const done = lines.filter(({ outcome }) => outcome !== undefined);
     const last = lines.at(-1);
     expect(end, `the process ended at mutant ${last?.i} (${last?.kind})`).toBe('0');

@@ -119,6 +119,21 @@ test('of an animation the first frame is taken, and the others are counted', asy
   expect(await decodeImage(animated)).toEqual({ ...colours, frames: 5 });
 });
 
+test('data that stop before the last row, with an end behind them, end too early', async () => {
+  for (const kind of ['JPEG, baseline', 'JPEG, progressive', 'JPEG, grey', 'JPEG, CMYK']) {
+    const bytes = fileOf(kind);
+    const cut = Buffer.concat([bytes.subarray(0, Math.floor(bytes.length * 0.7)), Buffer.of(0xff, 0xd9)]);
+    expect(await reasonOf(cut), kind).toBe('the file ends too early');
+  }
+  for (const kind of ['GIF', 'GIF, interlaced', 'GIF, animated']) {
+    const bytes = fileOf(kind);
+    const data = bytes.indexOf(',', 13 + 3 * 2 ** ((bytes[10] & 7) + 1)) + 11; // behind the first frame's code size
+    const first = bytes.subarray(0, data + 1 + bytes[data]); // its first sub-block alone
+    const cut = Buffer.concat([first, Buffer.of(0, 0x3b)]);
+    expect(await reasonOf(cut), kind).toBe('the file ends too early');
+  }
+});
+
 describe('PNG', () => {
   const plain = encodePng(colours);
   const signature = plain.subarray(0, 8);

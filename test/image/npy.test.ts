@@ -110,7 +110,8 @@ describe('reading', () => {
     const many = parseNpy(npyFile("'<f4'", `(1024, 1024, ${ones})`, bytes(data), 1, true));
     expect(performance.now() - start).toBeLessThan(2000);
     expect(many.dims).toHaveLength(64);
-    expect(many.data).toEqual(parseNpy(npyFile("'<f4'", '(1024, 1024)', bytes(data), 1, true)).data);
+    const few = parseNpy(npyFile("'<f4'", '(1024, 1024)', bytes(data), 1, true));
+    expect(Buffer.compare(bytes(many.data), bytes(few.data))).toBe(0);
     expect([...many.data.subarray(0, 3)]).toEqual([0, 1024, 2048]);
   });
 

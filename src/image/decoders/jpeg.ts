@@ -10,6 +10,7 @@ export const jpeg = sharpDecoder({
   extensions: ['.jpg', '.jpeg', '.jpe', '.jfif'],
   recognizes: (head) => head.startsWith('\xff\xd8\xff'),
   survey,
+  lacksRows: /premature end of (data segment|JPEG)/i,
   whyRefused: (bytes) => {
     const { precision, process } = survey(bytes);
     if (precision !== 8) return `its samples have ${precision} bits, and JPEGs of 8 are read`;
