@@ -203,10 +203,7 @@ export class Explainer {
   targetsOf({ targets }: Settings): Target | readonly Target[] {
     if (targets !== undefined) return targets;
     if (this.defaultTarget !== undefined) return this.defaultTarget;
-    throw new GradcamppError(
-      'UNSUPPORTED_MODEL',
-      `${noScores({ name: this.scores.output, dims: this.scores.info.dims ?? [] })}. Name what to explain with "targets" (--target), or another output with "output".`,
-    );
+    throw new GradcamppError('UNSUPPORTED_MODEL', `${noScores(this.targets.facts(this.scores).output)}.`);
   }
 
   /** Frees the sessions and the backend. The explainer cannot be used afterwards. */

@@ -144,12 +144,13 @@ export function networkFacts(
   };
 }
 
-function outputFacts({ output, info, link, steppedOver }: Scores): Output {
+function outputFacts({ output, info, link, steppedOver, isEmbedding = false }: Scores): Output {
   return {
     name: output,
     value: info.name,
     dims: info.dims ?? [],
     link,
     isStepped: steppedOver !== undefined,
+    isEmbedding,
   };
 }

@@ -3,6 +3,7 @@ import { GradcamppError } from '../errors.js';
 import { Backward } from './backward.js';
 import type { Graph, Node, ValueInfo } from './graph.js';
 import { chooseOutput } from './outputs.js';
+import { hasUnitLength } from './unit-length.js';
 import { behindPicks, classNamesBehind, type Link, scoresBehind } from './score-tensor.js';
 
 export { type Calibration, type Link, linkName } from './score-tensor.js';
@@ -17,6 +18,8 @@ export interface Scores {
   readonly link: Link;
   /** The softmax or sigmoid that was stepped over. */
   readonly steppedOver?: Node;
+  /** Whether they are no scores at all, but a vector that is scaled to length 1. */
+  readonly isEmbedding?: boolean;
   /** The names of the classes, where an operator behind the scores gives them. */
   readonly classNames?: readonly string[];
   /** What the user should know: other outputs that could be meant. */
@@ -44,7 +47,9 @@ export function findScores(graph: Graph, name?: string): Scores {
     );
   const { info, link, steppedOver } = scoresBehind(back, picked);
   const classNames = classNamesBehind(back, info.name);
-  return { info, output: choice.name, link, steppedOver, classNames, notes: choice.notes };
+  const common = { info, output: choice.name, classNames, notes: choice.notes };
+  if (hasUnitLength(back, info.name)) return { ...common, link: 'none', isEmbedding: true };
+  return { ...common, link, steppedOver };
 }
 
 function checkName(graph: Graph, name: string): void {

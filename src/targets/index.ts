@@ -5,6 +5,7 @@ import { combinationTarget } from './combination.js';
 import { binaryTarget } from './binary.js';
 import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
+import { embeddingTarget } from './embedding.js';
 import { positionTarget } from './position.js';
 import { regressionTarget } from './regression.js';
 import { segmentationTarget } from './segmentation.js';
@@ -14,6 +15,7 @@ import {
   type Goal,
   isOfScores,
   type NetworkFacts,
+  type Output,
   type Ready,
   type Row,
   type TargetKind,
@@ -29,6 +31,7 @@ const list = [
   classTarget,
   topTarget,
   contrastTarget,
+  embeddingTarget,
   segmentationTarget,
   combinationTarget,
   positionTarget,
@@ -97,10 +100,11 @@ function inOutput(target: Target, network: NetworkFacts): Target {
   const own = kind?.ofClass?.(choiceOf(target), network) as Target | undefined;
   if (own !== undefined)
     return typeof own === 'object' ? ({ ...own, output: outputOf(target) } as Target) : own;
-  if (isOfScores(network.output.dims.slice(1))) return target;
+  const { dims, isEmbedding } = network.output;
+  if (isOfScores(dims.slice(1)) && !isEmbedding) return target;
   throw new GradcamppError(
     'INVALID_TARGET',
-    `${noScores(network.output)}; received the target ${show(target)}. ${kind ? `It is what the target "${kind.name}" explains.` : 'Name what to explain with "targets" (--target), or another output with "output".'}`,
+    `${noScores(network.output, kind?.name)}; received the target ${show(target)}.`,
   );
 }
 
@@ -109,10 +113,16 @@ function choiceOf(target: Target): ClassChoice {
   return 'class' in target ? { class: (target as ClassTarget).class } : { top: (target as TopTarget).top };
 }
 
-/** `The output "o" has dims [N, 9, 64], which are not those of class scores, [N, classes]` */
-export function noScores({ name, dims }: Pick<NetworkFacts['output'], 'name' | 'dims'>): string {
-  const shown = dims.map((dim) => dim || '?').join(', ') || '?';
-  return `The output ${show(name)} has dims [${shown}], which are not those of class scores, [N, classes]`;
+/** That an output holds no scores of classes, and what to do. */
+export function noScores({ name, dims, isEmbedding }: Output, kind?: string): string {
+  const shown = `The output ${show(name)} [${dims.map((dim) => dim || '?').join(', ') || '?'}]`;
+  if (isEmbedding)
+    return `${shown} holds an embedding, a vector of length 1, and no scores of classes; compare it with another picture (--like FILE, target "embedding"), or name another output ("output")`;
+  const choice =
+    kind === undefined
+      ? 'name what to explain ("targets", --target)'
+      : `explain its "${kind}" (--target ${kind})`;
+  return `${shown} holds no scores of classes, [N, classes]; ${choice}, or another output ("output")`;
 }
 
 /** Targets as a list for each of `count` pictures, checked. */

@@ -29,6 +29,8 @@ export interface Output {
   readonly link: Link;
   /** Whether a softmax or sigmoid was stepped over; otherwise the link is a guess where scores are not classes. */
   readonly isStepped: boolean;
+  /** Whether it is a vector of length 1, and no scores. */
+  readonly isEmbedding?: boolean;
 }
 
 /** What is known of the network before it has seen a picture. */

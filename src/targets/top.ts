@@ -34,7 +34,8 @@ export const topTarget: TargetKind<TopTarget> = {
     const { what, output } = partsOf(text, ['output']);
     return { top: Number(what), ...(output === undefined ? {} : { output }) };
   },
-  fits: ({ output }) => (isOfScores(output.dims.slice(1)) ? { spec: { top: 1 } } : undefined),
+  fits: ({ output }) =>
+    isOfScores(output.dims.slice(1)) && !output.isEmbedding ? { spec: { top: 1 } } : undefined,
 };
 
 /** How many, whatever the network. */

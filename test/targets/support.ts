@@ -22,7 +22,14 @@ export function networkFacts(
   dims: readonly (number | string)[],
   own: Partial<NetworkFacts> = {},
 ): NetworkFacts {
-  const output = { name: 'output', value: 'output', dims, link: 'softmax', isStepped: false } as const;
+  const output = {
+    name: 'output',
+    value: 'output',
+    dims,
+    link: 'softmax',
+    isStepped: false,
+    isEmbedding: false,
+  } as const;
   return {
     output,
     outputs: [own.output ?? output],

@@ -5,7 +5,14 @@ import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.
 import { partsOf } from '../../src/targets/parts.js';
 import type { Tools } from '../../src/targets/target.js';
 import { bytesFrom, classifier, type ShortGraph, values, weights } from '../support/network.js';
-import { networkFacts } from './support.js';
+import { holdsAgainstOracle, networkFacts } from './support.js';
+
+holdsAgainstOracle(() => ({
+  name: 'two_inputs',
+  layer: '/t/c/c.1/Relu_output_0',
+  inputs: { meta: 'meta.npy' },
+  targets: [[1], [1]],
+}));
 
 /** Two heads behind one trunk: `logits` [N, 5], `age` [N, 3]. */
 function twoHeads(): ShortGraph {
@@ -88,7 +95,7 @@ describe('--target', () => {
 test('a class of an output that holds no scores of classes is refused where no kind of target fits it', async () => {
   const network = networkFacts(['N', 3, 4, 5, 6, 7]);
   await expect(prepareTarget('dog', network, {} as Tools)).rejects.toThrow(
-    'The output "output" has dims [N, 3, 4, 5, 6, 7], which are not those of class scores, [N, classes]; received the target "dog". Name what to explain with "targets" (--target), or another output with "output".',
+    'The output "output" [N, 3, 4, 5, 6, 7] holds no scores of classes, [N, classes]; name what to explain ("targets", --target), or another output ("output"); received the target "dog".',
   );
 });
 
