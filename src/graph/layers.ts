@@ -1,7 +1,7 @@
 import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { numbersOf } from '../onnx/constant.js';
-import { isFloat } from '../onnx/types.js';
+import { DataType, isFloat } from '../onnx/types.js';
 import { classMaps } from './channels.js';
 import { is } from './facts.js';
 import { findGates } from './gates.js';
@@ -235,6 +235,7 @@ function nonNegativeValues(graph: Graph): Set<string> {
     });
     const isPositive =
       is(node, 'nonNegative') ||
+      isUnsigned(node, graph) ||
       (node.opType === 'Clip' && lowerBound(node, graph) >= 0) ||
       (is(node, 'keepsSign') &&
         inputs.length > 0 &&
@@ -243,6 +244,15 @@ function nonNegativeValues(graph: Graph): Set<string> {
     if (isPositive) for (const output of node.outputs) positive.add(output);
   }
   return positive;
+}
+
+/** Whether a node gives quantised values back that cannot lie below 0: quantisers fold a Relu into the zero point. */
+function isUnsigned({ opType, domain, inputs }: Node, graph: Graph): boolean {
+  if (opType !== 'DequantizeLinear' || domain !== '') return false;
+  const { type } = valueInfo(graph, inputs[0]);
+  const zero = graph.constants.get(inputs[2] ?? '');
+  const isFromZero = !inputs[2] || (zero !== undefined && numbersOf(zero).every((value) => value === 0));
+  return isFromZero && (type === DataType.UINT8 || type === DataType.UINT16);
 }
 
 function lowerBound(node: Node, graph: Graph): number {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { candidateLayers, automaticLayer, type Layer } from '../../src/graph/layers.js';
 import { findScores } from '../../src/graph/scores.js';
 import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
+import { DataType } from '../../src/onnx/types.js';
 import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
 import { prepared } from './equal.js';
 
@@ -256,4 +257,37 @@ test('one channel is no choice either', async () => {
   );
   expect(automatic().name).toBe('r1');
   expect([named('heat').isClassMap, named('r1').isClassMap]).toEqual([true, false]);
+});
+
+test('a quantised value that cannot lie below 0 is an activation, though its Relu is gone', async () => {
+  const zeroPoint = (value: number) => ({ type: DataType.UINT8, dims: [], bytes: Uint8Array.of(value) });
+  const quantised = (from: string, to: string, zero: string): ShortNode[] => [
+    ['QuantizeLinear', [from, 'step', zero], [`${to}/q`]],
+    ['DequantizeLinear', [`${to}/q`, 'step', zero], [to]],
+  ];
+  const { automatic, named } = await layersOf(
+    [
+      ...quantised('image', 'input', 'middle'),
+      conv('input', 'a', 'c1'),
+      ...quantised('c1', 'd1', 'bottom'),
+      conv('d1', 'b', 'c2'),
+      ...quantised('c2', 'd2', 'bottom'),
+      conv('d2', 'b2', 'c3'),
+      ...quantised('c3', 'd3', 'middle'),
+      ['GlobalAveragePool', ['d3'], ['pooled']],
+      ['Flatten', ['pooled'], ['flat']],
+      ['Gemm', ['flat', 'head'], ['scores'], { transB: 1 }],
+    ],
+    {
+      a: w(6, 3),
+      b: w(8, 6),
+      b2: w(8, 8),
+      head: weights(4, [5, 8]),
+      step: floatConstant([0.02], []),
+      bottom: zeroPoint(0),
+      middle: zeroPoint(128),
+    },
+  );
+  expect(automatic().name).toBe('d2');
+  expect(['d1', 'd2', 'd3'].map((name) => named(name).isActivation)).toEqual([true, true, false]);
 });
