@@ -81,6 +81,10 @@ const bodies = 'it runs a graph of its own, a number of times that varies';
 const draws = 'zero on purpose: random draws';
 const integers =
   'it computes with whole numbers; explain the float model, or one quantised as QuantizeLinear and DequantizeLinear pairs';
+const blocks =
+  'its values are laid out in blocks for one kind of processor; explain the model as it was before ONNX Runtime optimised it';
+/** ONNX Runtime's own operators that compute with whole numbers. */
+const wholeNumbers = /^(Q[A-Z]|DynamicQuantize|MatMulInteger|ConvInteger)/;
 const shapes = 'its output depends on the dims of its input, not on the values';
 
 /**
@@ -298,6 +302,8 @@ export function ruleOf(node: Node, opset: number): Rule {
   let why = '';
   if (row?.outcome === 'none') why = `: ${row.reason}`;
   else if (row?.outcome === 'rewritten') why = `: it is read as ${row.as}, but not in this form`;
+  else if (node.domain === 'com.microsoft.nchwc') why = `: ${blocks}`;
+  else if (node.domain === 'com.microsoft' && wholeNumbers.test(node.opType)) why = `: ${integers}`;
   const hint = row || node.domain !== '' ? '' : didYouMean(node.opType, Object.keys(table));
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',

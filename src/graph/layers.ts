@@ -161,10 +161,16 @@ export function automaticLayer(graph: Graph, image: string, scores: string): Lay
   if (best?.isPicture) return best;
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    best
-      ? `No layer between the input and the scores is laid out as a picture (${JSON.stringify(best.name)} has dims [${best.dims.map((dim) => dim || '?').join(', ')}]: tokens, attention or channels last), so none can be chosen automatically. Name one with "layer", or take a method that needs none.`
-      : 'No layer between the input and the scores has spatial dims that are known, so none can be chosen automatically. Name one with "layer", or take a method that needs none.',
+    `No layer between the input and the scores ${whyNone(graph, best)}, so none can be chosen automatically. Name one with "layer", or take a method that needs none.`,
   );
+}
+
+function whyNone(graph: Graph, best: Layer | undefined): string {
+  if (graph.nodes.some(({ domain }) => domain === 'com.microsoft.nchwc'))
+    return 'is laid out as a picture: ONNX Runtime has optimised the model for one kind of processor, and its layers are laid out in blocks; explain the model as it was before';
+  if (!best) return 'has spatial dims that are known';
+  const dims = best.dims.map((dim) => dim || '?').join(', ');
+  return `is laid out as a picture (${JSON.stringify(best.name)} has dims [${dims}]: tokens, attention or channels last)`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isFloat } from '../onnx/types.js';
 import { floatAttribute, intAttribute } from './attributes.js';
 import type { Backward } from './backward.js';
 import { reducedAxes } from './channels.js';
@@ -42,6 +43,7 @@ export function tailOf(back: Backward, name: string, steps = mostSteps): Tail | 
   const node = back.node(name);
   if (!node || steps === 0) return undefined;
   const before = (input: string) => tailOf(back, input, steps - 1);
+  if (node.opType === 'Cast' && !isFloat(intAttribute(node, 'to', 0))) return undefined; // rounded
   if (is(node, 'passThrough') || node.opType === 'Transpose' || keepsAll(back, node))
     return before(node.inputs[0]);
   if (node.opType === 'Clip') return clipped(back, node, before(node.inputs[0]));

@@ -48,6 +48,16 @@ describe('the table of gradient rules', () => {
     expect(act).toThrow((row as { reason: string }).reason);
   });
 
+  test.each([
+    ['com.microsoft', 'QGemm', 'it computes with whole numbers'],
+    ['com.microsoft', 'QLinearAdd', 'it computes with whole numbers'],
+    ['com.microsoft.nchwc', 'Conv', 'its values are laid out in blocks for one kind of processor'],
+  ])('%s.%s says why it has no rule', (domain, opType, reason) => {
+    expect(() => ruleOf({ ...nodeOf(opType), domain }, 17)).toThrow(
+      `${domain}.${opType} "here" (opset 17) has no gradient rule: ${reason}`,
+    );
+  });
+
   test('an unknown operator is an error with the nearest names', () => {
     expect(() => ruleOf(nodeOf('ReLU'), 17)).toThrow(/ReLU "here" \(opset 17\) has no gradient rule.*"Relu"/);
   });

@@ -291,3 +291,21 @@ test('a quantised value that cannot lie below 0 is an activation, though its Rel
   expect(automatic().name).toBe('d2');
   expect(['d1', 'd2', 'd3'].map((name) => named(name).isActivation)).toEqual([true, true, false]);
 });
+
+test('of a model that ONNX Runtime optimised for one kind of processor, what to do is said', async () => {
+  const graph = graphFrom({
+    inputs: { image: ['N', 3, 8, 8] },
+    outputs: ['scores'],
+    nodes: [
+      ['ReorderInput', ['image'], ['blocks']],
+      ['ReorderOutput', ['blocks'], ['picture'], { channels: 3 }],
+      ['GlobalAveragePool', ['picture'], ['pooled']],
+      ['Flatten', ['pooled'], ['scores']],
+    ],
+  });
+  const own = (opType: string) => (opType.startsWith('Reorder') ? 'com.microsoft.nchwc' : '');
+  const nodes = graph.nodes.map((node) => ({ ...node, domain: own(node.opType) }));
+  expect(() => automaticLayer({ ...graph, nodes }, 'image', 'scores')).toThrow(
+    /optimised the model for one kind of processor.*explain the model as it was before/,
+  );
+});

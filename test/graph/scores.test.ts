@@ -334,6 +334,16 @@ describe('what cannot be stepped over', () => {
       'none',
     ],
     ['-softmax is none', [softmax('z', 's'), ['Neg', ['s'], ['y']]], 'none'],
+    [
+      'a rounded softmax',
+      [
+        softmax('z', 's'),
+        ['Mul', ['s', 'percent'], ['p']],
+        ['Cast', ['p'], ['i'], { to: 6 }],
+        ['Cast', ['i'], ['y'], { to: 1 }],
+      ],
+      'none',
+    ],
     ['clipped logits are logits', [['Clip', ['z', 'minus', 'three'], ['y']]], 'softmax'],
     [
       'gated logits are logits',
