@@ -59,11 +59,13 @@ async function run(
   const { reportText } = await import('../evaluate/report/text.js');
   const { Progress } = await import('./progress.js');
   const progress = new Progress(quiet ? nowhere : drawn);
-  let failed = 0;
+  let before: EvaluationProgress | undefined;
   const onProgress = (now: EvaluationProgress) => {
-    if (now.done === 0) progress.start({ images: now.total, note: now.step });
-    else progress.step(now.failed > failed);
-    ({ failed } = now);
+    if (now.step !== before?.step || now.done < before.done)
+      progress.start({ images: now.total, note: now.step });
+    else if (now.done > before.done) progress.step(now.failed > before.failed, now.within);
+    else progress.within(now.within);
+    before = now;
   };
   const { report, images, failures, files } = await evaluate(
     name as EvaluationName,

@@ -23,6 +23,8 @@ export class Progress {
   readonly #recent: { time: number; done: number }[] = [];
   #counted: Counted = { images: 0, note: '' };
   #done = 0;
+  /** Of the pictures under way, in pictures. */
+  #within = 0;
   #failed = 0;
   #shownAt: number;
   #isShown = false;
@@ -37,17 +39,29 @@ export class Progress {
     this.#counted = counted;
     this.#done = counted.before ?? 0;
     this.#failed = counted.failedBefore ?? 0;
+    this.#within = 0;
     this.#recent.splice(0);
     this.#recent.push({ time: this.#now(), done: this.#done });
   }
 
-  /** One picture is done. */
-  step(failed: boolean): void {
+  /** One picture is done, and so much of those under way. */
+  step(failed: boolean, within = 0): void {
     this.#done++;
+    this.#within = within;
     if (failed) this.#failed++;
+    this.#show();
+  }
+
+  /** So much is done of the pictures under way, in pictures. */
+  within(part: number): void {
+    this.#within = part;
+    this.#show();
+  }
+
+  #show(): void {
     const time = this.#now();
     if (time - this.#recent[this.#recent.length - 1].time > 1000)
-      this.#recent.push({ time, done: this.#done });
+      this.#recent.push({ time, done: this.#done + this.#within });
     if (this.#recent.length > 15) this.#recent.shift();
     const isDue = time - this.#shownAt >= (this.#terminal.isTTY ? redrawn : repeated);
     if (!isDue && (this.#isShown || !this.#terminal.isTTY)) return;
@@ -68,11 +82,12 @@ export class Progress {
   line(): string {
     const { images, note } = this.#counted;
     const [{ time, done }] = this.#recent;
-    const rate = ((this.#done - done) * 1000) / Math.max(this.#now() - time, 1);
-    const share = Math.floor((100 * this.#done) / Math.max(images, 1));
-    const left = rate > 0 ? `, ${duration((images - this.#done) / rate)} left` : '';
+    const now = this.#done + this.#within;
+    const rate = Math.max(0, ((now - done) * 1000) / Math.max(this.#now() - time, 1));
+    const share = Math.floor((100 * now) / Math.max(images, 1));
+    const left = rate > 0 ? `, ${duration((images - now) / rate)} left` : '';
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : '';
-    const place = `${this.#done}/${images} (${share} %), ${rate.toFixed(1)}/s`;
+    const place = `${this.#done}/${images} (${share} %), ${rate.toFixed(rate < 0.1 ? 3 : 1)}/s`;
     return visible(`${place}${left}${failed} · ${note}`);
   }
 }

@@ -29,7 +29,7 @@ async function build(): Promise<Command> {
       const { writeStudy } = await import('../evaluate/study/study-folder.js');
       const { Progress } = await import('./progress.js');
       const progress = new Progress(flags.quiet ? nowhere : drawn);
-      const { key, files, failures } = await writeStudy({
+      const { key, files, failures, remarks } = await writeStudy({
         ...fromFlags(studyOptions, flags),
         model: flags.model,
         open: fromFlags(explainerOptions, flags),
@@ -42,6 +42,7 @@ async function build(): Promise<Command> {
       for (const { image, error } of failures) complain(`${image}: ${error}`);
       if (failures.length > 0) process.exitCode = 3;
       if (flags.quiet) return;
+      for (const remark of remarks) say(remark);
       for (const { name, f1, pictures } of key.classes)
         print(`${name}: F1 ${f1.toFixed(3)}, ${pictures} pictures`);
       print(`Hand out ${files[0]}; keep ${files[1]} for scoring.`);

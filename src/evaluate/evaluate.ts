@@ -20,7 +20,7 @@ import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
 import { runJobs } from './jobs.js';
 import type { Measurer } from './measurer.js';
-import { seeded, variantsOfMethods } from './variants.js';
+import { sameMapRemarks, seeded, variantsOfMethods } from './variants.js';
 
 /** The options of an evaluation: those of all, and its own. */
 export type OptionsOfEvaluation<N extends EvaluationName> = EvaluateOptions &
@@ -144,7 +144,7 @@ async function conclude(
   const summary = evaluation.summarize(rounds);
   const report: Report = {
     ...summary,
-    remarks: [...new Set([...rounds.flatMap(({ plan }) => plan.remarks ?? []), ...(summary.remarks ?? [])])],
+    remarks: remarksOf(rounds, common, summary.remarks),
     gallery: gallery?.entries.length ? galleryOf(gallery, first.subject, common.variants) : undefined,
     provenance: rounds.flatMap(({ network, subject }) =>
       subject.description.map(([key, value]): [string, string] => [
@@ -164,6 +164,18 @@ async function conclude(
   const files = await writeOutcome(outcome, settings.out, settings.table);
   await found.folder.finish({ files: files.map((file) => basename(file)) });
   return { report, images: outcome.images, failures: outcome.failures, files };
+}
+
+function remarksOf(
+  rounds: readonly Finished[],
+  { variants }: CommonSettings,
+  remarks: readonly string[] = [],
+): string[] {
+  const ofRounds = rounds.flatMap(({ subject, plan }) => [
+    ...sameMapRemarks(subject, variants),
+    ...(plan.remarks ?? []),
+  ]);
+  return [...new Set([...ofRounds, ...remarks])];
 }
 
 /** What is left to say of an evaluation that an earlier run had finished. */

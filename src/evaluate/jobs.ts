@@ -13,7 +13,7 @@ export interface JobsOptions {
   readonly noted?: EvaluationFolder & { readonly step: string };
   /** Jobs whose pictures a report shows, and how many pictures with how many maps that are. */
   readonly shown?: { readonly jobs: ReadonlySet<string>; readonly pictures: number };
-  /** Told at the start, with nothing done, and after every job. */
+  /** Told at the start, with nothing done, after every job, and a few times a second while one is under way. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -21,6 +21,8 @@ export interface Progress {
   readonly done: number;
   readonly total: number;
   readonly failed: number;
+  /** What is done of the jobs under way, in jobs: with a half and a quarter, 0.75. */
+  readonly within: number;
 }
 
 export interface MeasuredJobs<R> {
@@ -46,8 +48,18 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
   const size = shown && { count: shown.pictures, series: settings.variants.length };
   const measured: Measured<R>[] = [];
   const failures: Failure[] = [];
+  const shares = new Map<J, number>(); // of the jobs under way
   const tell = () =>
-    onProgress?.({ done: measured.length + failures.length, total: jobs.length, failed: failures.length });
+    onProgress?.({
+      done: measured.length + failures.length,
+      total: jobs.length,
+      failed: failures.length,
+      within: [...shares.values()].reduce((sum, part) => sum + part, 0),
+    });
+  const isAt = (job: J) => (part: number) => {
+    shares.set(job, Math.max(part, shares.get(job) ?? 0)); // steps become known as they come: it never goes back
+    tell();
+  };
   tell();
   for await (const { job, outcome } of drive<J, Outcome<J, R>>({
     groups: jobs.map((job) => [job]),
@@ -57,12 +69,14 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
       const thumbnails = shown?.jobs.has(job.image) ? size : undefined;
       const share = Math.max(1, picturesOf(job, noted).length) * settings.variants.length;
       const request = { task: name, job, settings, thumbnails };
-      return [{ job, outcome: (await measurer.measure(request, { share })) as Measured<R> }];
+      const task = { share, onProgress: isAt(job) };
+      return [{ job, outcome: (await measurer.measure(request, task)) as Measured<R> }];
     },
     failed: (job, error) => failureOf(job, error),
     limit: measurer.inFlight,
     order: 'input',
   })) {
+    shares.delete(job);
     if ('error' in outcome) failures.push(outcome);
     else {
       const state = states.get(job) as string;

@@ -3,7 +3,7 @@ import type { Service } from '../batch/messages.js';
 import type { WorkforceSettings } from '../batch/run-options.js';
 import { startWorkforce } from '../batch/workforce.js';
 import type { ExplainerOptions } from '../explain/options.js';
-import type { CommonSettings, Job, Measured } from './measurement.js';
+import type { CommonSettings, Job, Measured, OnStep } from './measurement.js';
 import { openThumbnails } from './report/thumbnail.js';
 import type { Subject } from './subject.js';
 import { measureJob } from './tasks.js';
@@ -67,13 +67,26 @@ export function measureInWorkers(
   };
 }
 
+/** Milliseconds between two things that are told of a job. */
+const pause = 250;
+
+/** Tells the share of a job that is done, now and then: a message for every pass would cost more than it says. */
+function nowAndThen(tell: (share: number) => void): OnStep {
+  let last = performance.now();
+  return (done, total) => {
+    if (performance.now() - last < pause) return;
+    last = performance.now();
+    tell(total > 0 ? done / total : 0);
+  };
+}
+
 /** Measures what it is asked of one network. */
 export function measuringService(subject: Subject): Service {
   return {
     ready: undefined,
-    run: async ({ task, job, settings, thumbnails }: MeasureRequest) => {
+    run: async ({ task, job, settings, thumbnails }: MeasureRequest, tell) => {
       const size = thumbnails && openThumbnails(thumbnails.count, thumbnails.series);
-      return { result: await measureJob(subject, task, job, settings, size) };
+      return { result: await measureJob(subject, task, job, settings, size, tell && nowAndThen(tell)) };
     },
     close: () => subject.close(),
   };

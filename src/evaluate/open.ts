@@ -11,6 +11,7 @@ import { linkName } from '../graph/scores.js';
 import type { Pixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 import { sizeOf } from '../tensor.js';
+import { inParts, type OnStep } from './measurement.js';
 import { shuffleConstants, weightGroups } from './sanity/randomize.js';
 import type { Explained, PreparedImage, Subject, Variant } from './subject.js';
 
@@ -98,7 +99,9 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
     { image: name, tensor }: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
     targets?: readonly number[],
+    onStep?: OnStep,
   ): Promise<Explained> => {
+    const part = inParts(onStep);
     const image = { type: 'float32', dims, data: tensor } as const;
     let explained = targets?.slice();
     let all: Float32Array | undefined;
@@ -107,7 +110,8 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
       const own = variants.filter((variant) => variant.layer === layer);
       const at = await explainerAt(layer);
       const settings = settingsOf({ method: own.map(methodOf), targets: explained ?? { top: 1 } });
-      const [explanation] = await at.explainPrepared(await at.prepare(image, name), settings);
+      const prepared = await at.prepare(image, name);
+      const [explanation] = await at.explainPrepared(prepared, settings, undefined, part());
       all ??= explanation.probabilities ?? probabilities(explanation.scores);
       explained ??= [explanation.targets[0].target.class as number];
       own.forEach((variant, v) => {
@@ -128,6 +132,10 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
     layout: { channels, positions: sizeOf(size), channelsLast },
     size,
     layer: layerDims(explainer, explainer.layers[0]),
+    classMaps: ({ layer }) =>
+      (layer === undefined ? explainer.layers : [layer]).filter(
+        (name) => network.layer(name, scores).isClassMap,
+      ),
     black: blackOf(preprocessing, channels),
     description,
     prepare: async (image) => preparedOf(image, (await explainer.prepare(image))[0], size, preprocessing),

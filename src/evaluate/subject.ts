@@ -3,6 +3,7 @@ import type { Pixels } from '../image/pixels.js';
 import type { MethodOptions } from '../methods/index.js';
 import type { Geometry } from './annotations/region.js';
 import type { PictureLayout } from './masking.js';
+import type { OnStep } from './measurement.js';
 
 /** One of the compared ways to explain: a method with its settings, and a layer. */
 export interface Variant extends MethodOptions {
@@ -54,6 +55,8 @@ export interface Subject {
   readonly size: readonly number[];
   /** Dims of the explained layer, as many as `size`: the grain of the random control. */
   readonly layer: readonly number[];
+  /** The layers that a variant explains, where their channels are the classes. */
+  readonly classMaps?: (variant: Variant) => readonly string[];
   /** A black pixel, preprocessed: one value a channel. */
   readonly black: readonly number[];
   /** What identifies it in results: model, hash, layer, backend, versions; in order. */
@@ -64,6 +67,7 @@ export interface Subject {
     picture: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
     targets?: readonly number[],
+    onStep?: OnStep,
   ): Promise<Explained>;
   /** Probabilities [N, classes] of `count` pictures that lie one after the other. */
   predict(tensors: Float32Array, count: number): Promise<Float32Array>;

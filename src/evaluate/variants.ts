@@ -2,7 +2,7 @@ import { didYouMean, invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { Method } from '../explain/options.js';
 import { methodNamed, methodNames } from '../methods/index.js';
-import type { Variant } from './subject.js';
+import type { Subject, Variant } from './subject.js';
 
 /** Variants for plain method names. */
 export function variantsOfMethods(names: readonly string[]): Variant[] {
@@ -61,4 +61,26 @@ export function ablationVariants(names: readonly string[], layers: readonly stri
   return layers.flatMap((layer) =>
     chosen.map((variant) => ({ ...variant, name: `${variant.name} @ ${layer}`, layer })),
   );
+}
+
+/**
+ * What is to be said where variants are compared that cannot differ: at a layer whose channels are the classes, the gradient
+ * of a class is of one channel alone, and every method that weighs channels by gradients gives that channel.
+ */
+export function sameMapRemarks(
+  { classMaps = () => [] }: Pick<Subject, 'classMaps'>,
+  variants: readonly Variant[],
+): string[] {
+  const names = new Map<string, string[]>();
+  for (const variant of variants) {
+    const needs: readonly string[] = methodNamed(variant.method).needs;
+    if (!needs.includes('activations') || !needs.includes('gradients')) continue;
+    for (const layer of classMaps(variant)) names.set(layer, [...(names.get(layer) ?? []), variant.name]);
+  }
+  return [...names]
+    .filter(([, alike]) => alike.length > 1)
+    .map(
+      ([layer, alike]) =>
+        `The channels of ${JSON.stringify(layer)} are the classes: there ${alike.join(', ')} cannot differ, since only the explained class's channel has a gradient. Compare them at another layer (--layer).`,
+    );
 }

@@ -22,6 +22,28 @@ test('a line every five seconds where there is no terminal: rate and time left a
   expect(written).toEqual(['70/200 (35 %), 10.0/s, 0:13 left, 2 failed · relu5, native\n']);
 });
 
+test('what is done of pictures under way counts, also before one is finished', () => {
+  const { written, clock, progress } = setUp(false);
+  progress.start({ images: 2, note: 'groups of 50 pictures' });
+  for (let i = 1; i <= 25; i++) {
+    clock.ms += 1000;
+    progress.within(i / 100);
+  }
+  clock.ms += 5000;
+  progress.step(false, 0.1);
+  clock.ms += 5000;
+  progress.within(0.2);
+  expect(written).toEqual([
+    '0/2 (2 %), 0.010/s, 3:15 left · groups of 50 pictures\n',
+    '0/2 (5 %), 0.010/s, 3:10 left · groups of 50 pictures\n',
+    '0/2 (7 %), 0.010/s, 3:05 left · groups of 50 pictures\n',
+    '0/2 (10 %), 0.010/s, 3:00 left · groups of 50 pictures\n',
+    '0/2 (12 %), 0.010/s, 2:55 left · groups of 50 pictures\n',
+    expect.stringMatching(/^1\/2 \(55 %\)/),
+    expect.stringMatching(/^1\/2 \(60 %\)/),
+  ]);
+});
+
 test('on a terminal one line is rewritten, ten times a second, cut to its width, and taken away', () => {
   const { written, clock, progress } = setUp(true);
   progress.start({ ...start, note: 'a layer with a name that is far too long for one line' });

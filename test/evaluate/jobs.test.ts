@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
 import { evaluate } from '../../src/evaluate/evaluate.js';
@@ -9,7 +10,7 @@ import { faithfulnessSettings, maskingOptions } from '../../src/evaluate/faithfu
 import { runJobs } from '../../src/evaluate/jobs.js';
 import { measureHere } from '../../src/evaluate/measurer.js';
 import type { Subject } from '../../src/evaluate/subject.js';
-import { ablationVariants, variantsOfMethods } from '../../src/evaluate/variants.js';
+import { ablationVariants, sameMapRemarks, variantsOfMethods } from '../../src/evaluate/variants.js';
 import { readOptions } from '../../src/options.js';
 import { fakeSubject, left, variants } from './fake.js';
 
@@ -54,6 +55,25 @@ describe('running jobs', () => {
     expect(measured.map(({ record }) => record.image)).toEqual(['p0', 'p1', 'p3', 'p4', 'p5']);
     expect(failures).toEqual([{ image: 'p2', error: 'p2 is broken.' }]);
     expect(seen).toEqual(['0/6 0', '1/6 0', '2/6 0', '3/6 1', '4/6 1', '5/6 1', '6/6 1']);
+  });
+
+  it('tells what is done of jobs that are under way, and never less', async () => {
+    const subject = fakeSubject({ pictures });
+    const slow: Subject = {
+      ...subject,
+      predict: async (tensors, count) => {
+        await setTimeout(300);
+        return subject.predict(tensors, count);
+      },
+    };
+    const seen: { done: number; within: number }[] = [];
+    const few = { ...settings, batch: 6 };
+    await runJobs(measureHere(slow), faithfulness, jobs.slice(0, 2), few, {
+      onProgress: ({ done, within }) => seen.push({ done, within }),
+    });
+    // Of each picture 18 pictures in three batches: told after each.
+    expect(seen.map(({ done }) => done)).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2]);
+    expect(seen.map(({ within }) => Math.round(within * 18))).toEqual([0, 6, 12, 18, 0, 6, 12, 18, 0]);
   });
 
   it('stops at what would be wrong with every picture', async () => {
@@ -169,6 +189,19 @@ describe('options', () => {
     [{ seed: 0.5 }, '"seed" must be a whole number'],
   ])('refuses %o', async (over, message) => {
     await expect(run(over)).rejects.toThrow(message);
+  });
+
+  it('says where methods cannot differ, because the channels of the layer are the classes', () => {
+    const compared = [
+      ...variantsOfMethods(['grad-cam++', 'grad-cam', 'random', 'eigen-cam']),
+      { name: 'elsewhere', method: 'grad-cam', layer: 'fire9' } as const,
+    ];
+    const classMaps = ({ layer }: { layer?: string }) => (layer === undefined ? ['conv10'] : []);
+    expect(sameMapRemarks({ classMaps }, compared)).toEqual([
+      'The channels of "conv10" are the classes: there grad-cam++, grad-cam cannot differ, since only the explained class\'s channel has a gradient. Compare them at another layer (--layer).',
+    ]);
+    expect(sameMapRemarks({ classMaps }, compared.slice(1))).toEqual([]);
+    expect(sameMapRemarks({}, compared)).toEqual([]);
   });
 
   it('names methods and their variants', () => {

@@ -7,6 +7,7 @@ import { openSubject } from '../../src/evaluate/open.js';
 import type { Subject, Variant } from '../../src/evaluate/subject.js';
 import { Explainer } from '../../src/explain/explainer.js';
 import { encodePng } from '../../src/image/encode.js';
+import { floatConstant } from '../../src/onnx/constant.js';
 import { bytesFrom, classifier, type ClassifierOptions, values } from '../support/network.js';
 
 const sidecar = {
@@ -60,6 +61,36 @@ describe('a subject over a real network', () => {
       expect(description).toMatchObject({ model: 'plain.onnx', layer: 'relu2 [4, 4]' });
       expect(description['SHA-256 of the model file']).toMatch(/^[0-9a-f]{64}$/);
     });
+  });
+
+  it('knows the layers whose channels are the classes', async () => {
+    const weights = (seed: number, dims: readonly number[]) => floatConstant(values(seed, dims), dims);
+    const bytes = bytesFrom({
+      inputs: { x: ['N', 3, 8, 8] },
+      outputs: ['scores'],
+      nodes: [
+        ['Conv', ['x', 'w1'], ['c1']],
+        ['Relu', ['c1'], ['r1']],
+        ['Conv', ['r1', 'w2'], ['c2']],
+        ['Relu', ['c2'], ['maps']],
+        ['GlobalAveragePool', ['maps'], ['pooled']],
+        ['Flatten', ['pooled'], ['scores']],
+      ],
+      constants: { w1: weights(1, [6, 3, 3, 3]), w2: weights(2, [5, 6, 1, 1]) },
+    });
+    await writeFile(join(folder, 'maps.onnx'), bytes);
+    await writeFile(join(folder, 'maps.json'), JSON.stringify(sidecar));
+    await using(
+      join(folder, 'maps.onnx'),
+      async (subject) => {
+        expect(subject.classMaps?.(variants[0])).toEqual(['maps']);
+        expect(subject.classMaps?.({ ...variants[0], layer: 'r1' })).toEqual([]);
+        const { tensor } = await subject.prepare(picture);
+        const { maps } = await subject.explain({ image: 'p', tensor }, variants.slice(0, 2), [3]);
+        expect(maps[0]).toEqual(maps[1]);
+      },
+      { layer: 'maps' },
+    );
   });
 
   it('prepares a picture once: tensor, view and geometry', async () => {

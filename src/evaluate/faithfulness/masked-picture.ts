@@ -1,5 +1,5 @@
 import { controlMap } from '../control.js';
-import type { Job, Measurement, OnStep } from '../measurement.js';
+import { inParts, type Job, type Measurement, type OnStep } from '../measurement.js';
 import { saliencyOrder } from '../order.js';
 import { Predictions } from '../predictions.js';
 import type { Subject } from '../subject.js';
@@ -36,11 +36,12 @@ export async function measureFaithfulness(
 ): Promise<Measurement<FaithfulnessRecord>> {
   const prepared = await subject.prepare(job.image);
   const control = controlMap(subject, prepared, settings.seed);
-  const explained = await subject.explain(prepared, settings.variants);
+  const part = inParts(onStep);
+  const explained = await subject.explain(prepared, settings.variants, undefined, part());
   const target = explained.targets[0];
   const full = explained.probabilities[target];
   const maps = explained.maps.map((targets) => targets[0]);
-  const predictions = new Predictions(subject, target, settings.batch, onStep);
+  const predictions = new Predictions(subject, target, settings.batch, part());
   const ties = saliencyOrder(control.data);
   const picture = new MaskedPicture({ subject, prepared, predictions, full, ties });
   const metrics = metricsFor(settings);

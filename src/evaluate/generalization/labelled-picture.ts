@@ -1,7 +1,7 @@
 import { GradcamppError } from '../../errors.js';
 import type { Label } from '../annotations/labels.js';
 import { baselineTensor, maskByMap } from '../masking.js';
-import type { CommonSettings, Job, Measurement, OnStep } from '../measurement.js';
+import { type CommonSettings, inParts, type Job, type Measurement, type OnStep } from '../measurement.js';
 import { Predictions } from '../predictions.js';
 import type { Subject } from '../subject.js';
 
@@ -38,11 +38,12 @@ export async function measureGeneralization(
   const { layout } = subject;
   const prepared = await subject.prepare(job.image);
   const { tensor } = prepared;
+  const part = inParts(onStep);
   const variants = job.set === 'test' ? settings.variants : [];
-  const { targets, probabilities, maps } = await subject.explain(prepared, variants);
+  const { targets, probabilities, maps } = await subject.explain(prepared, variants, undefined, part());
   const [target] = targets;
   const nothing = baselineTensor('zero', tensor, layout, subject.black, subject.size);
-  const predictions = new Predictions(subject, target, settings.batch, onStep);
+  const predictions = new Predictions(subject, target, settings.batch, part());
   const masked = maps.map(([map]) =>
     predictions.ask((out) => maskByMap(tensor, map.data, nothing, layout, out)),
   );

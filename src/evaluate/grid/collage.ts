@@ -1,7 +1,7 @@
 import type { Pixels } from '../../image/pixels.js';
 import type { Box } from '../annotations/region.js';
 import type { PictureLayout } from '../masking.js';
-import type { Measurement } from '../measurement.js';
+import type { Measurement, OnStep } from '../measurement.js';
 import { resizeArea } from '../resize-area.js';
 import type { PreparedImage, Subject } from '../subject.js';
 import { gridCells, gridScore } from './cells.js';
@@ -29,6 +29,7 @@ export async function measureGrid(
   subject: Subject,
   job: GridJob,
   settings: GridSettings,
+  onStep?: OnStep,
 ): Promise<Measurement<GridRecord>> {
   const [height, width] = subject.size.slice(-2);
   const cells = gridCells(settings.size, width, height);
@@ -39,7 +40,7 @@ export async function measureGrid(
 
   const prepared = { ...parts[0], image: job.image, tensor };
   const targets = job.cells.map((cell) => cell.class);
-  const explained = await subject.explain(prepared, settings.variants, targets);
+  const explained = await subject.explain(prepared, settings.variants, targets, onStep);
   const view = (): Pixels => gridView(parts, cells, width, height);
   return {
     record: {

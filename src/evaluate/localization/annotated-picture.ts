@@ -9,7 +9,7 @@ import {
 } from '../annotations/annotation.js';
 import { readMask } from '../annotations/mask.js';
 import { type Box, boxInInput, regionOfBoxes, regionOfMask } from '../annotations/region.js';
-import type { Job, Measurement } from '../measurement.js';
+import type { Job, Measurement, OnStep } from '../measurement.js';
 import type { PreparedImage, Subject } from '../subject.js';
 import { localizationMetrics } from './metrics/index.js';
 import { areasAt, localization } from './metrics/loc.js';
@@ -64,6 +64,7 @@ export async function measureLocalization(
   subject: Subject,
   job: LocalizationJob,
   settings: LocalizationSettings,
+  onStep?: OnStep,
 ): Promise<Measurement<LocalizationRecord>> {
   if (job.problem !== undefined) throw new GradcamppError('INVALID_IMAGE', job.problem);
   const prepared = await subject.prepare(job.image);
@@ -71,7 +72,7 @@ export async function measureLocalization(
     settings.target === 'top' ? undefined : await annotatedTarget(subject, prepared, job, settings);
   if (targets?.length === 0)
     return excluded(job.image, { class: -1, probability: NaN, annotated: null }, noTarget(job, settings));
-  const explained = await subject.explain(prepared, settings.variants, targets);
+  const explained = await subject.explain(prepared, settings.variants, targets, onStep);
   const index = explained.targets[0];
   const annotated = settings.mapping[index];
   const what = { class: index, probability: explained.probabilities[index], annotated };

@@ -77,8 +77,10 @@ export async function measureSanity(
   const { variants, seed } = settings;
   const [, width] = subject.size.slice(-2);
   const stages = stagesOf(randomization.groups, settings.stages);
-  let steps = 0;
-  const step = () => onStep?.(++steps, job.images.length * (1 + stages.length));
+  let finished = 0;
+  const steps = job.images.length * (1 + stages.length); // a picture in a network is one
+  const within: OnStep = (done, total) => onStep?.(finished + (total > 0 ? done / total : 0), steps);
+  const step = () => onStep?.(++finished, steps);
   const failures: Failure[] = [];
   const measured: {
     readonly prepared: PreparedImage;
@@ -96,7 +98,7 @@ export async function measureSanity(
           1,
         ),
       ];
-      const { maps } = await subject.explain(prepared, variants, classes);
+      const { maps } = await subject.explain(prepared, variants, classes, within);
       const unrelated = controlMap(subject, prepared, seed, 'least likely');
       const sensitivity = maps.map(([top, least], v) =>
         similarity(top, variants[v].method === 'random' ? unrelated : least, width),
@@ -118,7 +120,7 @@ export async function measureSanity(
     const own = withNewControl(variants, seed, `stage ${s}`);
     try {
       for (const { prepared, maps, record } of measured) {
-        const explained = await randomized.explain(prepared, own, [record.class]);
+        const explained = await randomized.explain(prepared, own, [record.class], within);
         record.stages.push(explained.maps.map(([map], v) => similarity(maps[v], map, width)));
         step();
       }

@@ -9,7 +9,7 @@ import { expand } from '../pictures.js';
 import { writeFiles } from '../report/files.js';
 import { reportPage } from '../report/page.js';
 import type { Failure } from '../report/report.js';
-import { seeded, variantsOfMethods } from '../variants.js';
+import { sameMapRemarks, seeded, variantsOfMethods } from '../variants.js';
 import { type StudyScore, scoreStudy } from './score.js';
 import { buildStudy, type StudyKey } from './study.js';
 import { type StudyOptions, studyOptions } from './study-options.js';
@@ -20,7 +20,7 @@ import { type StudyOptions, studyOptions } from './study-options.js';
  */
 export async function writeStudy(
   options: StudyOptions,
-): Promise<{ key: StudyKey; files: string[]; failures: readonly Failure[] }> {
+): Promise<{ key: StudyKey; files: string[]; failures: readonly Failure[]; remarks: readonly string[] }> {
   onlyOneOf(options, ['method', 'variants']);
   const {
     model,
@@ -54,7 +54,7 @@ export async function writeStudy(
       ],
       { overwrite },
     );
-    return { key, files, failures };
+    return { key, files, failures, remarks: sameMapRemarks(subject, settings.variants) };
   } finally {
     await subject.close();
   }
