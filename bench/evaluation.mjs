@@ -16,7 +16,7 @@ import { evaluate } from '../dist/evaluate/evaluate.js';
 import { maskingOptions } from '../dist/evaluate/faithfulness/masking-options.js';
 import { openSubject } from '../dist/evaluate/open.js';
 import { measureInWorkers } from '../dist/evaluate/measurer.js';
-import { Explainer } from '../dist/explain/explainer.js';
+import { Explainer } from '../dist/batch/explainer.js';
 
 const workers = 2;
 const { batch, steps } = Object.fromEntries(

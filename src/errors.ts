@@ -8,7 +8,8 @@ export type ErrorCode =
   | 'INVALID_IMAGE' // a picture or tensor that cannot be read or does not fit the model
   | 'UNSUPPORTED_BACKEND' // a named backend that cannot run here
   | 'OUTPUT' // results cannot be written
-  | 'RUNTIME'; // ONNX Runtime, a worker or a device failed
+  | 'RUNTIME' // ONNX Runtime, a worker or a device failed
+  | 'CLOSED'; // the explainer was closed before the call
 
 /**
  * The only error this package throws on purpose: one sentence that names the thing, what was expected,
@@ -23,6 +24,18 @@ export class GradcamppError extends Error {
     super(text.length > longest ? `${text.slice(0, longest - 3)}...` : text, options);
     this.code = code;
   }
+}
+
+/** A fault of this package, which is to be reported; `cause` says where it is. */
+export class InternalFault extends GradcamppError {}
+
+/** What comes out of this package for whatever was thrown within: our errors and those of an abort as they are. */
+export function asOurs(error: unknown): Error {
+  if (error instanceof GradcamppError || (error as Error | null)?.name === 'AbortError')
+    return error as Error;
+  return new InternalFault('RUNTIME', `Internal fault: ${messageOf(error)}. Please report it.`, {
+    cause: error,
+  });
 }
 
 /** Characters of a message at most: names in files can be of any length. */

@@ -1,7 +1,7 @@
 export { Explainer } from './batch/explainer.js';
 export type { ExplainAllOptions, PictureResult } from './batch/explain-all.js';
 export type { PictureInput } from './batch/stream-items.js';
-export type { Prediction } from './explain/explainer.js';
+export type { Prediction } from './explain/network-explainer.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from './explain/explanation.js';
 export type { ImageInput } from './explain/input.js';
 export type { Inspection } from './explain/inspect.js';

@@ -9,7 +9,7 @@ import { inputSize, lastActivation, untrained } from '../scripts/assets/network.
 import { demonstrations, heldOut, pictureSize, recipe, sidecar } from '../scripts/assets/recipe.js';
 import { classes } from '../scripts/assets/things.js';
 import { drawExamples, train } from '../scripts/assets/train.js';
-import { Explainer } from '../src/explain/explainer.js';
+import { Explainer } from '../src/batch/explainer.js';
 import { modelFile } from '../src/graph/model-file.js';
 import { decodeImage } from '../src/image/decode.js';
 import { floatsOf } from '../src/onnx/constant.js';

@@ -1,4 +1,4 @@
-import type { Explainer } from '../../src/explain/explainer.js';
+import type { Explainer } from '../../src/batch/explainer.js';
 import type { Box } from './canvas.js';
 import { drawPicture, type Picture } from './draw.js';
 import { classes } from './things.js';

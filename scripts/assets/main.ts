@@ -1,6 +1,6 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { modelFile } from '../../src/graph/model-file.js';
 import { encodePng } from '../../src/image/encode.js';
 import { drawPicture } from './draw.js';

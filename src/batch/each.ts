@@ -1,7 +1,7 @@
-import { GradcamppError, messageOf } from '../errors.js';
+import { asOurs, type GradcamppError } from '../errors.js';
 import { release } from '../memory.js';
 import type { Watch } from '../explain/explain-batch.js';
-import type { Explainer } from '../explain/explainer.js';
+import type { ExplainerCalls } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput, PreparedImage } from '../explain/input.js';
 import type { Settings } from '../explain/options.js';
@@ -41,7 +41,7 @@ interface Ready {
  * A tensor file of several pictures has as many outcomes.
  */
 export async function explainEach(
-  explainer: Explainer,
+  explainer: ExplainerCalls,
   items: readonly Item[],
   settings: Settings,
   stages: Stages = { decode: 0, inference: 0, map: 0 },
@@ -59,20 +59,25 @@ export async function explainEach(
 }
 
 async function prepareItem(
-  explainer: Explainer,
+  explainer: ExplainerCalls,
   { input, path, problem, targets }: Item,
 ): Promise<(Ready | Failure)[]> {
   try {
     if (problem) throw problem;
     return (await explainer.prepare(input, path)).map((image) => ({ image, targets }));
   } catch (error) {
-    return [{ path: path ?? (typeof input === 'string' ? input : undefined), error: asOurs(error) }];
+    return [
+      {
+        path: path ?? (typeof input === 'string' ? input : undefined),
+        error: asOurs(error) as GradcamppError,
+      },
+    ];
   }
 }
 
 /** Together; where that fails, each alone, so that one bad picture spoils no other. */
 async function explainReady(
-  explainer: Explainer,
+  explainer: ExplainerCalls,
   ready: readonly Ready[],
   settings: Settings,
   stages: Stages,
@@ -85,19 +90,11 @@ async function explainReady(
     const images = ready.map(({ image }) => image);
     return (await explainer.explainPrepared(images, own, stages)).map((explanation) => ({ explanation }));
   } catch (error) {
-    if (ready.length === 1) return [{ path: ready[0].image.path, error: asOurs(error) }];
+    if (ready.length === 1) return [{ path: ready[0].image.path, error: asOurs(error) as GradcamppError }];
     const outcomes: Outcome[] = [];
     for (const one of ready) outcomes.push(...(await explainReady(explainer, [one], settings, stages)));
     return outcomes;
   }
-}
-
-/** A fault in one picture must not end the run of a hundred thousand; it is listed, and called what it is. */
-function asOurs(error: unknown): GradcamppError {
-  if (error instanceof GradcamppError) return error;
-  return new GradcamppError('RUNTIME', `Internal fault: ${messageOf(error)}. Please report it.`, {
-    cause: error,
-  });
 }
 
 function isReady(entry: Ready | Failure): entry is Ready {

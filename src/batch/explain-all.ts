@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { invalid, onlyKeys } from '../check.js';
-import { GradcamppError } from '../errors.js';
-import type { Explainer } from '../explain/explainer.js';
+import { asOurs, GradcamppError } from '../errors.js';
+import type { NetworkExplainer } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import { explainKeys, type ExplainOptions, settingsOf } from '../explain/options.js';
 import { choice, count, option, type OptionsOf, readOptions, type Stage, yesOrNo } from '../options.js';
@@ -47,12 +47,16 @@ export type PictureResult =
 
 /** See `Explainer.explainAll`, the way in. */
 export async function* explainAll(
-  explainer: Explainer,
+  explainer: NetworkExplainer,
   images: Iterable<PictureInput> | AsyncIterable<PictureInput>,
   options: ExplainAllOptions = {},
 ): AsyncGenerator<PictureResult> {
   checkImages(images);
-  const { stream, workforce, explain, batchSize } = await check(options, explainer);
+  const { stream, workforce, explain, batchSize } = await check(options, explainer).catch(
+    (error: unknown) => {
+      throw asOurs(error);
+    },
+  );
   stream.signal?.throwIfAborted();
   const team: Team = startWorkforce(
     {
@@ -67,7 +71,7 @@ export async function* explainAll(
     const window = stream.inFlight ?? 2 * team.depth;
     for await (const results of drive({
       groups: inGroups(images, batchSize),
-      run: (group) => explainGroup(team, group, stream.transfer),
+      run: (group) => explainGroup(explainer, team, group, stream.transfer),
       failed: ({ index }, error) =>
         error instanceof TaskError ? [{ index, error: ownError(error) }] : undefined,
       limit: Math.min(team.depth, window),
@@ -76,6 +80,8 @@ export async function* explainAll(
       signal: stream.signal,
     }))
       yield* results;
+  } catch (error) {
+    throw stream.signal?.aborted && error === stream.signal.reason ? error : asOurs(error);
   } finally {
     await team.close();
   }
@@ -85,13 +91,16 @@ type Team = Workforce<readonly Item[], SentOutcome[][], Opened>;
 
 /** The results of each picture of a group. */
 async function explainGroup(
+  explainer: NetworkExplainer,
   team: Team,
   group: readonly Entry[],
   isTransferred: boolean,
 ): Promise<PictureResult[][]> {
   const items = group.flatMap((entry) => ('item' in entry ? [entry.item] : []));
   const transfer = isTransferred && team.size > 0 ? [...ownBuffers(items)] : [];
-  const outcomes = items.length > 0 ? await team.run(items, { transfer, share: items.length }) : [];
+  const run = () => team.run(items, { transfer, share: items.length });
+  const isHere = team.size === 0; // then the service itself uses the explainer
+  const outcomes = items.length === 0 ? [] : await (isHere ? run() : explainer.use(run));
   let next = 0;
   return group.map((entry) =>
     'error' in entry ? [entry] : outcomes[next++].map((outcome) => resultOf(entry.index, outcome)),
@@ -110,7 +119,7 @@ function ownError({ code, message }: TaskError): GradcamppError {
 
 const allKeys = [...explainKeys, ...Object.keys(workforceOptions), ...Object.keys(streamOptions)];
 
-async function check(options: ExplainAllOptions, explainer: Explainer) {
+async function check(options: ExplainAllOptions, explainer: NetworkExplainer) {
   onlyKeys('explainAll', options, allKeys);
   if ('targetsPerImage' in options)
     throw new GradcamppError(
@@ -134,7 +143,7 @@ async function check(options: ExplainAllOptions, explainer: Explainer) {
 }
 
 /** What workers open to explain as this explainer does. The bytes of a model are shared among them. */
-function initOf({ source, options }: Explainer, explain: ExplainOptions): ExplanationsInit {
+function initOf({ source, options }: NetworkExplainer, explain: ExplainOptions): ExplanationsInit {
   let model: string | Uint8Array;
   if (source instanceof URL) model = fileURLToPath(source);
   else if (source instanceof Uint8Array) {

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { invalid } from '../check.js';
-import { GradcamppError } from '../errors.js';
+import { asOurs, GradcamppError, messageOf } from '../errors.js';
 import {
   checkExplainerOptions,
   type ExplainerOptions,
@@ -97,9 +97,31 @@ export interface Listener {
  * Explains pictures into a folder: `results.jsonl`, one line for each image, target and method; the files that
  * `outputs.save` names; `run.json`. A picture that fails becomes a line, and the others go on.
  *
- * @throws GradcamppError where the run cannot start, or where nothing can be written any more
+ * @throws GradcamppError where the run cannot start; what ends it later is the summary's `error`
  */
 export async function explainFolder(given: RunOptions, listener: Listener = {}): Promise<Summary> {
+  return run(given, careful(listener)).catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+/** The listener, whose errors are told from ours. */
+function careful(listener: Listener): Listener {
+  const tell = (say: () => void) => {
+    try {
+      say();
+    } catch (cause) {
+      throw new GradcamppError('INVALID_OPTION', `The listener failed: ${messageOf(cause)}`, { cause });
+    }
+  };
+  return {
+    listed: (...args) => tell(() => listener.listed?.(...args)),
+    started: (start) => tell(() => listener.started?.(start)),
+    picture: (lines) => tell(() => listener.picture?.(lines)),
+  };
+}
+
+async function run(given: RunOptions, listener: Listener): Promise<Summary> {
   const since = performance.now();
   const plan = planOf(given);
   if (plan.table !== undefined) await prepareTable(plan.table, plan);

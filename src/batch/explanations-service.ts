@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.js';
-import type { Explainer } from '../explain/explainer.js';
+import type { NetworkExplainer } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
 import { explainEach, type Item } from './each.js';
@@ -26,11 +26,11 @@ export async function openExplanations(init: ExplanationsInit): Promise<Service>
 }
 
 /** Explains pictures and hands the explanations over. The explainer stays the caller's. */
-export async function explanationsService(explainer: Explainer, settings: Settings): Promise<Service> {
+export async function explanationsService(explainer: NetworkExplainer, settings: Settings): Promise<Service> {
   return {
     ready: undefined,
     run: async (items: readonly Item[]) => {
-      const outcomes = await explainEach(explainer, items, settings);
+      const outcomes = await explainer.use((calls) => explainEach(calls, items, settings));
       const result = outcomes.map((list) =>
         list.map(
           (outcome): SentOutcome =>

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { isMainThread } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { GradcamppError } from '../errors.js';
-import type { Explainer } from '../explain/explainer.js';
+import type { NetworkExplainer } from '../explain/network-explainer.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
 import { openFile, readInto } from '../files.js';
@@ -91,12 +91,16 @@ class FilesWorker {
     this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
   }
 
-  async run(explainer: Explainer, pictures: readonly Picture[], isSample: boolean): Promise<FilesResult> {
+  async run(
+    explainer: NetworkExplainer,
+    pictures: readonly Picture[],
+    isSample: boolean,
+  ): Promise<FilesResult> {
     const stages: Stages = { decode: 0, inference: 0, map: 0 };
     const start = performance.now();
     const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
     stages.decode += performance.now() - start;
-    const outcomes = await explainEach(explainer, items, this.settings, stages);
+    const outcomes = await explainer.use((calls) => explainEach(calls, items, this.settings, stages));
     const explained = performance.now();
     const done: Done[] = [];
     for (const [i, picture] of pictures.entries())
@@ -123,7 +127,7 @@ class FilesWorker {
   }
 
   /** Draws and writes what was explained of one picture. */
-  async #finish(explainer: Explainer, picture: Picture, outcomes: readonly Outcome[]): Promise<Done> {
+  async #finish(explainer: NetworkExplainer, picture: Picture, outcomes: readonly Outcome[]): Promise<Done> {
     const { index, path, name } = picture;
     const lines: AnyLine[] = [];
     const written: Encoded[] = [];
@@ -160,7 +164,7 @@ class FilesWorker {
   }
 
   async #encode(
-    { preprocessing }: Explainer,
+    { preprocessing }: NetworkExplainer,
     explanation: Explanation,
     target: TargetExplanation,
     stem: string,

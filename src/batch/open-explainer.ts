@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../errors.js';
-import { Explainer } from '../explain/explainer.js';
+import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { ExplainerOptions, Settings } from '../explain/options.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { BackendName } from '../map/backend.js';
@@ -35,9 +35,9 @@ export interface Opened {
 export async function openForBatch(
   { model, open }: Opening,
   settings: Settings,
-): Promise<{ explainer: Explainer; opened: Opened }> {
+): Promise<{ explainer: NetworkExplainer; opened: Opened }> {
   const { backend, note } = await chooseBackend(open.backend ?? 'auto');
-  const explainer = await Explainer.open(model, { threads: 1, ...open, backend });
+  const explainer = await NetworkExplainer.open(model, { threads: 1, ...open, backend });
   const notes = note ? [...explainer.notes, note] : [...explainer.notes];
   try {
     notes.push(...(await explainer.checkTargets(settings)));

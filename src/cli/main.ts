@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { GradcamppError, messageOf } from '../errors.js';
+import { GradcamppError, InternalFault, messageOf } from '../errors.js';
 import { differentiateCommand } from './differentiate.js';
 import { evaluateCommand } from './evaluate.js';
 import { explainCommand } from './explain.js';
@@ -49,12 +49,13 @@ function printThroughTerminal(command: Command): void {
 /** 0: done · 1: bad input · 2: a fault of this program · 3 is set by commands whose run failed in part. */
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
-  if (error instanceof GradcamppError) {
+  if (error instanceof GradcamppError && !(error instanceof InternalFault)) {
     complain(error.message);
     return 1;
   }
-  complain(`internal fault: ${messageOf(error)} (GRADCAMPP_DEBUG=1 shows where; please report it)`);
-  if (process.env.GRADCAMPP_DEBUG && error instanceof Error) printText(error.stack ?? '', say);
+  const fault = error instanceof InternalFault ? error.cause : error;
+  complain(`internal fault: ${messageOf(fault)} (GRADCAMPP_DEBUG=1 shows where; please report it)`);
+  if (process.env.GRADCAMPP_DEBUG && fault instanceof Error) printText(fault.stack ?? '', say);
   return 2;
 }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { RunRecord } from '../batch/record.js';
 import { invalid, oneOf } from '../check.js';
+import { asOurs } from '../errors.js';
 import { type OptionsOf, onlyOneOf, readOptions } from '../options.js';
 import type { AnyEvaluation, Plan, Round } from './definition.js';
 import {
@@ -36,6 +37,12 @@ export async function evaluate<N extends EvaluationName>(
   name: N,
   options: OptionsOfEvaluation<N>,
 ): Promise<Evaluated> {
+  return run(name, options).catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluation<N>): Promise<Evaluated> {
   const names = Object.keys(evaluations) as EvaluationName[];
   const evaluation: AnyEvaluation = evaluations[oneOf('evaluation', name, names)];
   const schema = { ...optionsOfAll(evaluation), ...evaluation.options };

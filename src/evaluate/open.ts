@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
-import { Explainer } from '../explain/explainer.js';
+import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
 import { type ExplainerOptions, settingsOf, type Variant as MethodVariant } from '../explain/options.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
@@ -17,7 +17,7 @@ import type { Explained, PreparedImage, Subject, Variant } from './subject.js';
 
 /** A network under evaluation, from a model file. Variants that name a layer get an explainer of their own, once. */
 export async function openSubject(model: string, options: ExplainerOptions = {}): Promise<Subject> {
-  const explainer = await Explainer.open(model, options);
+  const explainer = await NetworkExplainer.open(model, options);
   const description = await describe(model, explainer);
   const { graph } = explainer.network;
   const groups = weightGroups(graph, explainer.scores.info.name);
@@ -25,14 +25,14 @@ export async function openSubject(model: string, options: ExplainerOptions = {})
   const openRandomized = async (indexes: readonly number[], seed: number): Promise<Subject> => {
     const names = indexes.flatMap((index) => groups[index].constants);
     const bytes = modelFile(shuffleConstants(graph, names, seed)).toBytes();
-    const open = (layer: ExplainerOptions['layer']): Promise<Explainer> =>
-      Explainer.open(bytes, { ...options, ...(sidecar ? { preprocess: sidecar } : {}), layer });
+    const open = (layer: ExplainerOptions['layer']): Promise<NetworkExplainer> =>
+      NetworkExplainer.open(bytes, { ...options, ...(sidecar ? { preprocess: sidecar } : {}), layer });
     return subjectOf(await open(explainer.layers), { description, openLayer: open });
   };
   return {
     ...subjectOf(explainer, {
       description,
-      openLayer: (layer) => Explainer.open(model, { ...options, layer }),
+      openLayer: (layer) => NetworkExplainer.open(model, { ...options, layer }),
     }),
     randomization: { groups: groups.map((group) => group.name), open: openRandomized },
   };
@@ -47,11 +47,11 @@ function sidecarBeside(model: string): string | undefined {
 export interface SubjectParts {
   readonly description: Subject['description'];
   /** Opens the same model at another layer, for variants that name one. */
-  readonly openLayer: (layer: string) => Promise<Explainer>;
+  readonly openLayer: (layer: string) => Promise<NetworkExplainer>;
 }
 
 /** A `Subject` over an explainer, which it closes. */
-export function subjectOf(explainer: Explainer, { description, openLayer }: SubjectParts): Subject {
+export function subjectOf(explainer: NetworkExplainer, { description, openLayer }: SubjectParts): Subject {
   const { network, scores, preprocessing } = explainer;
   const dims = inputDims(explainer);
   const channelsLast = preprocessing?.layout === 'NHWC';
@@ -59,8 +59,8 @@ export function subjectOf(explainer: Explainer, { description, openLayer }: Subj
   const size = channelsLast ? dims.slice(0, -1) : dims.slice(1);
   const count = sizeOf((scores.info.dims ?? []).slice(1) as number[]);
   const classes = Array.from({ length: count }, (_, i) => explainer.classes?.[i]?.name ?? `class ${i}`);
-  const others = new Map<string, Promise<Explainer>>();
-  const explainerAt = (layer: string | undefined): Promise<Explainer> | Explainer => {
+  const others = new Map<string, Promise<NetworkExplainer>>();
+  const explainerAt = (layer: string | undefined): Promise<NetworkExplainer> | NetworkExplainer => {
     if (layer === undefined) return explainer;
     const opened = others.get(layer) ?? openLayer(layer);
     others.set(layer, opened);
@@ -188,7 +188,7 @@ function viewOfTensor(tensor: Float32Array, width: number, height: number): Pixe
 }
 
 /** Dims of the input without N, which an evaluation needs as numbers: all pictures are masked alike. */
-function inputDims({ preprocessing, network }: Explainer): number[] {
+function inputDims({ preprocessing, network }: NetworkExplainer): number[] {
   if (preprocessing) {
     const channels = preprocessing.channels === 'gray' ? 1 : 3;
     return preprocessing.layout === 'NHWC'
@@ -203,7 +203,7 @@ function inputDims({ preprocessing, network }: Explainer): number[] {
   );
 }
 
-function layerDims({ network, scores }: Explainer, layer: string): number[] {
+function layerDims({ network, scores }: NetworkExplainer, layer: string): number[] {
   const dims = network.layer(layer, scores).dims.slice(2);
   if (dims.every((dim): dim is number => typeof dim === 'number')) return dims;
   throw new GradcamppError(
@@ -224,7 +224,7 @@ function argMax(values: Float32Array): number {
   return best;
 }
 
-async function describe(model: string, explainer: Explainer): Promise<Subject['description']> {
+async function describe(model: string, explainer: NetworkExplainer): Promise<Subject['description']> {
   const { version, dependencies } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   );

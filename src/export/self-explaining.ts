@@ -5,7 +5,7 @@ import { guidedRelu } from '../autodiff/rules/activation.js';
 import { appendGradient } from '../autodiff/walk.js';
 import { wholeNumber } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { Explainer } from '../explain/explainer.js';
+import { NetworkExplainer } from '../explain/network-explainer.js';
 import { channelAxisOf } from '../explain/input.js';
 import { constantJacobian } from '../explain/jacobian.js';
 import { settingsOf } from '../explain/options.js';
@@ -45,7 +45,7 @@ export async function exportExplained(
   const settings = readOptions('exportExplained', exportOptions, options);
   onlyOneOf(options, ['classes', 'top']);
   const { layer, preprocess, output } = settings;
-  const explainer = await Explainer.open(model, {
+  const explainer = await NetworkExplainer.open(model, {
     layer,
     preprocess,
     output,
@@ -71,7 +71,7 @@ interface Plan {
   readonly count: number;
 }
 
-function planOf(explainer: Explainer, options: SettingsOf<typeof exportOptions>): Plan {
+function planOf(explainer: NetworkExplainer, options: SettingsOf<typeof exportOptions>): Plan {
   const { scores, classes: names } = explainer;
   const { method: name, form } = options;
   const [{ settings }] = settingsOf({ method: name, ...(form === undefined ? {} : { form }) }).variants;
@@ -91,7 +91,7 @@ function planOf(explainer: Explainer, options: SettingsOf<typeof exportOptions>)
   };
 }
 
-async function build(explainer: Explainer, plan: Plan): Promise<Graph> {
+async function build(explainer: NetworkExplainer, plan: Plan): Promise<Graph> {
   const { network, scores } = explainer;
   const { image } = network;
   const jacobian = plan.needsMoments
@@ -160,7 +160,7 @@ interface TargetNodes {
 
 /** Nodes for one target: its gradients, then its map [N, 1, ...size]. */
 async function targetMaps(
-  explainer: Explainer,
+  explainer: NetworkExplainer,
   graph: Graph,
   plan: Plan,
   target: TargetNodes,
@@ -203,7 +203,7 @@ type LayerKind = Exclude<AnyMethod, { kind: 'input' }>;
 
 /** Maps of the layers' size, as one [N, 1, ...size]. */
 async function layerMaps(
-  explainer: Explainer,
+  explainer: NetworkExplainer,
   graph: Graph,
   plan: Plan & { readonly method: LayerKind },
   target: TargetNodes,
@@ -251,7 +251,7 @@ async function layerMaps(
 }
 
 function softmaxNodes(
-  explainer: Explainer,
+  explainer: NetworkExplainer,
   graph: Graph,
   plan: Plan,
   target: TargetNodes & { layer: number; own: Name },
@@ -306,7 +306,7 @@ function pooledGradient(graph: Graph, gradient: Name): Name | undefined {
 }
 
 /** Where the network's input has its channels and its spatial dims. */
-function spatialOf({ preprocessing, network }: Explainer) {
+function spatialOf({ preprocessing, network }: NetworkExplainer) {
   const dims = network.image.dims ?? [];
   const channelAxis = channelAxisOf(preprocessing, network.image) + 1;
   return {
@@ -316,7 +316,7 @@ function spatialOf({ preprocessing, network }: Explainer) {
   };
 }
 
-function metadata({ network, layers }: Explainer, { method, settings }: Plan): [string, string][] {
+function metadata({ network, layers }: NetworkExplainer, { method, settings }: Plan): [string, string][] {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const facts = {
     model: basename(network.name),

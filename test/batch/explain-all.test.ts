@@ -35,14 +35,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function all(
-  images: Iterable<PictureInput> | AsyncIterable<PictureInput>,
-  options: ExplainAllOptions = {},
-): Promise<PictureResult[]> {
-  const results: PictureResult[] = [];
-  for await (const result of explainer.explainAll(images, options)) results.push(result);
-  return results;
+async function collect(results: AsyncIterable<PictureResult>): Promise<PictureResult[]> {
+  const found: PictureResult[] = [];
+  for await (const result of results) found.push(result);
+  return found;
 }
+
+const all = (images: Iterable<PictureInput> | AsyncIterable<PictureInput>, options: ExplainAllOptions = {}) =>
+  collect(explainer.explainAll(images, options));
 
 describe.each([0, 1, 2])('explainAll, workers: %i', (workers) => {
   test('gives what explain gives, in order; what fails is a result', async () => {
@@ -220,6 +220,46 @@ test('the signal ends it with its reason', async () => {
       while (!(await results.next()).done);
     })(),
   ).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+test.each([0, 2])(
+  'closing waits for the pictures in flight, and refuses what comes later, workers: %i',
+  async (workers) => {
+    const own = await Explainer.open(model, { threads: 1, backend: 'reference' });
+    const results = own.explainAll(paths, { workers, inFlight: 2 });
+    expect((await results.next()).value).toMatchObject({ index: 0 });
+    const pending = results.next();
+    const explaining = own.explain([paths[0], paths[1]]);
+    const closing = own.close();
+    const refused = { name: 'GradcamppError', code: 'CLOSED' };
+    await expect(own.explain(paths[0])).rejects.toMatchObject(refused);
+    await expect(own.predict(paths[0])).rejects.toMatchObject(refused);
+    await expect(own.prepare(paths[0])).rejects.toMatchObject(refused);
+    await expect(collect(own.explainAll(paths, { workers }))).rejects.toMatchObject(refused);
+    expect(await explaining).toHaveLength(2);
+    expect((await pending).value).toMatchObject({ index: 1, explanation: expect.anything() });
+    await closing;
+    await own.close(); // once more does no harm
+    await expect(collect(results)).rejects.toMatchObject(refused);
+  },
+);
+
+test('nothing but our errors comes out', async () => {
+  const broken = {
+    get data(): never {
+      throw new TypeError('computed in vain');
+    },
+  };
+  for (const call of [() => explainer.explain(broken as never), () => explainer.predict(broken as never)])
+    await expect(call()).rejects.toMatchObject({ name: 'GradcamppError' });
+  const options = {
+    get targets(): never {
+      throw new TypeError('computed in vain');
+    },
+  };
+  await expect(explainer.explain(paths[0], options)).rejects.toMatchObject({ name: 'GradcamppError' });
+  await expect(all(paths, options as never)).rejects.toMatchObject({ name: 'GradcamppError' });
+  await expect(Explainer.open({} as never)).rejects.toMatchObject({ name: 'GradcamppError' });
 });
 
 test('as they come', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { controlMap } from '../../src/evaluate/control.js';
 import { openSubject } from '../../src/evaluate/open.js';
 import type { Subject, Variant } from '../../src/evaluate/subject.js';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { encodePng } from '../../src/image/encode.js';
 import { floatConstant } from '../../src/onnx/constant.js';
 import { bytesFrom, classifier, type ClassifierOptions, values } from '../support/network.js';

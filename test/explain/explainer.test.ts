@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainerOptions } from '../../src/explain/options.js';
 import { probabilitiesOf } from '../../src/targets/probabilities.js';
 import type { Tensor } from '../../src/tensor.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { exportExplained } from '../../src/export/self-explaining.js';
 import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
 import { openSession } from '../../src/runtime/session.js';

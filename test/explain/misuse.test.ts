@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 
 /** What a JavaScript caller may pass where it should not. */

@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { ExportOptions } from '../../src/export/export-options.js';
 import { exportExplained } from '../../src/export/self-explaining.js';
 import type { Method } from '../../src/explain/options.js';

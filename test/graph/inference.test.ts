@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { differentiate } from '../../src/differentiate.js';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { float, type Plain } from '../../src/graph/attributes.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { modelFile } from '../../src/graph/model-file.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/options.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { cutByHand } from './head.js';

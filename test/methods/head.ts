@@ -1,4 +1,4 @@
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { Tensor } from '../../src/tensor.js';
 import { bytesFrom, type ClassifierOptions, classifier } from '../support/network.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { TargetExplanation } from '../../src/explain/explanation.js';
 import type { Variant } from '../../src/explain/options.js';
 import { smoothGrad } from '../../src/methods/smooth-grad.js';

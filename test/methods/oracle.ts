@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { Explanation } from '../../src/explain/explanation.js';
 import type { Variant } from '../../src/explain/options.js';
 import { readNpy } from '../../src/image/npy.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { linearUpsampler } from '../../src/upsample.js';
 import { random } from '../../src/random-stream.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

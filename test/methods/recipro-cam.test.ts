@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { keptAround } from '../../src/methods/recipro-cam.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { cutByHand } from './head.js';

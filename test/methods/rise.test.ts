@@ -1,5 +1,5 @@
 import { afterAll, expect, test, vi } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
 import { linearUpsampler } from '../../src/upsample.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

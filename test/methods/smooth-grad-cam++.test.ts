@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { vi } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/options.js';
 import { noisyPictures } from '../../src/methods/noise.js';
 import { smoothGradCamPlusPlus, smoothWeights } from '../../src/methods/smooth-grad-cam++.js';

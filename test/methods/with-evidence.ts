@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainerOptions, ExplainOptions } from '../../src/explain/options.js';
 import { ablationCam } from '../../src/methods/ablation-cam.js';
 import type { Evidence } from '../../src/methods/evidence.js';

@@ -7,7 +7,7 @@ import { boolConstant, int64Constant } from '../../src/onnx/constant.js';
 import { reasonOf } from '../../src/runtime/reasons.js';
 import { openSession } from '../../src/runtime/session.js';
 import { prepared } from '../graph/equal.js';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import {
   bytesFrom,
   classifier,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { binaryTarget } from '../../src/targets/binary.js';
 import { parseTarget } from '../../src/targets/index.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { readNpy } from '../../src/image/npy.js';
 import { contrastTarget } from '../../src/targets/contrast.js';
 import { parseTarget } from '../../src/targets/index.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { modelFile } from '../../src/graph/model-file.js';
 import { int64Constant } from '../../src/onnx/constant.js';
 import { overlap } from '../../src/targets/boxes.js';

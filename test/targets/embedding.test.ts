@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { encodeNpy } from '../../src/image/npy.js';
 import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
 import { type EmbeddingTarget, embeddingTarget } from '../../src/targets/embedding.js';

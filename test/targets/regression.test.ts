@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { parseTarget } from '../../src/targets/index.js';
 import { regressionTarget } from '../../src/targets/regression.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { encodePng } from '../../src/image/encode.js';
 import { encodeNpy } from '../../src/image/npy.js';
 import { parseTarget } from '../../src/targets/index.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { rowsOf } from '../../src/explain/rows.js';
 import { readNpy } from '../../src/image/npy.js';
 import { goalsOf, outputOf, readsOf, type Target } from '../../src/targets/index.js';

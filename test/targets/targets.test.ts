@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { Explainer } from '../../src/explain/explainer.js';
+import { Explainer } from '../../src/batch/explainer.js';
 import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.js';
 import { partsOf } from '../../src/targets/parts.js';
 import type { Tools } from '../../src/targets/target.js';

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { didYouMean } from '../../check.js';
-import { GradcamppError, show, systemReason } from '../../errors.js';
+import { GradcamppError, show } from '../../errors.js';
+import { readBytes, whyUnreadable } from '../../files.js';
 
 /** The annotation class that a network's class stands for, by class index; undefined where none does. */
 export type ClassMapping = (classIndex: number) => string | undefined;
@@ -26,11 +26,11 @@ export async function readMapping(file: string, classes: readonly string[]): Pro
     : file;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, 'utf8'));
+    json = JSON.parse((await readBytes(path)).toString());
   } catch (error) {
     throw new GradcamppError(
       'INVALID_OPTION',
-      `The class mapping ${show(file)} cannot be read: ${systemReason(error)}. Shipped: ${shippedMappings.join(', ')}. ${didYouMean(file, shippedMappings)}`.trim(),
+      `The class mapping ${show(file)} cannot be read: ${whyUnreadable(error)}. Shipped: ${shippedMappings.join(', ')}. ${didYouMean(file, shippedMappings)}`.trim(),
     );
   }
   const parsed = v.safeParse(mappingFile, json);

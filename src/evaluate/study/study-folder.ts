@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { invalid } from '../../check.js';
-import { GradcamppError, show, systemReason } from '../../errors.js';
+import { GradcamppError, show } from '../../errors.js';
+import { readBytes, whyUnreadable } from '../../files.js';
 import { onlyOneOf, readOptions } from '../../options.js';
 import { labelsOf } from '../annotations/labels.js';
 import { openSubject } from '../open.js';
@@ -110,9 +110,9 @@ async function findKey(answers: string) {
 
 async function read(path: string): Promise<{ name: string; text: string }> {
   try {
-    return { name: basename(path), text: await readFile(path, 'utf8') };
+    return { name: basename(path), text: (await readBytes(path)).toString() };
   } catch (cause) {
-    throw new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read: ${systemReason(cause)}.`, {
+    throw new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read: ${whyUnreadable(cause)}.`, {
       cause,
     });
   }

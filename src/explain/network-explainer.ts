@@ -1,4 +1,4 @@
-import { GradcamppError } from '../errors.js';
+import { asOurs, GradcamppError } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -33,15 +33,14 @@ export interface Prediction {
   readonly top: readonly { class: number; name: string; score: number; probability?: number }[];
 }
 
+/** What explaining one picture after another takes of an explainer. */
+export type ExplainerCalls = Pick<NetworkExplainer, 'prepare' | 'explainPrepared' | 'targetsOf'>;
+
 /**
- * A classifier opened for explaining. The whole story: file → graph → gradient → run → map.
- *
- * @example
- * const explainer = await Explainer.open('model.onnx');
- * const [explanation] = await explainer.explain(['cat.jpg'], { targets: { top: 3 } });
- * await explainer.close();
+ * A network opened for explaining, in one thread. The whole story: file → graph → gradient → run → map. Programs get the
+ * `Explainer` of batch/, which takes streams too.
  */
-export class Explainer {
+export class NetworkExplainer {
   /** The layers that are explained. */
   readonly layers: readonly string[];
   /** Whether the layer was chosen automatically. */
@@ -66,7 +65,15 @@ export class Explainer {
   readonly #channelAxis: number;
   /** Targets made ready, for tools that look inside. */
   readonly targets: ReadyTargets;
-  #isClosed = false;
+  /** Calls that are not done, and what is told when none is left. */
+  #calls = 0;
+  #onIdle = () => {};
+  #closing: Promise<void> | undefined;
+  readonly #inner: ExplainerCalls = {
+    prepare: (image, name) => this.#prepare(image, name),
+    explainPrepared: (prepared, settings, watch, onStep) => this.#explain(prepared, settings, watch, onStep),
+    targetsOf: (settings) => this.targetsOf(settings),
+  };
 
   protected constructor(parts: Parts) {
     this.source = parts.source;
@@ -92,26 +99,52 @@ export class Explainer {
    * @param model a path, file URL, or the bytes of an ONNX file
    * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION, UNSUPPORTED_BACKEND
    */
-  static async open(model: string | URL | Uint8Array, options: ExplainerOptions = {}): Promise<Explainer> {
-    const checked = checkExplainerOptions(options);
-    const { openParts } = await import('./open-parts.js'); // ONNX and gradients; importing the package stays cheap
-    return new this(await openParts(model, checked));
+  static async open(
+    model: string | URL | Uint8Array,
+    options: ExplainerOptions = {},
+  ): Promise<NetworkExplainer> {
+    try {
+      const checked = checkExplainerOptions(options);
+      const { openParts } = await import('./open-parts.js'); // ONNX and gradients; importing the package stays cheap
+      return new this(await openParts(model, checked));
+    } catch (error) {
+      throw asOurs(error);
+    }
+  }
+
+  /**
+   * Does what needs the network: `close` waits for it. What is called once the explainer is closed is refused.
+   *
+   * @param work given the calls that it may make meanwhile, even when the explainer has been closed
+   * @throws GradcamppError CLOSED
+   */
+  async use<T>(work: (calls: ExplainerCalls) => Promise<T>): Promise<T> {
+    if (this.#closing)
+      throw new GradcamppError('CLOSED', 'The explainer is closed: open another with Explainer.open.');
+    this.#calls++;
+    try {
+      return await work(this.#inner);
+    } catch (error) {
+      throw asOurs(error);
+    } finally {
+      if (--this.#calls === 0) this.#onIdle();
+    }
   }
 
   /**
    * Explains pictures: strict, the first picture that cannot be explained fails the call. `explainAll` goes on
    * instead.
    *
-   * @throws GradcamppError INVALID_IMAGE, INVALID_TARGET, INVALID_OPTION, RUNTIME
+   * @throws GradcamppError INVALID_IMAGE, INVALID_TARGET, INVALID_OPTION, RUNTIME, CLOSED
    */
   async explain(
     images: ImageInput | readonly ImageInput[],
     options: ExplainOptions = {},
   ): Promise<Explanation[]> {
-    const settings = settingsOf(options);
-    const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
-    const prepared = (await Promise.all(list.map((image) => this.prepare(image)))).flat();
-    return this.explainPrepared(prepared, settings);
+    return this.use(async () => {
+      const settings = settingsOf(options);
+      return this.#explain(await this.#prepareAll(images), settings);
+    });
   }
 
   /**
@@ -121,6 +154,15 @@ export class Explainer {
    * @param onStep told how far methods are that run the network many times, batch by batch
    */
   async explainPrepared(
+    prepared: readonly PreparedImage[],
+    settings: Settings,
+    watch?: Watch,
+    onStep?: OnStep,
+  ): Promise<Explanation[]> {
+    return this.use(() => this.#explain(prepared, settings, watch, onStep));
+  }
+
+  async #explain(
     prepared: readonly PreparedImage[],
     settings: Settings,
     watch?: Watch,
@@ -150,21 +192,22 @@ export class Explainer {
 
   /** Scores and probabilities alone, without the cost of a gradient. */
   async predict(images: ImageInput | readonly ImageInput[]): Promise<Prediction[]> {
-    const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
-    const prepared = (await Promise.all(list.map((image) => this.prepare(image)))).flat();
-    const predictions: Prediction[] = [];
-    for (const [at, image] of prepared.entries())
-      predictions.push(
-        this.#prediction(await predictRow(this.#context, image, this.scores, { at, total: prepared.length })),
-      );
-    return predictions;
+    return this.use(async () => {
+      const prepared = await this.#prepareAll(images);
+      const predictions: Prediction[] = [];
+      for (const [at, image] of prepared.entries()) {
+        const row = await predictRow(this.#context, image, this.scores, { at, total: prepared.length });
+        predictions.push(this.#prediction(row));
+      }
+      return predictions;
+    });
   }
 
   /** Scores of a batch of preprocessed pictures: [N, C, H, W] → [N, M]. Other inputs get the same row for all. */
   async scoresOf(images: Tensor<'float32'>): Promise<Float32Array> {
     const [N] = images.dims;
-    const feeds = this.feeds.of(0, 1, 1, N);
-    return (await this.network.predict({ ...feeds, [this.network.image.name]: images }, this.scores)).data;
+    const feeds = { ...this.feeds.of(0, 1, 1, N), [this.network.image.name]: images };
+    return this.use(async () => (await this.network.predict(feeds, this.scores)).data);
   }
 
   /**
@@ -173,20 +216,29 @@ export class Explainer {
    * @param name what the picture is called, where it is not a path
    */
   async prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
-    if (this.#isClosed)
-      throw new GradcamppError('RUNTIME', 'The explainer is closed: open another with Explainer.open.');
+    return this.use(() => this.#prepare(image, name));
+  }
+
+  #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
     return prepareImages(image, this.preprocessing, this.network, name);
+  }
+
+  async #prepareAll(images: ImageInput | readonly ImageInput[]): Promise<PreparedImage[]> {
+    const list = Array.isArray(images) ? (images as readonly ImageInput[]) : [images as ImageInput];
+    return (await Promise.all(list.map((image) => this.#prepare(image)))).flat();
   }
 
   /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
   async warmUp(settings = settingsOf({})): Promise<void> {
-    const { passesFor } = await import('./explain-batch.js');
-    const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-    const ready = await this.targets.ready(list);
-    for (const output of new Set(ready.map(outputOf))) {
-      const own = ready.filter((target) => outputOf(target) === output);
-      await passesFor(this.#context, this.targets.scoresOf(output), settings, readsOf(own));
-    }
+    await this.use(async () => {
+      const { passesFor } = await import('./explain-batch.js');
+      const [list] = targetLists(this.targetsOf(settings), undefined, 1);
+      const ready = await this.targets.ready(list);
+      for (const output of new Set(ready.map(outputOf))) {
+        const own = ready.filter((target) => outputOf(target) === output);
+        await passesFor(this.#context, this.targets.scoresOf(output), settings, readsOf(own));
+      }
+    });
   }
 
   /**
@@ -195,8 +247,10 @@ export class Explainer {
    * @returns what the user should know of those that are asked for
    */
   async checkTargets(settings: Settings): Promise<string[]> {
-    const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-    return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
+    return this.use(async () => {
+      const [list] = targetLists(this.targetsOf(settings), undefined, 1);
+      return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
+    });
   }
 
   /** What is explained where nothing is named: what fits the output. */
@@ -206,9 +260,20 @@ export class Explainer {
     throw new GradcamppError('UNSUPPORTED_MODEL', `${noScores(this.targets.facts(this.scores).output)}.`);
   }
 
-  /** Frees the sessions and the backend. The explainer cannot be used afterwards. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  /**
+   * Frees the sessions and the backend, once what was called before is done. What is called afterwards is refused (CLOSED).
+   * Can be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#calls > 0)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
     await this.network.close();
     await this.#backend.close();
   }
