@@ -1,6 +1,6 @@
 import { withGradient } from '../autodiff/obstacle.js';
 import type { GradientOptions } from '../autodiff/walk.js';
-import { type Graph, readsOf, subgraph, type ValueInfo } from '../graph/graph.js';
+import { type Graph, readsOf, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { automaticLayer, candidateLayers, type Layer, namedLayer } from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
 import { type Model, readModel } from '../onnx/read.js';
@@ -9,10 +9,11 @@ import { openSession, type Session, type SessionOptions } from '../runtime/sessi
 import type { Tensor } from '../tensor.js';
 import { type Differentiator, openDifferentiator, openForward, type Passes, type Source } from './passes.js';
 import { adaptPicture } from './picture-input.js';
+import { batchFirst, joined } from './views.js';
 
 /** One model, opened: its graph, its score tensor, and the sessions made for it so far. */
 export class Network {
-  readonly graph: Graph;
+  #graph: Graph;
   readonly name: string;
   /** What wrote the model. */
   readonly producer: string;
@@ -23,13 +24,16 @@ export class Network {
   readonly #options: SessionOptions;
   readonly #opened = new Map<string, Promise<unknown>>();
   readonly #sessions: Session[] = [];
+  /** Values with N in front, by the names of those with N behind; and values that are joined, by the names of all. */
+  readonly #turned = new Map<string, ValueInfo>();
+  readonly #joined = new Map<string, ValueInfo>();
 
   private constructor(
     parts: { graph: Graph; image: ValueInfo; original: ValueInfo },
     { name, proto }: Model,
     options: SessionOptions,
   ) {
-    this.graph = parts.graph;
+    this.#graph = parts.graph;
     this.image = parts.image;
     this.original = parts.original;
     this.name = name;
@@ -51,17 +55,52 @@ export class Network {
     );
   }
 
+  /** What the model computes, and what targets have had computed of it. */
+  get graph(): Graph {
+    return this.#graph;
+  }
+
   /** N of the model, where it is fixed. */
   get fixedBatch(): number | undefined {
     const batch = this.image.dims?.[0];
     return typeof batch === 'number' ? batch : undefined;
   }
 
-  /** The score tensor behind an output; default: the output that looks like scores. */
+  /** The score tensor behind an output, [N, …]; default: the output that looks like scores. Joined values are as they are. */
   scores(output?: string): Scores {
-    const scores = findScores(this.graph, output);
+    const view = [...this.#joined.values()].find(({ name }) => name === output);
+    if (view) return { info: view, output: view.name, link: 'none', notes: [] };
+    const found = findScores(this.graph, output);
+    const scores = { ...found, info: this.#batchFirst(found.info) };
     const isRow = this.fixedBatch === 1 && scores.info.dims?.length === 1 && scores.info.dims[0] !== 1;
     return isRow && scores.link === 'none' ? { ...scores, link: 'softmax' } : scores; // [M] without N, not [N]
+  }
+
+  /** The values of some outputs, row by row one after another, as one value; and the outputs with N in front. */
+  join(outputs: readonly string[]): { readonly output: string; readonly parts: readonly string[] } {
+    const key = JSON.stringify(outputs);
+    const known = this.#joined.get(key);
+    const infos = outputs.map((name) => {
+      findScores(this.graph, name); // which says where there is no such value
+      return this.#batchFirst(valueInfo(this.graph, name));
+    });
+    const view = known ? undefined : joined(this.graph, infos, this.fixedBatch);
+    if (view) {
+      this.#graph = view.graph;
+      this.#joined.set(key, view.info);
+    }
+    return { output: (known ?? view?.info)?.name as string, parts: infos.map(({ name }) => name) };
+  }
+
+  /** The value, or its transposition where N is its second axis. */
+  #batchFirst(info: ValueInfo): ValueInfo {
+    const known = this.#turned.get(info.name);
+    const view = known ? undefined : batchFirst(this.graph, info, this.image.dims?.[0]);
+    if (view) {
+      this.#graph = view.graph;
+      this.#turned.set(info.name, view.info);
+    }
+    return known ?? view?.info ?? info;
   }
 
   layer(name: string, scores: Scores): Layer {

@@ -1,7 +1,9 @@
+import { GradcamppError, show } from '../errors.js';
 import { isFloatValue } from '../graph/from-model.js';
 import { valueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { findSuppression } from '../graph/suppression.js';
+import { readBytes } from '../image/file.js';
 import { readNpy } from '../image/npy.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -12,6 +14,10 @@ import { type ImageInput, prepareImages } from './input.js';
 import { readMask } from './mask.js';
 import type { Network } from './network.js';
 import { predictRow, rowSize } from './rows.js';
+
+function unreadable(path: string, reason: string): GradcamppError {
+  return new GradcamppError('INVALID_TARGET', `${show(path)} cannot be read: ${reason}.`);
+}
 
 interface Opened {
   readonly network: Network;
@@ -94,6 +100,11 @@ export class ReadyTargets {
         return { data: Float32Array.from(data, Number), dims };
       },
       mask: (path) => readMask(path, network, preprocessing),
+      text: async (path) => {
+        const bytes = await readBytes(path, (reason) => unreadable(path, reason));
+        return new TextDecoder().decode(bytes);
+      },
+      join: (outputs) => network.join(outputs),
       rowOf: async (picture) => {
         const [image] = await prepareImages(picture as ImageInput, preprocessing, network);
         return predictRow(this.#opened, image, scores);

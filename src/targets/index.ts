@@ -7,6 +7,7 @@ import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
 import { embeddingTarget } from './embedding.js';
 import { positionTarget } from './position.js';
+import { readingTarget } from './reading.js';
 import { regressionTarget } from './regression.js';
 import { segmentationTarget } from './segmentation.js';
 import {
@@ -33,6 +34,7 @@ const list = [
   contrastTarget,
   embeddingTarget,
   segmentationTarget,
+  readingTarget,
   combinationTarget,
   positionTarget,
 ] as const;

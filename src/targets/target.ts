@@ -76,8 +76,15 @@ export interface Tools {
   readonly numbers: (path: string) => Promise<Row>;
   /** The pixels of a mask: a picture file or a .npy file. */
   readonly mask: (path: string) => Promise<Mask>;
+  /** A text file. */
+  readonly text: (path: string) => Promise<string>;
   /** What the network says of another picture, in the output that is explained. */
   readonly rowOf: (picture: unknown) => Promise<Row>;
+  /** The values of some outputs one after another as an output of its own, and what these outputs are called to be read. */
+  readonly join: (outputs: readonly string[]) => {
+    readonly output: string;
+    readonly parts: readonly string[];
+  };
 }
 
 /** Pixels of which those that are not 0 count. */
