@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
+import * as fs from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { systemReason } from './errors.js';
 
 /** What the system's codes mean to someone who typed a file name. */
@@ -26,10 +27,10 @@ export function whyUnreadable(cause: unknown): string {
  */
 export async function openFile(path: string): Promise<FileHandle> {
   refuseOthers(await stat(path));
-  return open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)); // in case it has just become a pipe
+  return open(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0)); // in case it has just become a pipe
 }
 
-function refuseOthers(stats: Stats): void {
+function refuseOthers(stats: fs.Stats): void {
   if (stats.isFile()) return;
   const kinds: [boolean, string][] = [
     [stats.isDirectory(), 'a folder'],
@@ -71,12 +72,15 @@ export async function readInto(file: FileHandle, bytes: Uint8Array, position: nu
 }
 
 /** Files that the system is asked about together. */
-const together = 64;
+const together = 512;
+
+// Of many files; that of node:fs/promises takes three times the processor's time.
+const statOf = promisify(fs.stat);
 
 /** What the system knows of each file, in order; undefined where there is none. */
-export async function* statsOf(paths: Iterable<string>): AsyncGenerator<Stats | undefined> {
+export async function* statsOf(paths: Iterable<string>): AsyncGenerator<fs.Stats | undefined> {
   const ask = (group: readonly string[]) =>
-    Promise.all(group.map((path) => stat(path).catch(() => undefined)));
+    Promise.all(group.map((path) => statOf(path).catch(() => undefined)));
   let group: string[] = [];
   for (const path of paths) {
     group.push(path);
@@ -88,7 +92,7 @@ export async function* statsOf(paths: Iterable<string>): AsyncGenerator<Stats | 
 }
 
 /** Size and time of change of a file, as text: what is equal for two looks at a file that nobody has changed. */
-export function stateOf(stats: Stats | undefined): string {
+export function stateOf(stats: fs.Stats | undefined): string {
   return stats ? `${stats.size} ${Math.trunc(stats.mtimeMs)}` : '-';
 }
 

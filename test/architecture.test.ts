@@ -102,6 +102,13 @@ test('imports run the one way that the table allows', () => {
   expect(seen).toBeGreaterThan(100);
 });
 
+test('the command prints in one place, where control characters are written out', () => {
+  const printing = files.filter((file) =>
+    /process\.(stdout|stderr)\.write|console\./.test(readFileSync(join(root, file), 'utf8')),
+  );
+  expect(printing).toEqual([]); // cli/terminal.ts writes to the stream that it is given
+});
+
 test('the parts form no circle', () => {
   const visit = (part: string, above: readonly string[]): void => {
     expect(above).not.toContain(part);

@@ -12,7 +12,7 @@ import { readOptions } from '../options.js';
 import { explainEach, type Item, type Outcome, type Stages } from './each.js';
 import type { Done, Picture } from './picture.js';
 import { folderWriter, isFatal } from './write-file.js';
-import { Names, targetSuffix } from './names.js';
+import { ResultNames, targetSuffix } from './result-names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from './output-options.js';
 import { encodeOutput, endingOf, type Parts } from './outputs.js';
@@ -139,7 +139,7 @@ class FilesWorker {
       const { explanation } = outcome;
       try {
         const own = outcomes.length > 1 ? `${name}#${n}` : name;
-        const names = new Names(); // two variants of a method, or two combinations, may be called alike
+        const names = new ResultNames(); // two variants of a method, or two combinations, may be called alike
         const encoded: Encoded[][] = [];
         for (const target of explanation.targets) {
           const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);

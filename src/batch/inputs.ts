@@ -10,7 +10,7 @@ import { isGlob } from '../image/listing.js';
 import { expandSources, type SourceOptions } from '../image/sources.js';
 import { listArchive } from './archive.js';
 import { LeftOut } from './left-out.js';
-import { Names, rootOfPattern } from './names.js';
+import { ResultNames, rootOfPattern } from './result-names.js';
 import type { Input } from './picture.js';
 import type { RunParts } from './record.js';
 
@@ -37,7 +37,7 @@ export class Inputs {
     const inputs = new Inputs();
     try {
       if (images.length > 0) await inputs.#addImages(images, options);
-      const names = new Names();
+      const names = new ResultNames();
       for (const path of archives) await inputs.#addArchive(path, names);
       await inputs.#lookAtFiles();
     } catch (error) {
@@ -80,17 +80,17 @@ export class Inputs {
   }
 
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
-    const names = new Names(await rootsOf(images));
+    const names = new ResultNames(await rootsOf(images));
     const onSkipped = (path: string, reason: string) => this.leftOut.add(path, reason);
     for await (const path of expandSources(images, { ...options, onSkipped }))
       this.list.push({ index: this.list.length, path, name: names.nameOf(path) });
   }
 
-  async #addArchive(path: string, names: Names): Promise<void> {
+  async #addArchive(path: string, names: ResultNames): Promise<void> {
     const archive = `${names.reserve(basename(path).replace(/(\.tar)?\.gz$|\.tgz$|\.tar$/i, ''))}.tar`;
     const { file, pictures, others, problem } = await listArchive(path, () => this.#unpackedFile());
     this.#origins.set(file, path);
-    const keys = new Names();
+    const keys = new ResultNames();
     const add = (input: Omit<Input, 'index'>) => this.list.push({ index: this.list.length, ...input });
     for (const { name, place } of pictures) {
       const own = { path: `${path}/${name}`, name: keys.reserve(keyOf(name)), archive };

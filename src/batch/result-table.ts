@@ -5,7 +5,7 @@ import { readLines } from './lines.js';
 import type { AnyLine, FailedLine, ResultLine } from './results.js';
 import { resultsFile } from './run-folder.js';
 import type { Reuse } from './run-options.js';
-import { type Column, isOwnTable, rowsAtOnce, tableFormatOf, writeTable } from './table.js';
+import { type Column, isOwnTable, rowsAtOnce, tableFormatOf, writeTable } from './table-file.js';
 import { makeFolder, unwritable } from './write-file.js';
 
 type Row = Partial<ResultLine> & Partial<FailedLine>;

@@ -57,8 +57,8 @@ async function run(
 ): Promise<void> {
   const { evaluate } = await import('../evaluate/evaluate.js');
   const { reportText } = await import('../evaluate/report/text.js');
-  const { Progress } = await import('./progress.js');
-  const progress = new Progress(quiet ? nowhere : drawn);
+  const { ProgressLine } = await import('./progress-line.js');
+  const progress = new ProgressLine(quiet ? nowhere : drawn);
   let before: EvaluationProgress | undefined;
   const onProgress = (now: EvaluationProgress) => {
     if (now.step !== before?.step || now.done < before.done)

@@ -2,19 +2,19 @@ import type { Listener, Start, Summary } from '../batch/explain-folder.js';
 import type { LeftOut } from '../batch/left-out.js';
 import type { AnyLine, FailedLine, ResultLine } from '../batch/results.js';
 import { visible } from '../errors.js';
-import { describeSummary, Progress } from './progress.js';
+import { describeSummary, ProgressLine } from './progress-line.js';
 import { complain, drawn, nowhere, print, say } from './terminal.js';
 
 /** Prints a run: a line a result on standard output; layer, progress, failures and summary on standard error. */
 export class RunPrinter implements Listener {
   readonly #json: boolean;
   readonly #quiet: boolean;
-  readonly #progress: Progress;
+  readonly #progress: ProgressLine;
 
   constructor({ json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean }) {
     this.#json = json;
     this.#quiet = quiet;
-    this.#progress = new Progress(quiet ? nowhere : drawn);
+    this.#progress = new ProgressLine(quiet ? nowhere : drawn);
   }
 
   readonly say = (text: string): void => {

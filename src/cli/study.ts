@@ -27,8 +27,8 @@ async function build(): Promise<Command> {
     )
     .action(async (flags) => {
       const { writeStudy } = await import('../evaluate/study/study-folder.js');
-      const { Progress } = await import('./progress.js');
-      const progress = new Progress(flags.quiet ? nowhere : drawn);
+      const { ProgressLine } = await import('./progress-line.js');
+      const progress = new ProgressLine(flags.quiet ? nowhere : drawn);
       const { key, files, failures, remarks } = await writeStudy({
         ...fromFlags(studyOptions, flags),
         model: flags.model,

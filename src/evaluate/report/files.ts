@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TableFormat } from '../../batch/table.js';
+import type { TableFormat } from '../../batch/table-file.js';
 import { makeFolder, unwritable } from '../../batch/write-file.js';
 import { GradcamppError, show } from '../../errors.js';
 import type { Estimate } from '../statistics.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, test } from 'vitest';
-import { type Column, isOwnTable, tableFormatOf, writeTable } from '../../src/batch/table.js';
+import { type Column, isOwnTable, tableFormatOf, writeTable } from '../../src/batch/table-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-table-'));
 afterAll(() => rmSync(folder, { recursive: true }));

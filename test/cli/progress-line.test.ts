@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { LeftOut } from '../../src/batch/left-out.js';
-import { describeSummary, Progress } from '../../src/cli/progress.js';
+import { describeSummary, ProgressLine } from '../../src/cli/progress-line.js';
 
 const start = { images: 200, before: 20, failedBefore: 1, note: 'relu5, native' };
 
@@ -9,7 +9,7 @@ function setUp(isTTY: boolean) {
   const written: string[] = [];
   const clock = { ms: 0 };
   const terminal = { isTTY, columns: 60, write: (text: string) => written.push(text) };
-  return { written, clock, progress: new Progress(terminal, () => clock.ms) };
+  return { written, clock, progress: new ProgressLine(terminal, () => clock.ms) };
 }
 
 test('a line every five seconds where there is no terminal: rate and time left are of this run', () => {

@@ -8,9 +8,9 @@ import { isSingle, type Target } from '../targets/index.js';
  * begins), or its file name, without the extension. A name that is taken already gets "-2", "-3" … in the order of
  * the inputs; names that differ in case alone count as the same, since some file systems see no difference.
  */
-export class Names {
+export class ResultNames {
   readonly #roots: readonly string[];
-  /** Names that are taken, and how often each was asked for. */
+  /** ResultNames that are taken, and how often each was asked for. */
   readonly #taken = new Map<string, number>();
 
   /** @param roots the folders that were named */

@@ -17,7 +17,7 @@ const redrawn = 100;
 const repeated = 5000;
 
 /** One line that is rewritten on a terminal, a line every few seconds elsewhere. */
-export class Progress {
+export class ProgressLine {
   readonly #terminal: Terminal;
   readonly #now: () => number;
   readonly #recent: { time: number; done: number }[] = [];

@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { Names, rootOfPattern, targetSuffix } from '../../src/batch/names.js';
+import { ResultNames, rootOfPattern, targetSuffix } from '../../src/batch/result-names.js';
 import type { TargetExplanation } from '../../src/explain/explanation.js';
 import { type ExplainOptions, settingsOf } from '../../src/explain/options.js';
 
 describe('names of results', () => {
   test('a file: its name; in a folder that was named: its path under it', () => {
-    const names = new Names(['photos', './more/']);
+    const names = new ResultNames(['photos', './more/']);
     expect(names.nameOf('cat.jpg')).toBe('cat');
     expect(names.nameOf('/data/dog.final.png')).toBe('dog.final');
     expect(names.nameOf('photos/a/b/bird.jpeg')).toBe('a/b/bird');
     expect(names.nameOf('more/fish.png')).toBe('fish');
-    expect(new Names(['.']).nameOf('x/y.png')).toBe('x/y');
-    expect(new Names(['.']).nameOf('../x/y.png')).toBe('y');
+    expect(new ResultNames(['.']).nameOf('x/y.png')).toBe('x/y');
+    expect(new ResultNames(['.']).nameOf('../x/y.png')).toBe('y');
     expect(names.nameOf('.hidden')).toBe('.hidden');
   });
 
   test('what is taken gets a number, whatever the case; numbers that exist are not taken twice', () => {
-    const names = new Names();
+    const names = new ResultNames();
     const paths = ['a/cat.jpg', 'b/cat.png', 'cat-2.jpg', 'c/Cat.jpg', 'cat.gif'];
     const given = paths.map((path) => names.nameOf(path));
     expect(given).toEqual(['cat', 'cat-2', 'cat-2-2', 'Cat-3', 'cat-4']);
