@@ -6,6 +6,7 @@ import { binaryTarget } from './binary.js';
 import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
 import { embeddingTarget } from './embedding.js';
+import { expressionTarget } from './expression.js';
 import { positionTarget } from './position.js';
 import { readingTarget } from './reading.js';
 import { regressionTarget } from './regression.js';
@@ -37,6 +38,7 @@ const list = [
   readingTarget,
   combinationTarget,
   positionTarget,
+  expressionTarget,
 ] as const;
 const kinds = list as readonly unknown[] as readonly TargetKind[];
 

@@ -31,7 +31,16 @@ const classes = ['ant', 'bee', 'cat', 'dog', 'eel'];
 test('every kind of target has a case', () => {
   const folder = new URL('../../src/targets/', import.meta.url);
   const plain = ['class', 'top', 'combination', 'position'];
-  const parts = ['index', 'target', 'probabilities', 'parts', 'boxes', 'candidates', 'detection-layouts'];
+  const parts = [
+    'index',
+    'target',
+    'probabilities',
+    'parts',
+    'boxes',
+    'candidates',
+    'detection-layouts',
+    'linear-form',
+  ];
   const rest = [...plain, ...parts];
   const kinds = readdirSync(folder).map((file) => file.replace('.ts', ''));
   const own = kinds.filter((name) => !rest.includes(name));
