@@ -35,3 +35,12 @@ export function float32(data: Float32Array, dims: readonly number[]): Tensor<'fl
     throw new RangeError(`${data.length} elements do not fill dims [${dims.join(', ')}]`);
   return { type: 'float32', dims, data };
 }
+
+/** The number that 16 bits of IEEE 754 stand for. */
+export function halfToNumber(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -4,7 +4,7 @@ import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
 import { type ExplainerOptions, settingsOf, type Variant as MethodVariant } from '../explain/options.js';
-import { probabilitiesOf } from '../targets/probabilities.js';
+import { best, probabilitiesOf } from '../targets/probabilities.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
 import { linkName } from '../graph/scores.js';
@@ -122,7 +122,7 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
       });
     }
     all ??= await predict(tensor, 1);
-    explained ??= [argMax(all)];
+    explained ??= best(all, 1);
     return { probabilities: all, targets: explained, maps };
   };
 
@@ -216,12 +216,6 @@ function blackOf(preprocessing: Preprocessing | undefined, channels: number): nu
   return Array.from({ length: channels }, (_, c) =>
     preprocessing ? -preprocessing.mean[c] / preprocessing.std[c] : 0,
   );
-}
-
-function argMax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
 }
 
 async function describe(model: string, explainer: NetworkExplainer): Promise<Subject['description']> {

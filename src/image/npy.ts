@@ -1,6 +1,6 @@
 import { invalid, oneOf, text } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
-import { sizeOf, type Tensor, type TensorArrays, type TensorType } from '../tensor.js';
+import { halfToNumber, sizeOf, type Tensor, type TensorArrays, type TensorType } from '../tensor.js';
 import { readBytes } from './file.js';
 
 /**
@@ -190,15 +190,6 @@ function fromFortran(data: TensorArrays[TensorType], dims: readonly number[]): T
     }
   }
   return out;
-}
-
-/** IEEE 754 binary16. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 function swapBytes(bytes: Buffer, size: number): void {

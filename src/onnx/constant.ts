@@ -1,6 +1,6 @@
 import { invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import { sizeOf } from '../tensor.js';
+import { halfToNumber, sizeOf } from '../tensor.js';
 import type { TensorProto } from './onnx_pb.js';
 import { byteLength, DataType, typeName } from './types.js';
 
@@ -160,13 +160,4 @@ function clampToNumber(value: bigint): number {
 function aligned(bytes: Uint8Array, width: number): [ArrayBuffer, number, number] {
   const source = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return [source.buffer as ArrayBuffer, source.byteOffset, source.byteLength / width];
-}
-
-/** IEEE 754 binary16 → number. */
-export function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

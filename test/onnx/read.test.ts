@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Network } from '../../src/explain/network.js';
 import { graphOf } from '../../src/graph/from-model.js';
 import { modelOf, valueInfoProto } from '../../src/graph/to-model.js';
-import { constantOf, floatsOf, halfToNumber, int64Constant, numbersOf } from '../../src/onnx/constant.js';
+import { constantOf, floatsOf, int64Constant, numbersOf } from '../../src/onnx/constant.js';
 import {
   AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
@@ -21,6 +21,7 @@ import {
 } from '../../src/onnx/onnx_pb.js';
 import { readModel } from '../../src/onnx/read.js';
 import { DataType } from '../../src/onnx/types.js';
+import { halfToNumber } from '../../src/tensor.js';
 import { externalTensor } from '../../src/onnx/write.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
 import { bytesFrom, classifier, graphFrom } from '../support/network.js';
