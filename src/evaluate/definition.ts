@@ -51,6 +51,8 @@ export type DocumentedMetric = Pick<MetricWords, 'name' | 'unit' | 'better' | 'd
 /** What `gather` finds. */
 export interface Gathered {
   readonly images: readonly string[];
+  /** Other files that the results depend on. */
+  readonly files?: readonly string[];
 }
 
 /** What a plan is made from. */

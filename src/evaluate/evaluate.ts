@@ -57,7 +57,8 @@ async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluati
     seed: settings.seed,
   };
   const gathered = await evaluation.gather(settings);
-  const found = await openEvaluationFolder(name, settings, networks, gathered.images);
+  const files = [...gathered.images, ...(gathered.files ?? [])];
+  const found = await openEvaluationFolder(name, settings, networks, files);
   if (!('folder' in found)) return finishedBefore(settings.out, found);
   const run: Run = { evaluation, settings, common, gathered, found };
   try {

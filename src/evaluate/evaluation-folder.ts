@@ -17,7 +17,7 @@ export interface JobEntry {
   readonly result: string;
 }
 
-/** The folder of an evaluation, and size and time of change of its pictures. */
+/** The folder of an evaluation, and size and time of change of its pictures and of what is known of them. */
 export interface EvaluationFolder {
   readonly folder: RunFolder<JobEntry>;
   readonly states: ReadonlyMap<string, string>;
@@ -45,6 +45,7 @@ const indifferent = [
 /**
  * Opens the folder that an evaluation writes to.
  *
+ * @param files the pictures, and other files that the results depend on
  * @returns the record of that very evaluation where it is finished already
  * @throws GradcamppError OUTPUT where the folder holds what must not be replaced
  */
@@ -52,15 +53,15 @@ export async function openEvaluationFolder(
   name: string,
   settings: Reuse & { readonly out: string },
   networks: readonly (string | Measurer)[],
-  images: readonly string[],
+  files: readonly string[],
 ): Promise<EvaluationFolder | RunRecord> {
-  const states = await statesOf(images);
+  const states = await statesOf(files);
   const determining = Object.entries(settings).filter(([key]) => !indifferent.includes(key));
   const record = makeRecord({
     command: `evaluate ${name}`,
     models: await Promise.all(networks.map(modelOf)),
     settings: Object.fromEntries(determining),
-    inputs: { count: images.length, sha256: checksumOf(images), state: checksumOf([...states.values()]) },
+    inputs: { count: files.length, sha256: checksumOf(files), state: checksumOf([...states.values()]) },
   });
   const folder = await RunFolder.open<JobEntry>(settings.out, record, settings, owned);
   return folder instanceof RunFolder ? { folder, states } : folder;
@@ -73,9 +74,9 @@ async function modelOf(network: string | Measurer): Promise<{ path: string; sha2
   return { path: network, sha256 };
 }
 
-async function statesOf(images: readonly string[]): Promise<Map<string, string>> {
+async function statesOf(files: readonly string[]): Promise<Map<string, string>> {
   const states = new Map<string, string>();
   let i = 0;
-  for await (const stats of statsOf(images)) states.set(images[i++], stateOf(stats));
+  for await (const stats of statsOf(files)) states.set(files[i++], stateOf(stats));
   return states;
 }

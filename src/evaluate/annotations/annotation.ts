@@ -118,6 +118,8 @@ export interface AnnotationEntry {
   readonly picture: string;
   /** Where the annotation is, for messages. */
   readonly source: string;
+  /** The files that it is read from. */
+  readonly files: readonly string[];
   /** @throws GradcamppError INVALID_IMAGE, with file and line */
   readonly read: () => Promise<Annotation>;
 }

@@ -33,14 +33,15 @@ export const classFiles = [
  */
 export async function readClassNames(folder: string): Promise<ClassNames | undefined> {
   for (const place of [folder, dirname(folder), dirname(dirname(folder))]) {
-    const files = (await readdir(place).catch(() => [])).sort();
+    const found = await readdir(place, { withFileTypes: true }).catch(() => []);
+    const files = found.flatMap((entry) => (entry.isDirectory() ? [] : [entry.name])).sort();
     for (const pattern of classFiles) {
       const matching = files.filter((file) =>
         pattern.startsWith('*') ? file.endsWith(pattern.slice(1)) : file === pattern,
       );
       for (const file of matching) {
-        const found = await namesIn(join(place, file), pattern);
-        if (found) return found;
+        const names = await namesIn(join(place, file), pattern);
+        if (names) return names;
       }
     }
   }

@@ -107,7 +107,7 @@ function entriesOf({ images, annotations, categories }: Instances, path: string)
         ...(width > 0 && height > 0 ? { declared: { width, height } } : {}),
       };
     };
-    return [{ picture, source: `images[${i}] in ${path}`, read }];
+    return [{ picture, source: `images[${i}] in ${path}`, files: [path], read }];
   });
   const nameless = images.length - entries.length;
   const remarks = [

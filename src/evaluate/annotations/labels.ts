@@ -106,7 +106,9 @@ async function labelsInTable(pictures: readonly string[], index: ClassIndex, pat
     const row = JSON.stringify([name, value]);
     if (name === '' || seen.has(row)) return [];
     seen.add(row);
-    return [{ picture: name, source: `${path}:${line}`, label: value, read: async () => ({}) }];
+    return [
+      { picture: name, source: `${path}:${line}`, files: [path], label: value, read: async () => ({}) },
+    ];
   });
   const labels = new Map(entries.map((entry) => [entry.source, entry.label]));
   return matchAnnotations(pictures, entries).map((match, i): Label => {

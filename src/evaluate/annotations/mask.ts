@@ -56,11 +56,17 @@ async function levelsOf(path: string): Promise<Levels> {
     badAnnotation(`${show(path)} cannot be read as a mask: ${reason}`),
   );
   const pixels = await decodeImage(bytes, { name: path }); // refuses what is no picture, too large or damaged
+  // What only other parts of the file are wrong with has no transparency to speak of.
+  return (await deepLevelsOf(bytes).catch(() => undefined)) ?? levels(pixels.data, pixels, 3, 255);
+}
+
+/** Transparency and more than 8 bits, which `decodeImage` leaves out; undefined where there is neither. */
+async function deepLevelsOf(bytes: Buffer): Promise<Levels | undefined> {
   const sharp = await loadSharp();
   const { hasAlpha, depth } = await sharp(bytes).metadata();
-  if (!hasAlpha && depth !== 'ushort') return levels(pixels.data, pixels, 3, 255);
   const isDeep = depth === 'ushort';
-  const upright = sharp(bytes).rotate();
+  if (!hasAlpha && !isDeep) return undefined;
+  const upright = sharp(bytes).autoOrient();
   const { data, info } = await (isDeep ? upright.toColourspace('rgb16') : upright)
     .raw({ depth: 'ushort' })
     .toBuffer({ resolveWithObject: true });

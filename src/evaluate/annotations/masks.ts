@@ -41,6 +41,7 @@ export const masks: AnnotationFormat = {
       entries: [...byPicture].map(([picture, own]) => ({
         picture,
         source: Object.values(own)[0],
+        files: Object.values(own),
         read: async () => ({ masks: own }),
       })),
     };

@@ -1,10 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { GradcamppError, show, systemReason } from '../../errors.js';
 import { readBytes, whyUnreadable } from '../../files.js';
 
 /** Files of text of more bytes are refused. */
-const limit = 2 ** 29;
+const limit = 500 * 2 ** 20; // a text of more than 512 MiB does not fit a string
 
 /** The text of a file in UTF-8 or UTF-16, without its byte-order mark. */
 export async function readText(path: string, what: string): Promise<string> {
@@ -50,17 +50,20 @@ export async function listFiles(
   what: string,
 ): Promise<string[]> {
   const files: string[] = [];
-  const visit = async (below: string, depth: number): Promise<void> => {
-    const entries = await readdir(join(folder, below), { withFileTypes: true });
+  const visit = async (below: string, above: readonly string[]): Promise<void> => {
+    const real = await realpath(join(folder, below));
+    if (above.includes(real)) return; // a link back
+    const entries = await readdir(real, { withFileTypes: true });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       if (entry.name.startsWith('.')) continue;
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (entry.isDirectory() && depth < 16) await visit(path, depth + 1);
+      const kind = entry.isSymbolicLink() ? await stat(join(folder, path)).catch(() => entry) : entry;
+      if (kind.isDirectory()) await visit(path, [...above, real]);
       else if (extensions.includes(extname(entry.name).toLowerCase())) files.push(path);
     }
   };
-  await visit('', 0).catch((cause: unknown) => {
+  await visit('', []).catch((cause: unknown) => {
     throw unreadable(folder, what, systemReason(cause), cause);
   });
   return files;

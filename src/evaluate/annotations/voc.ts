@@ -47,7 +47,7 @@ export const voc: AnnotationFormat = {
     const entries = files.map((file) => {
       const path = join(folder, file);
       const read = async () => parseVoc(await readXml(path), path);
-      return { picture: anyExtension(file), source: path, read };
+      return { picture: anyExtension(file), source: path, files: [path], read };
     });
     return { entries };
   },

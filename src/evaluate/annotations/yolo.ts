@@ -50,6 +50,7 @@ export const yolo: AnnotationFormat = {
       return {
         picture: anyExtension(file),
         source: path,
+        files: names ? [path, names.path] : [path],
         read: async () => ({ objects: parseYolo(await readText(path, 'YOLO labels'), names, path) }),
       };
     });

@@ -56,6 +56,7 @@ export const generalization = defineEvaluation<
     const test = await expand(options.test, 'test');
     return {
       images: [...train, ...test],
+      files: ['folder', 'prefix'].includes(options.labels) ? [] : [options.labels],
       sets: [...train.map(() => 'train' as const), ...test.map(() => 'test' as const)],
     };
   },

@@ -161,6 +161,7 @@ async function readAnnotations(
   const flagged = objects.filter(({ isFlagged }) => isFlagged).length;
   return {
     jobs,
+    files: [...new Set(matches.flatMap((match) => (match && 'files' in match ? match.files : [])))],
     classes: new Set([...classes, ...objects.map((object) => object.class)]),
     remarks: [
       ...remarks,

@@ -5,7 +5,7 @@ import { anyExtension, matchAnnotations } from '../../../src/evaluate/annotation
 /** What each picture gets: an annotation's name, nothing, or a problem. */
 function match(images: readonly string[], pictures: readonly string[]) {
   const entries = pictures.map(
-    (picture): AnnotationEntry => ({ picture, source: picture, read: async () => ({}) }),
+    (picture): AnnotationEntry => ({ picture, source: picture, files: [], read: async () => ({}) }),
   );
   return matchAnnotations(images, entries).map((found) =>
     found && 'source' in found ? found.source : found?.problem,

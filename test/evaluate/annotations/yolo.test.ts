@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -82,6 +82,12 @@ describe('lines of YOLO labels', () => {
   });
 });
 
+/** A list of lists of lists … that would be 10⁹ names. */
+const bomb = `a: &a [x]\n${Array.from({ length: 9 }, (_, i) => {
+  const [from, to] = ['abcdefghij'[i], 'abcdefghij'[i + 1]];
+  return `${to}: &${to} [${Array(10).fill(`*${from}`).join(', ')}]\n`;
+}).join('')}names: *j`;
+
 describe('class names of YOLO data sets', () => {
   const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
 
@@ -123,12 +129,13 @@ describe('class names of YOLO data sets', () => {
     ['data.yaml', 'names: cat', 'must hold "names", a list or a map from indexes to names; received "cat"'],
     ['data.yaml', 'names:\n  cat: 0', 'must hold "names"'],
     ['data.yaml', 'names: [cat', 'is not YAML'],
+    ['data.yaml', bomb, 'is not YAML: Excessive alias count'],
     ['data.yaml', 'names: [[cat]]', 'must hold "names"'],
     ['data.yaml', '', 'must hold "names", a list or a map from indexes to names; received undefined'],
     ['classes.json', '["cat"', 'is not JSON'],
     ['classes.json', '{"cat": 0}', 'must be an array of class names'],
   ])('are refused in one sentence: %s %j', async (file, content, message) => {
-    const set = `bad names/${file} ${content.replaceAll(/\W/g, '_')}`;
+    const set = `bad names/${file} ${content.replaceAll(/\W/g, '_').slice(0, 10)}`;
     await sets.write({ [`${set}/${file}`]: content });
     const path = join(sets.folder, set, file);
     await expect(readClassNames(join(sets.folder, set))).rejects.toThrow(
@@ -160,6 +167,14 @@ describe('a folder of YOLO labels', () => {
       { objects: [{ class: 'cat', place: `${join(sets.folder, 'yolo/labels/a.b.txt')}:1` }] },
       { objects: [] },
     ]);
+  });
+
+  it('may lie behind links, and a link back ends nowhere', async () => {
+    await sets.write({ 'real/train/a.txt': '0 .5 .5 1 1', 'linked/labels/b.txt': '' });
+    await symlink(join(sets.folder, 'real/train'), join(sets.folder, 'linked/labels/train'));
+    await symlink(join(sets.folder, 'linked'), join(sets.folder, 'linked/labels/back'));
+    const { entries } = await yolo.read(join(sets.folder, 'linked/labels'), []);
+    expect(entries.map(({ picture }) => picture)).toEqual(['b.*', 'train/a.*']);
   });
 
   it('must hold labels', async () => {

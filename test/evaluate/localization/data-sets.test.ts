@@ -367,6 +367,38 @@ it('says how many objects are difficult or crowds', async () => {
   ]);
 });
 
+it('measures again where an annotation has changed, and nothing else', async () => {
+  const set = 'changing';
+  const label = (edge: number) => `0 ${edge / 2} 0.5 ${edge} 1`;
+  const labels = { 'labels/a.txt': label(0.5), 'labels/b.txt': label(0.5) };
+  await sets.write(under(set, { ...classes, 'images/a.png': picture, 'images/b.png': picture, ...labels }));
+  let isCut = true;
+  const run = async () => {
+    const prepared: string[] = [];
+    const subject = anyPicture();
+    const prepare: typeof subject.prepare = async (image) => {
+      if (isCut && image.endsWith('b.png')) throw new Error('power is gone');
+      prepared.push(image.slice(-5));
+      return subject.prepare(image);
+    };
+    const model = measureHere({ ...subject, prepare });
+    const { boxes } = await localize(set, 'yolo', { model, resume: true });
+    return { prepared, boxes };
+  };
+  await expect(run()).rejects.toThrow('power is gone');
+  isCut = false;
+  await sets.write(under(set, { 'labels/b.txt': label(0.25) }));
+  expect(await run()).toEqual({
+    prepared: ['b.png'],
+    boxes: { 'a.png': [[0, 0, 0.5, 1]], 'b.png': [[0, 0, 0.25, 1]] },
+  });
+  expect((await run()).prepared).toEqual([]);
+  await sets.write(under(set, { 'labels/a.txt': label(1) }));
+  await expect(run()).rejects.toThrow(
+    'holds the finished run of these inputs, of which some have changed since',
+  );
+});
+
 it('asks for the format', async () => {
   await expect(localize('crowd', undefined as never)).rejects.toThrow(
     '"boxes" must be one of yolo, voc, coco, masks',
