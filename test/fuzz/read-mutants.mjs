@@ -2,13 +2,12 @@
 // says of each what became of it.
 // Usage: node read-mutants.mjs DIST FIRST LAST MODEL...   (mutant i damages model i modulo their number with seed i)
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { mutate, rearrange } from './mutate.mjs';
 
 const [dist, first, last, ...models] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
-const { fromBinary, toBinary } = createRequire(`${dist}/index.js`)('@bufbuild/protobuf');
 const { GradcamppError } = await load('errors.js');
 const { gradientObstacle } = await load('autodiff/obstacle.js');
 const { appendGradient } = await load('autodiff/walk.js');
