@@ -36,7 +36,7 @@ function whatStops(graph: Graph, value: Name, scores: Name): string {
   return `The gradient of "${scores}" by "${value}" is zero everywhere: ${why}.`;
 }
 
-/** A layer, or the best of some, best first, by which there is a gradient where there is none by the layer. */
+/** The first of some layers, best first, that has a gradient where the layer itself has none. */
 export function withGradient(graph: Graph, layer: Layer, layers: readonly Layer[], scores: Name): Layer {
   const obstacle = isClear(graph, layer.name, scores)
     ? undefined

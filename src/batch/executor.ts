@@ -12,7 +12,7 @@ export interface Executor<Body, Result, Ready> {
 export interface TaskOptions {
   /** Buffers that are the worker's afterwards; such a task cannot be tried twice. */
   readonly transfer?: readonly Transferable[];
-  /** How often the time limit it gets: once a picture; default 1. */
+  /** How many pictures it holds: the time limit is multiplied by it. Default 1. */
   readonly share?: number;
   /** Told what the worker tells while it is at it. */
   readonly onProgress?: (progress: never) => void;

@@ -263,7 +263,7 @@ function erfc(x: number): number {
     }
     return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
   }
-  // Lentz-free backward evaluation of A&S 7.1.14.
+  // The continued fraction of A&S 7.1.14, evaluated from its end.
   let fraction = x;
   for (let n = 120; n >= 1; n--) fraction = x + n / 2 / fraction;
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / fraction;

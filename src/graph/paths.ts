@@ -1,6 +1,6 @@
 import { ancestors, descendants, type Graph, readsOf } from './graph.js';
 
-/** Values on the way from a value to another; what a shape says of it is no way of its own. */
+/** Values on the way from a value to another; what only its shape says does not count as one. */
 export function between(graph: Graph, from: string, to: string): Set<string> {
   const data = {
     ...graph,

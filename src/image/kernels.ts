@@ -20,7 +20,7 @@ export type Kernels = typeof typescriptKernels;
 
 let chosen: Kernels | undefined;
 
-/** The addon's where one loads, three to five times as fast; otherwise those in TypeScript. Loaded at the first call. */
+/** The addon's where one loads; otherwise those in TypeScript. Loaded at the first call. */
 export function kernels(): Kernels {
   chosen ??= nativeKernels() ?? typescriptKernels;
   return chosen;

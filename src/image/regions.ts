@@ -37,7 +37,7 @@ export function regions(map: Float32Array, dims: readonly number[], options: Reg
   return largestFirst(partsOf(kernels().salientRuns(map, width, share), height, width));
 }
 
-/** Connected parts, one for each run at first. Numbers in arrays: objects were half of what a picture left as garbage. */
+/** Connected parts, one for each run at first. Numbers in arrays, since a picture has thousands of runs. */
 interface Parts {
   /** The part that it turned out to be a piece of; itself while there is none. */
   readonly whole: Int32Array;

@@ -217,7 +217,7 @@ function resizeRows(
   return out;
 }
 
-/** Four taps at a time: with one pass over a row for each four, twice as fast as with one for each tap. */
+/** Four taps at a time: one pass over a row for each four, not one for each tap. */
 function resizeColumns(
   source: Uint8Array,
   rowLength: number,

@@ -43,7 +43,7 @@ export interface MapRequest extends MapSettings {
   readonly gradients: readonly Float32Array[];
   /** Softmax form only: moments of the per-class gradients under p = softmax(S), [N, K, ...layer] each; shared by all targets. */
   readonly moments?: Moments;
-  /** CAM only: the classifier's weights, one array [N, K] a target. */
+  /** `cam` only: the weight of every channel, one array [N, K] for each target. */
   readonly weights?: readonly Float32Array[];
 }
 

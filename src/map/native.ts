@@ -72,7 +72,7 @@ function outputsFor(request: MapRequest): MapResult {
   };
 }
 
-/** The addon writes every element, so that none need be cleared: 6.4 → 5.9 ms for 64 × (2048, 7, 7) → 224². */
+/** The addon writes every element, so that none need be cleared. */
 function floats(length: number): Float32Array {
   return new Float32Array(uninitialized(length * Float32Array.BYTES_PER_ELEMENT));
 }

@@ -38,7 +38,7 @@ export interface Evidence {
    * S(A) − S(B) = ⟨∂S/∂A, A − B⟩, and no pass is needed. Else undefined.
    */
   constantGradient(): Promise<Float32Array | undefined>;
-  /** Announces so many gradients of changed pictures, for who shows progress; passes announce themselves. */
+  /** Announces so many gradients of changed pictures, for the display of progress; passes announce themselves. */
   expect(gradients: number): void;
   /**
    * Needs 'second derivatives': of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes),

@@ -5,7 +5,7 @@ import type { Change, LayerValues } from './evidence.js';
 import { layerMethod } from './method.js';
 
 const options = {
-  /** Keep a Gaussian of 3 positions each way instead of one position alone; default false. */
+  /** Keep a Gaussian of 3 × 3 positions instead of one position alone; default false. */
   gaussian: yesOrNo({
     default: false,
     help: 'Recipro-CAM with the paper’s 3 × 3 Gaussian around each position',

@@ -2,9 +2,11 @@ import { GradcamppError } from '../errors.js';
 import type { SettingsOf, Stage } from '../options.js';
 import type { ChannelMethod, Moments, PositionMethod } from './method.js';
 
-/** Activations [N, K, …layer] with P positions a channel, and gradients that are the same at all of them, [N, K]. */
-export interface Pooled {
+/** A layer with P positions a channel. */
+export interface Weighted {
+  /** [N, K, …layer]. */
   readonly activations: Float32Array;
+  /** [N, K] where the gradient is the same at every position, else [N, K, …layer]; moments likewise. */
   readonly gradients: Float32Array;
   readonly positions: number;
   readonly moments?: Moments;
@@ -16,7 +18,7 @@ export interface Pooled {
  */
 export function pooledWeights(
   method: ChannelMethod | PositionMethod,
-  { activations, gradients, positions, moments }: Pooled,
+  { activations, gradients, positions, moments }: Weighted,
   settings: SettingsOf<Stage>,
 ): Float32Array {
   const weights = new Float32Array(gradients.length);
@@ -50,7 +52,7 @@ export function pooledWeights(
 /** The weight of every channel, [N, K], from gradients at every position: for methods that no backend knows. */
 export function channelWeights(
   method: ChannelMethod,
-  { activations, gradients, positions, moments }: Pooled,
+  { activations, gradients, positions, moments }: Weighted,
   settings: SettingsOf<Stage>,
 ): Float32Array {
   return Float32Array.from({ length: gradients.length / positions }, (_, plane) => {

@@ -9,9 +9,9 @@ import { isUnit, reach, spatialAxes, type Window, windowOf } from './window.js';
  * All of dY to the position that won; the first maximum in row-major order wins a tie, as in ONNX Runtime and PyTorch.
  *
  * In general the node's indices tell where: ScatterElements, whose kernel adds serially (ScatterND with reduction=add
- * loses updates when it runs on several threads). Asking for indices makes ONNX Runtime's pooling 3 to 8 times as slow,
- * so where square windows lie side by side comparisons tell instead. For windows that overlap these were measured too:
- * 0.8 times the indices' time on one thread, 1.4 times on two.
+ * loses updates when it runs on several threads). Asking for indices makes ONNX Runtime's pooling several times as slow,
+ * so where square windows lie side by side comparisons tell instead. For windows that overlap comparisons gain nothing on
+ * several threads.
  */
 export const maxPool: Rule = (pass) => {
   const { b, dY, x } = pass;

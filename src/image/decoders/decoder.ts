@@ -9,7 +9,7 @@ export interface Decoder {
   readonly format: string;
   /** In lower case, with the dot. */
   readonly extensions: readonly string[];
-  /** @param head the first bytes of the file, 64 at most, as Latin-1 */
+  /** @param head the first bytes of the file as Latin-1 */
   readonly recognizes: (head: string) => boolean;
   /**
    * The picture, upright, on white. Of several frames or pages the first.
