@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { settingsOf } from '../dist/explain/options.js';
+import { settingsOf } from '../dist/explain/explain-options.js';
 import { Explainer } from '../dist/index.js';
 import { flags, median, processorTime, Report, round, shared } from './measure.mjs';
 

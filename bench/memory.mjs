@@ -46,7 +46,7 @@ else {
 /** Both load the same modules, so that what differs is the work. */
 async function measure() {
   const { Explainer } = await import('../dist/index.js');
-  const { settingsOf } = await import('../dist/explain/options.js');
+  const { settingsOf } = await import('../dist/explain/explain-options.js');
   const { ancestors, descendants } = await import('../dist/graph/graph.js');
   const batch = Number(values.batch);
   const explainer = await Explainer.open(values.model, { layer: values.layer, backend: 'reference', threads: 1 });

@@ -167,7 +167,7 @@ async function gradient() {
 
 /** By turns, the same picture, decoded anew each time as the pipeline does. */
 async function gradientThread() {
-  const { settingsOf } = await import('../dist/explain/options.js');
+  const { settingsOf } = await import('../dist/explain/explain-options.js');
   const { openForBatch } = await import('../dist/batch/open-explainer.js');
   const { explainer } = await openForBatch({ model: job.model, open: { layer: job.layer } }, settingsOf({}));
   const settings = settingsOf({});
@@ -199,7 +199,7 @@ async function gradientThread() {
 }
 
 async function classes() {
-  const { settingsOf } = await import('../dist/explain/options.js');
+  const { settingsOf } = await import('../dist/explain/explain-options.js');
   const explainer = await open({ layer: job.layer, backend: 'native' });
   const times = Object.fromEntries(job.tops.map((top) => [top, []]));
   const paths = pathsIn(job.folder);

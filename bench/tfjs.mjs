@@ -10,7 +10,7 @@
 import { createRequire } from 'node:module';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { settingsOf } from '../dist/explain/options.js';
+import { settingsOf } from '../dist/explain/explain-options.js';
 import { drawOverlay, encodePng, Explainer } from '../dist/index.js';
 import { readModel } from '../dist/onnx/read.js';
 import { prepareGraph } from '../dist/runtime/prepare.js';

@@ -5,7 +5,7 @@ export type { Prediction } from './explain/network-explainer.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from './explain/explanation.js';
 export type { ImageInput } from './explain/input.js';
 export type { Inspection } from './explain/inspect.js';
-export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/options.js';
+export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/explain-options.js';
 export type { Target } from './targets/index.js';
 export type { ExportOptions } from './export/export-options.js';
 export type { Listener, RunOptions, Summary } from './batch/explain-folder.js';

@@ -4,7 +4,7 @@ import type { Watch } from '../explain/explain-batch.js';
 import type { ExplainerCalls } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput, PreparedImage } from '../explain/input.js';
-import type { Settings } from '../explain/options.js';
+import type { Settings } from '../explain/explain-options.js';
 import type { Target } from '../targets/index.js';
 
 /** One picture to explain. */

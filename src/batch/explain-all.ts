@@ -3,7 +3,7 @@ import { invalid, onlyKeys } from '../check.js';
 import { asOurs, GradcamppError } from '../errors.js';
 import type { NetworkExplainer } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
-import { explainKeys, type ExplainOptions, settingsOf } from '../explain/options.js';
+import { explainKeys, type ExplainOptions, settingsOf } from '../explain/explain-options.js';
 import { choice, count, option, type OptionsOf, readOptions, type Stage, yesOrNo } from '../options.js';
 import { drive } from './drive.js';
 import { type ExplanationsInit, explanationsService, type SentOutcome } from './explanations-service.js';

@@ -6,7 +6,7 @@ import {
   type ExplainerOptions,
   type ExplainOptions,
   settingsOf,
-} from '../explain/options.js';
+} from '../explain/explain-options.js';
 import { hashFile } from '../files.js';
 import type { SourceOptions } from '../image/sources.js';
 import { option, type OptionsOf, readOptions, text } from '../options.js';

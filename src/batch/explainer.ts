@@ -1,5 +1,5 @@
 import { NetworkExplainer } from '../explain/network-explainer.js';
-import type { ExplainerOptions } from '../explain/options.js';
+import type { ExplainerOptions } from '../explain/explain-options.js';
 import type { ExplainAllOptions, PictureResult } from './explain-all.js';
 import type { PictureInput } from './stream-items.js';
 

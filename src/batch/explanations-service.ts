@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { NetworkExplainer } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
-import { type ExplainOptions, type Settings, settingsOf } from '../explain/options.js';
+import { type ExplainOptions, type Settings, settingsOf } from '../explain/explain-options.js';
 import { explainEach, type Item } from './each.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import type { Service } from './messages.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
-import type { ExplainerOptions, Settings } from '../explain/options.js';
+import type { ExplainerOptions, Settings } from '../explain/explain-options.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { BackendName } from '../map/backend.js';
 import { openBackend } from '../map/open-backend.js';

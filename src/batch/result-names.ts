@@ -1,6 +1,6 @@
 import { basename, dirname, extname, isAbsolute, normalize, sep } from 'node:path';
 import type { TargetExplanation } from '../explain/explanation.js';
-import type { Settings } from '../explain/options.js';
+import type { Settings } from '../explain/explain-options.js';
 import { isSingle, type Target } from '../targets/index.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { ErrorCode, GradcamppError } from '../errors.js';
 import type { Explanation, PictureInfo, TargetExplanation } from '../explain/explanation.js';
-import type { Method } from '../explain/options.js';
+import type { Method } from '../explain/explain-options.js';
 import type { Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName } from '../map/backend.js';

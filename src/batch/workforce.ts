@@ -1,4 +1,4 @@
-import type { ExplainerOptions } from '../explain/options.js';
+import type { ExplainerOptions } from '../explain/explain-options.js';
 import { availableCores } from './cores.js';
 import { type Executor, inThisThread } from './executor.js';
 import type { Service } from './messages.js';

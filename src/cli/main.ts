@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { GradcamppError, InternalFault, messageOf } from '../errors.js';
-import { differentiateCommand } from './differentiate.js';
-import { evaluateCommand } from './evaluate.js';
-import { explainCommand } from './explain.js';
-import { exportCommand } from './export.js';
-import { inspectCommand } from './inspect.js';
-import { opsCommand } from './ops.js';
-import { studyCommand } from './study.js';
+import { differentiateCommand } from './differentiate-command.js';
+import { evaluateCommand } from './evaluate-command.js';
+import { explainCommand } from './explain-command.js';
+import { exportCommand } from './export-command.js';
+import { inspectCommand } from './inspect-command.js';
+import { opsCommand } from './ops-command.js';
+import { studyCommand } from './study-command.js';
 import { complain, printText, say, watchStreams } from './terminal.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

@@ -1,4 +1,4 @@
-import { annotationFormats } from './annotations/formats.js';
+import { annotationFormats } from './annotations/annotation-formats.js';
 import type { AnyEvaluation } from './definition.js';
 import { evaluations } from './evaluations.js';
 

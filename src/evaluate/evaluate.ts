@@ -16,7 +16,7 @@ import {
 import { type EvaluationFolder, openEvaluationFolder } from './evaluation-folder.js';
 import { type EvaluationName, evaluations } from './evaluations.js';
 import type { CommonSettings, Job, Task } from './measurement.js';
-import { writeOutcome } from './report/files.js';
+import { writeOutcome } from './report/report-files.js';
 import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
 import { runJobs } from './jobs.js';

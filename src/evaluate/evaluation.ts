@@ -1,6 +1,6 @@
 import { outOption, reuseOptions, type WorkforceOptions, workforceOptions } from '../batch/run-options.js';
 import { invalid } from '../check.js';
-import type { ExplainerOptions } from '../explain/options.js';
+import type { ExplainerOptions } from '../explain/explain-options.js';
 import { choice, count, names, option, type OptionsOf, type SettingsOf } from '../options.js';
 import type { AnyEvaluation } from './definition.js';
 import { openSubject } from './open.js';

@@ -4,7 +4,7 @@ import { TaskError } from '../batch/task-error.js';
 import type { EvaluationFolder, JobEntry } from './evaluation-folder.js';
 import type { CommonSettings, Job, Measured, Task } from './measurement.js';
 import type { Measurer } from './measurer.js';
-import { isOfPicture } from './report/files.js';
+import { isOfPicture } from './report/report-files.js';
 import type { Failure } from './report/report.js';
 import { checksumOf } from './study/checksum.js';
 

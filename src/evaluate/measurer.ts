@@ -2,7 +2,7 @@ import { type Executor, inThisThread } from '../batch/executor.js';
 import type { Service } from '../batch/messages.js';
 import type { WorkforceSettings } from '../batch/run-options.js';
 import { startWorkforce } from '../batch/workforce.js';
-import type { ExplainerOptions } from '../explain/options.js';
+import type { ExplainerOptions } from '../explain/explain-options.js';
 import type { CommonSettings, Job, Measured, OnStep } from './measurement.js';
 import { openThumbnails } from './report/thumbnail.js';
 import type { Subject } from './subject.js';

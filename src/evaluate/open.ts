@@ -3,7 +3,11 @@ import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
-import { type ExplainerOptions, settingsOf, type Variant as MethodVariant } from '../explain/options.js';
+import {
+  type ExplainerOptions,
+  settingsOf,
+  type Variant as MethodVariant,
+} from '../explain/explain-options.js';
 import { best, probabilitiesOf } from '../targets/probabilities.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';

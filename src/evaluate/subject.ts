@@ -1,4 +1,4 @@
-import type { Method } from '../explain/options.js';
+import type { Method } from '../explain/explain-options.js';
 import type { Pixels } from '../image/pixels.js';
 import type { MethodOptions } from '../methods/index.js';
 import type { Geometry } from './annotations/region.js';

@@ -1,6 +1,6 @@
 import { didYouMean, invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
-import type { Method } from '../explain/options.js';
+import type { Method } from '../explain/explain-options.js';
 import { methodNamed, methodNames } from '../methods/index.js';
 import type { Subject, Variant } from './subject.js';
 

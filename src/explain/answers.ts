@@ -15,9 +15,9 @@ import type {
 } from '../methods/method.js';
 import { channelWeights, pooledWeights } from '../methods/weights.js';
 import { sizeOf } from '../tensor.js';
-import type { Batch, TargetEvidence } from './evidence.js';
+import type { Batch, TargetEvidence } from './target-evidence.js';
 import { centredSeed, type ClassMoments } from './moments.js';
-import type { MethodSettings, Settings } from './options.js';
+import type { MethodSettings, Settings } from './explain-options.js';
 import type { Differentiator } from './passes.js';
 
 /** Maps of one target and method for a batch. */

@@ -11,14 +11,14 @@ import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
-import { type Batch, type OnStep, Progress, TargetEvidence } from './evidence.js';
+import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type Head, headBehind } from './head.js';
 import type { PreparedImage } from './input.js';
 import { classMoments } from './moments.js';
 import type { Network } from './network.js';
-import type { MethodSettings, Settings } from './options.js';
+import type { MethodSettings, Settings } from './explain-options.js';
 import type { Differentiator, Passes } from './passes.js';
 import { rowsOf } from './rows.js';
 

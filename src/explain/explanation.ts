@@ -1,7 +1,7 @@
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName } from '../map/backend.js';
-import type { Method } from './options.js';
+import type { Method } from './explain-options.js';
 
 /** The answer for one picture. */
 export interface Explanation {

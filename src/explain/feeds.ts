@@ -4,7 +4,7 @@ import { ancestors, type Graph, type ValueInfo, valueInfo } from '../graph/graph
 import { readNpy } from '../image/npy.js';
 import { DataType } from '../onnx/types.js';
 import { sizeOf, type Tensor, type TensorType } from '../tensor.js';
-import type { InputValue } from './options.js';
+import type { InputValue } from './explain-options.js';
 
 /** The values of a model's inputs beside the picture. */
 export interface Feeds {

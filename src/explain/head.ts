@@ -18,7 +18,7 @@ import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
 import type { Session } from '../runtime/session.js';
 import { sizeOf, type Tensor } from '../tensor.js';
-import type { Batch } from './evidence.js';
+import type { Batch } from './target-evidence.js';
 import type { Network } from './network.js';
 
 /** The network behind a layer. */

@@ -9,7 +9,7 @@ import { best, probabilitiesOf } from '../targets/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
 import type { Context, Watch } from './explain-batch.js';
-import type { OnStep } from './evidence.js';
+import type { OnStep } from './target-evidence.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
@@ -23,7 +23,7 @@ import {
   type ExplainOptions,
   type Settings,
   settingsOf,
-} from './options.js';
+} from './explain-options.js';
 
 /** What a plain forward pass says of one picture. */
 export interface Prediction {

@@ -18,7 +18,7 @@ import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkFit } from './input.js';
 import { Network } from './network.js';
 import { networkFacts, ReadyTargets } from './ready-targets.js';
-import type { ExplainerOptions } from './options.js';
+import type { ExplainerOptions } from './explain-options.js';
 
 /** What an explainer is made of. */
 export interface Parts {

@@ -11,7 +11,7 @@ import { goalsOf, outputOf, prepareTarget, readsOf, type Target } from '../targe
 import type { NetworkFacts, Output, Ready, Row, Tools } from '../targets/target.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, prepareImages } from './input.js';
-import { readMask } from './mask.js';
+import { readMask } from './mask-file.js';
 import type { Network } from './network.js';
 import { predictRow, rowSize } from './rows.js';
 

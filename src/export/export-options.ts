@@ -1,5 +1,5 @@
 import { invalid } from '../check.js';
-import { explainerOptions, type Method } from '../explain/options.js';
+import { explainerOptions, type Method } from '../explain/explain-options.js';
 import { methodNamed, methodNames, methodOptions } from '../methods/index.js';
 import { choice, count, type OptionsOf, option, type Stage } from '../options.js';
 

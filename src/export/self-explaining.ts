@@ -8,7 +8,7 @@ import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import { channelAxisOf } from '../explain/input.js';
 import { constantJacobian } from '../explain/jacobian.js';
-import { settingsOf } from '../explain/options.js';
+import { settingsOf } from '../explain/explain-options.js';
 import { rowSize } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';

@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { brandsOf } from './decoders/boxes.js';
+import { brandsOf } from './decoders/iso-boxes.js';
 import type { Decoder } from './decoders/decoder.js';
 import { decoders } from './decoders/index.js';
 

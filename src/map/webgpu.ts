@@ -4,8 +4,8 @@ import type { MapBackend, MapRequest, MapResult } from './backend.js';
 import { notFinite } from './compute.js';
 import type { AdapterDescription } from './webgpu/device.js';
 import { type Batch, planBatches, type Shape, shapeOf } from './webgpu/plan.js';
-import { emptyResult, unpack } from './webgpu/results.js';
-import { Session, type SessionOptions } from './webgpu/session.js';
+import { emptyResult, unpack } from './webgpu/kernel-results.js';
+import { GpuSession, type SessionOptions } from './webgpu/gpu-session.js';
 
 export type { AdapterDescription } from './webgpu/device.js';
 
@@ -56,7 +56,7 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<WebgpuBac
   wholeNumber('inFlight', inFlight, 1, 64);
   wholeNumber('bindingBytes', bindingBytes, 16);
   const complete = { ...options, workgroupSize, inFlight, bindingBytes };
-  return new Webgpu(complete, await Session.open(complete));
+  return new Webgpu(complete, await GpuSession.open(complete));
 }
 
 class Webgpu implements WebgpuBackend {
@@ -64,12 +64,12 @@ class Webgpu implements WebgpuBackend {
   /** The kernel looks at the bits of everything that it reads. */
   readonly checksFinite = true;
   readonly #options: SessionOptions;
-  readonly #first: Session;
-  #second: Promise<Session> | undefined;
+  readonly #first: GpuSession;
+  #second: Promise<GpuSession> | undefined;
   #closed = false;
   readonly #underWay = new Set<Promise<MapResult>>();
 
-  constructor(options: SessionOptions, session: Session) {
+  constructor(options: SessionOptions, session: GpuSession) {
     this.#options = options;
     this.#first = session;
   }
@@ -128,9 +128,9 @@ class Webgpu implements WebgpuBackend {
     return this.#run(request, shape, batch, read);
   }
 
-  async #reopen(loss: string): Promise<Session> {
+  async #reopen(loss: string): Promise<GpuSession> {
     try {
-      return await Session.open(this.#options);
+      return await GpuSession.open(this.#options);
     } catch (error) {
       throw new GradcamppError(
         'RUNTIME',

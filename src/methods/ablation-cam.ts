@@ -1,5 +1,5 @@
 import { sizeOf } from '../tensor.js';
-import { channels, chosenChannels, limitFacts } from './channels.js';
+import { channels, chosenChannels, limitFacts } from './channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
 import type { Change } from './evidence.js';
 import { layerMethod } from './method.js';

@@ -2,9 +2,9 @@ import { count, number } from '../options.js';
 import { sizeOf } from '../tensor.js';
 import { linearUpsampler } from '../upsample.js';
 import type { Change, Evidence, RandomNumbers } from './evidence.js';
-import { maskPicture } from './masks.js';
+import { maskPicture } from './masked-pictures.js';
 import { type Attribution, inputMethod } from './method.js';
-import { seed } from './sampling.js';
+import { seed } from './sampling-options.js';
 
 const options = {
   /** Masked pictures; default 1000. */

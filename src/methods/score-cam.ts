@@ -1,9 +1,9 @@
 import { sizeOf } from '../tensor.js';
 import { linearUpsampler } from '../upsample.js';
-import { channels, chosenChannels, limitFacts } from './channels.js';
+import { channels, chosenChannels, limitFacts } from './channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
 import type { Change } from './evidence.js';
-import { maskPicture, normalize } from './masks.js';
+import { maskPicture, normalize } from './masked-pictures.js';
 import { layerMethod } from './method.js';
 
 /**

@@ -1,6 +1,6 @@
 import { inputMethod } from './method.js';
 import { noisyPictures } from './noise.js';
-import { samples, seed, sigma } from './sampling.js';
+import { samples, seed, sigma } from './sampling-options.js';
 
 /**
  * SmoothGrad, Smilkov et al., arXiv 1706.03825, Sec. 3: the mean of ∂S/∂x over n pictures x + σ (max x − min x) ε; the map is the

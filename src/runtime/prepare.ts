@@ -12,7 +12,7 @@ import { tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
 import type { Model } from '../onnx/read.js';
 import { DataType } from '../onnx/types.js';
 import { inferBodies } from './bodies.js';
-import { foldConstants } from './evaluate.js';
+import { foldConstants } from './constants.js';
 import { inferValues } from './infer.js';
 
 /** Each round can reveal the dims behind one more computed Reshape; networks have some dozens. */

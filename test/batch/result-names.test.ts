@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ResultNames, rootOfPattern, targetSuffix } from '../../src/batch/result-names.js';
 import type { TargetExplanation } from '../../src/explain/explanation.js';
-import { type ExplainOptions, settingsOf } from '../../src/explain/options.js';
+import { type ExplainOptions, settingsOf } from '../../src/explain/explain-options.js';
 
 describe('names of results', () => {
   test('a file: its name; in a folder that was named: its path under it', () => {

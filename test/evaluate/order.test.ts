@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ranksOf, saliencyOrder } from '../../src/evaluate/order.js';
+import { ranksOf, saliencyOrder } from '../../src/evaluate/saliency-order.js';
 import { random } from '../../src/random-stream.js';
 
 const map = (...values: number[]): Float32Array => Float32Array.from(values);

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { ExplainerOptions } from '../../src/explain/options.js';
+import type { ExplainerOptions } from '../../src/explain/explain-options.js';
 import { probabilitiesOf } from '../../src/targets/probabilities.js';
 import type { Tensor } from '../../src/tensor.js';
 import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { ExplainerOptions } from '../../src/explain/options.js';
+import type { ExplainerOptions } from '../../src/explain/explain-options.js';
 import { int64Constant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import type { Tensor } from '../../src/tensor.js';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { ExportOptions } from '../../src/export/export-options.js';
 import { exportExplained } from '../../src/export/self-explaining.js';
-import type { Method } from '../../src/explain/options.js';
+import type { Method } from '../../src/explain/explain-options.js';
 import { openSession } from '../../src/runtime/session.js';
 import { sizeOf } from '../../src/tensor.js';
 import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import { settingsOf } from '../../src/explain/options.js';
+import { settingsOf } from '../../src/explain/explain-options.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { cutByHand } from './head.js';
 import { furthest, holdsOracle } from './oracle.js';

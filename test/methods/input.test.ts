@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { TargetExplanation } from '../../src/explain/explanation.js';
-import type { Variant } from '../../src/explain/options.js';
+import type { Variant } from '../../src/explain/explain-options.js';
 import { smoothGrad } from '../../src/methods/smooth-grad.js';
 import { floatConstant } from '../../src/onnx/constant.js';
 import { bytesFrom, classifier, type ShortGraph, values } from '../support/network.js';

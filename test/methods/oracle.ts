@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { Explanation } from '../../src/explain/explanation.js';
-import type { Variant } from '../../src/explain/options.js';
+import type { Variant } from '../../src/explain/explain-options.js';
 import { readNpy } from '../../src/image/npy.js';
 import { sizeOf, type Tensor } from '../../src/tensor.js';
 

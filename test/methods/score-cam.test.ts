@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { maskPicture, normalize } from '../../src/methods/masks.js';
+import { maskPicture, normalize } from '../../src/methods/masked-pictures.js';
 import { softmax } from '../../src/methods/score-cam.js';
 import { furthest, holdsOracle } from './oracle.js';
 

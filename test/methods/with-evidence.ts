@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { ExplainerOptions, ExplainOptions } from '../../src/explain/options.js';
+import type { ExplainerOptions, ExplainOptions } from '../../src/explain/explain-options.js';
 import { ablationCam } from '../../src/methods/ablation-cam.js';
 import type { Evidence } from '../../src/methods/evidence.js';
 import type { Tensor } from '../../src/tensor.js';

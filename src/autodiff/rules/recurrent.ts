@@ -1,7 +1,7 @@
 import type { Builder, Name } from '../../graph/builder.js';
 import { extent, shapeFrom } from '../extent.js';
 import type { Pass, Rule } from '../rule.js';
-import { type Gradients, gatedUnit, longShortTermMemory, shifted, simple } from './cells.js';
+import { type Gradients, gatedUnit, longShortTermMemory, shifted, simple } from './recurrent-cells.js';
 import { activationsOf } from './gate.js';
 import type { Way } from './recurrence.js';
 import { flip } from './slice.js';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GradcamppError, messageOf, show } from '../../errors.js';
-import { readText } from './reading.js';
+import { readText } from './read-annotation.js';
 
 /** The class names of a YOLO data set, and how many numbers its key points take. */
 export interface ClassNames {

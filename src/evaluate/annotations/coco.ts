@@ -11,7 +11,7 @@ import {
   type Found,
 } from './annotation.js';
 import { firstOf, hasFolder } from './places.js';
-import { readText } from './reading.js';
+import { readText } from './read-annotation.js';
 import { boxOfRuns, type RunLengths } from './run-length.js';
 
 /**

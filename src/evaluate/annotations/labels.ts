@@ -4,7 +4,7 @@ import { GradcamppError, show } from '../../errors.js';
 import type { Subject } from '../subject.js';
 import { parseTable, type Row } from './delimited.js';
 import { isLayoutFolder, matchAnnotations } from './matching.js';
-import { readText } from './reading.js';
+import { readText } from './read-annotation.js';
 
 /** The class of a picture, or a sentence why it is not known. */
 export type Label = number | { readonly problem: string };

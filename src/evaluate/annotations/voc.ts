@@ -12,7 +12,7 @@ import {
 } from './annotation.js';
 import { anyExtension } from './matching.js';
 import { firstOf, hasFolder, siblingFolder } from './places.js';
-import { decodeText, listFiles, readFileOf } from './reading.js';
+import { decodeText, listFiles, readFileOf } from './read-annotation.js';
 
 /**
  * Pascal VOC: an XML file for each picture with its `size` and `object`s of `name` and `bndbox`, `robndbox` (an oriented box)

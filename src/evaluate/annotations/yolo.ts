@@ -11,7 +11,7 @@ import {
 import { classFiles, type ClassNames, readClassNames } from './class-names.js';
 import { anyExtension } from './matching.js';
 import { hasFolder, siblingFolder } from './places.js';
-import { listFiles, readText } from './reading.js';
+import { listFiles, readText } from './read-annotation.js';
 
 /**
  * YOLO: a text file for each picture, a line for each object. Coordinates are fractions of the picture.

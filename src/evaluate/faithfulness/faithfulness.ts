@@ -7,7 +7,7 @@ import {
 } from '../definition.js';
 import type { Job } from '../measurement.js';
 import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
-import { expand, pictureSources } from '../pictures.js';
+import { expand, pictureSources } from '../listed-pictures.js';
 import {
   breakdownOf,
   byImage,

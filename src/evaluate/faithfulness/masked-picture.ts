@@ -1,6 +1,6 @@
 import { controlMap } from '../control.js';
 import { inParts, type Job, type Measurement, type OnStep } from '../measurement.js';
-import { saliencyOrder } from '../order.js';
+import { saliencyOrder } from '../saliency-order.js';
 import { Predictions } from '../predictions.js';
 import type { Subject } from '../subject.js';
 import type { FaithfulnessSettings } from './masking-options.js';

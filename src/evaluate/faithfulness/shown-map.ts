@@ -1,6 +1,6 @@
 import { type Baseline, baselineTensor, maskByMap, mergeByRank } from '../masking.js';
 import type { MetricWords } from '../metric.js';
-import { ranksOf, saliencyOrder } from '../order.js';
+import { ranksOf, saliencyOrder } from '../saliency-order.js';
 import type { Predictions } from '../predictions.js';
 import type { Chart } from '../report/report.js';
 import type { ExplanationMap, PreparedImage, Subject } from '../subject.js';

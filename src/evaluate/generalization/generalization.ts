@@ -3,7 +3,7 @@ import { labelsOf } from '../annotations/labels.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { averageDrop, drop } from '../faithfulness/metrics/average-drop.js';
 import { percent } from '../metric.js';
-import { expand, pictureSources } from '../pictures.js';
+import { expand, pictureSources } from '../listed-pictures.js';
 import { byImage, controlNote, numberColumn, statisticsNote, stringColumn } from '../report/estimates.js';
 import type { MetricRow, Report } from '../report/report.js';
 import type { Table } from '../report/columns.js';

@@ -4,7 +4,7 @@ import type { PictureLayout } from '../masking.js';
 import type { Measurement, OnStep } from '../measurement.js';
 import { resizeArea } from '../resize-area.js';
 import type { PreparedImage, Subject } from '../subject.js';
-import { gridCells, gridScore } from './cells.js';
+import { gridCells, gridScore } from './grid-cells.js';
 import type { GridJob, GridSettings } from './draw-grids.js';
 
 export interface GridRecord {

@@ -1,7 +1,7 @@
 import { count, number } from '../../options.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
-import { expand, pictureSources } from '../pictures.js';
+import { expand, pictureSources } from '../listed-pictures.js';
 import {
   byImage,
   columnsOf,
@@ -17,7 +17,7 @@ import type { GalleryEntry } from '../report/gallery.js';
 import type { Report } from '../report/report.js';
 import type { Table } from '../report/columns.js';
 import { mean } from '../statistics.js';
-import { gridCells } from './cells.js';
+import { gridCells } from './grid-cells.js';
 import { type GridRecord, measureGrid } from './collage.js';
 import {
   drawGrids,

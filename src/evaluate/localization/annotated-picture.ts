@@ -7,7 +7,7 @@ import {
   sizeOfPixels,
   type SizeRemark,
 } from '../annotations/annotation.js';
-import { readMask } from '../annotations/mask.js';
+import { readMask } from '../annotations/mask-region.js';
 import { type Box, boxInInput, regionOfBoxes, regionOfMask } from '../annotations/region.js';
 import type { Job, Measurement, OnStep } from '../measurement.js';
 import type { PreparedImage, Subject } from '../subject.js';

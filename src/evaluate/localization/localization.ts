@@ -1,12 +1,12 @@
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import { choice, number, numbers, text } from '../../options.js';
 import type { AnnotationSet, SizeRemark } from '../annotations/annotation.js';
-import { annotationFormat, findAnnotations, formatNames } from '../annotations/formats.js';
+import { annotationFormat, findAnnotations, formatNames } from '../annotations/annotation-formats.js';
 import { mappingByName, readMapping } from '../annotations/mapping.js';
 import { matchAnnotations } from '../annotations/matching.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent, plain } from '../metric.js';
-import { expand, pictureSources } from '../pictures.js';
+import { expand, pictureSources } from '../listed-pictures.js';
 import {
   breakdownOf,
   byImage,

@@ -1,7 +1,7 @@
 import { count } from '../../options.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { type Metric, metricColumns, metricRows, plain } from '../metric.js';
-import { expand, pictureSources } from '../pictures.js';
+import { expand, pictureSources } from '../listed-pictures.js';
 import {
   bootstrapNote,
   byImage,

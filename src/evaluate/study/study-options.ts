@@ -1,7 +1,7 @@
 import { reuseOptions } from '../../batch/run-options.js';
-import type { ExplainerOptions } from '../../explain/options.js';
+import type { ExplainerOptions } from '../../explain/explain-options.js';
 import { count, names, option, type OptionsOf, text } from '../../options.js';
-import { pictureSources } from '../pictures.js';
+import { pictureSources } from '../listed-pictures.js';
 import type { Variant } from '../subject.js';
 
 /** What building a study takes. */

@@ -4,7 +4,7 @@ import { colormapTable } from '../../image/colormap.js';
 import { random } from '../../random-stream.js';
 import { html, jsonScript, page } from '../../html.js';
 import type { Label } from '../annotations/labels.js';
-import { isOfPicture } from '../report/files.js';
+import { isOfPicture } from '../report/report-files.js';
 import type { Failure } from '../report/report.js';
 import { openThumbnails } from '../report/thumbnail.js';
 import { f1PerClass } from '../statistics.js';

@@ -1,4 +1,4 @@
-import { type Box, boxAt, boxesIn, brandsOf } from './boxes.js';
+import { type Box, boxAt, boxesIn, brandsOf } from './iso-boxes.js';
 import { endsTooEarly, Unreadable } from './decoder.js';
 import { Reader } from './reader.js';
 import { sharpDecoder, type Survey } from './sharp-decoder.js';

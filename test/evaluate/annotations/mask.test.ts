@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readMask } from '../../../src/evaluate/annotations/mask.js';
-import { masks } from '../../../src/evaluate/annotations/masks.js';
+import { readMask } from '../../../src/evaluate/annotations/mask-region.js';
+import { masks } from '../../../src/evaluate/annotations/mask-pictures.js';
 import { pngFile } from '../../image/pictures.js';
 import { openDataSets, picture } from '../data-set.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gridCells, gridScore } from '../../../src/evaluate/grid/cells.js';
+import { gridCells, gridScore } from '../../../src/evaluate/grid/grid-cells.js';
 import { resizeArea } from '../../../src/evaluate/resize-area.js';
 
 const map = (...values: number[]): Float32Array => Float32Array.from(values);

@@ -7,7 +7,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../../src/evaluate/evaluate.js';
 import { random } from '../../../src/random-stream.js';
-import { resultsOf, writeOutcome } from '../../../src/evaluate/report/files.js';
+import { resultsOf, writeOutcome } from '../../../src/evaluate/report/report-files.js';
 import { chooseShown } from '../../../src/evaluate/report/gallery.js';
 import { escapeHtml, html, jsonScript } from '../../../src/html.js';
 import { format, formatP } from '../../../src/evaluate/report/number.js';

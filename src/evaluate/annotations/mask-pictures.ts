@@ -4,7 +4,7 @@ import { imageExtensions } from '../../image/formats.js';
 import type { AnnotationFormat } from './annotation.js';
 import { anyExtension } from './matching.js';
 import { firstOf, hasFolder, siblingFolder } from './places.js';
-import { listFiles } from './reading.js';
+import { listFiles } from './read-annotation.js';
 
 /**
  * Masks as pictures: `<picture>.png` for whatever class is explained, `<class>/<picture>.png` for one class; the pictures' own

@@ -13,7 +13,7 @@ export interface SessionOptions extends Omit<DeviceOptions, 'timestamps'> {
 }
 
 /** One device from opening to loss or close: its kernel, its slots, and who waits for a slot. */
-export class Session {
+export class GpuSession {
   readonly limits: BatchLimits;
   readonly #open: OpenDevice;
   readonly #kernel: Kernel;
@@ -37,11 +37,11 @@ export class Session {
     this.#free = [...this.#slots];
   }
 
-  static async open(options: SessionOptions): Promise<Session> {
+  static async open(options: SessionOptions): Promise<GpuSession> {
     const open = await openDevice({ ...options, timestamps: options.onDispatch !== undefined });
     const file = open.adapter.subgroups ? shaderFiles.subgroups : shaderFiles.plain;
     try {
-      return new Session(open, await Kernel.compile(open.device, file, options.workgroupSize), options);
+      return new GpuSession(open, await Kernel.compile(open.device, file, options.workgroupSize), options);
     } catch (error) {
       open.device.destroy();
       throw error;

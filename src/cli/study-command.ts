@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { explainerOptions } from '../explain/options.js';
+import { explainerOptions } from '../explain/explain-options.js';
 import { addFlags, fromFlags, given } from './flags.js';
 import { complain, drawn, nowhere, print, printOptions, printText, say } from './terminal.js';
 

@@ -2,7 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import type { RunOptions, Summary } from '../batch/explain-folder.js';
 import { outputOptions } from '../batch/output-options.js';
 import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
-import { explainerOptions, explainOptions } from '../explain/options.js';
+import { explainerOptions, explainOptions } from '../explain/explain-options.js';
 import { yesOrNo } from '../options.js';
 import { type Target, targetHelp } from '../targets/index.js';
 import { addFlags, collect, fromFlags, number } from './flags.js';

@@ -4,7 +4,7 @@ import type { EvaluationProgress } from '../evaluate/evaluation.js';
 import type { EvaluationName } from '../evaluate/evaluations.js';
 import type { OptionsOfEvaluation } from '../evaluate/evaluate.js';
 import type { Stage } from '../options.js';
-import { explainerOptions } from '../explain/options.js';
+import { explainerOptions } from '../explain/explain-options.js';
 import { addFlags, collect, fromFlags } from './flags.js';
 import { complain, drawn, nowhere, printOptions, printText, say } from './terminal.js';
 

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { AnnotationFormat, Found } from './annotation.js';
 import { coco } from './coco.js';
-import { masks } from './masks.js';
+import { masks } from './mask-pictures.js';
 import { voc } from './voc.js';
 import { yolo } from './yolo.js';
 
