@@ -14,7 +14,9 @@ export function computedDims(node: Node, graph: Graph, read: Read): readonly Dim
   const list = read(node.inputs[1])?.items;
   switch (node.opType) {
     case 'Reshape':
-      return list && !graph.constants.has(node.inputs[1]) ? reshaped(list, dims) : undefined;
+      return list && reshaped(list, dims, intAttribute(node, 'allowzero', 0) === 0);
+    case 'Flatten':
+      return dims && flattened(dims, intAttribute(node, 'axis', 1));
     case 'Resize':
       return dims && resized(node, dims, read);
     case 'Expand':
@@ -39,22 +41,41 @@ export function computedDims(node: Node, graph: Graph, read: Read): readonly Dim
 }
 
 /** 0 copies a dim; at most one −1 is what is left. */
-function reshaped(target: readonly Dim[], dims: readonly Dim[] | undefined): Dim[] {
-  const items = target.map((item, i): Dim => (item === 0 ? (dims?.[i] ?? '') : item === -1 ? '' : item));
-  const open = target.indexOf(-1);
-  if (open < 0 || !dims) return items;
-  const rest = (list: readonly Dim[]) => {
-    const names = list.filter((dim) => !isNumber(dim)).sort();
-    return {
-      names: names.join('\0'),
-      isKnown: !names.includes(''),
-      size: list.filter(isNumber).reduce((a, b) => a * b, 1),
-    };
-  };
-  const [from, to] = [rest(dims), rest(items.filter((_, i) => i !== open))];
-  const size = from.size / to.size;
-  const isTold = from.isKnown && to.isKnown && from.names === to.names && Number.isSafeInteger(size);
-  return isTold ? items.with(open, size) : items;
+function reshaped(target: readonly Dim[], dims: readonly Dim[] | undefined, copies: boolean): Dim[] {
+  const items = target.map((item, i): Dim => (item === 0 && copies ? (dims?.[i] ?? '') : item));
+  const open = items.indexOf(-1);
+  return open < 0 ? items : items.with(open, dims ? quotient(dims, items.toSpliced(open, 1)) : '');
+}
+
+function flattened(dims: readonly Dim[], axis: number): Dim[] {
+  const at = axis < 0 ? axis + dims.length : axis;
+  return [quotient(dims.slice(0, at)), quotient(dims.slice(at))];
+}
+
+/** What is left of a product of dims without others: a number, a name, or a product of these as `4*N`. */
+function quotient(dims: readonly Dim[], others: readonly Dim[] = []): Dim {
+  if (dims.includes('') || others.includes('')) return '';
+  const [all, gone] = [dims, others].map((list) => list.flatMap(factorsOf));
+  const names = all.filter((factor) => !isNumber(factor));
+  for (const name of gone.filter((factor) => !isNumber(factor))) {
+    const at = names.indexOf(name);
+    if (at < 0) return '';
+    names.splice(at, 1);
+  }
+  const size = productOf(all) / productOf(gone);
+  if (!Number.isSafeInteger(size)) return '';
+  if (names.length === 0) return size;
+  return [...(size === 1 ? [] : [size]), ...names.toSorted()].join('*');
+}
+
+function productOf(factors: readonly Dim[]): number {
+  return factors.filter(isNumber).reduce((a, b) => a * b, 1);
+}
+
+/** A dim as numbers and names. */
+function factorsOf(dim: Dim): Dim[] {
+  if (isNumber(dim) || !/^[\w.]+(\*[\w.]+)+$/.test(dim)) return [dim];
+  return dim.split('*').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }
 
 function resized(node: Node, dims: readonly Dim[], read: Read): Dim[] | undefined {
