@@ -43,7 +43,7 @@ export function withGradient(graph: Graph, layer: Layer, layers: readonly Layer[
     : gradientObstacle(graph, layer.name, scores);
   if (obstacle === undefined) return layer;
   const next = layers.find(
-    ({ name, isPicture }) => isPicture && isClear(graph, name, scores) && hasGradient(graph, name, scores),
+    ({ name, isRead }) => isRead && isClear(graph, name, scores) && hasGradient(graph, name, scores),
   );
   return next ? { ...next, obstacle } : layer;
 }

@@ -14,6 +14,7 @@ import { type Answer, answersOf, isOfLayers, type Question } from './answers.js'
 import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
+import type { Wanted } from './layout.js';
 import { type Head, headBehind } from './head.js';
 import type { PreparedImage } from './input.js';
 import { classMoments } from './moments.js';
@@ -26,7 +27,7 @@ import { rowsOf } from './rows.js';
 export interface Context {
   readonly network: Network;
   readonly scores: Scores;
-  readonly layers: readonly string[];
+  readonly layers: readonly Wanted[];
   /** Why there is no layer. */
   readonly layerProblem: GradcamppError | undefined;
   readonly classes: readonly ClassName[] | undefined;
@@ -208,7 +209,7 @@ export function passesFor(
 function headsFor({ network, layers }: Context, scores: Scores, { variants }: Settings): Head[] {
   const needs = neededBy(variants);
   if (!needs.has('head passes') && !needs.has('second derivatives')) return [];
-  return layers.map((layer) => headBehind(network.graph, network.image.name, layer, scores));
+  return layers.map((layer) => headBehind(network.graph, network.image.name, layer.name, scores));
 }
 
 function neededBy(variants: readonly MethodSettings[]): Set<Need> {
@@ -308,7 +309,7 @@ function explanationOf({
       probability,
       box: goal.box,
     },
-    layers: isOfLayers(method) ? context.layers : [context.network.original.name],
+    layers: isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name],
     method: variant.method,
     settings: variant.settings,
     epsilon: usesMoments ? moments?.epsilon : undefined,

@@ -1,5 +1,6 @@
 import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
+import type { TokenGrid } from '../graph/tokens.js';
 import { backendChoices } from '../map/backend.js';
 import {
   type MethodName,
@@ -37,6 +38,13 @@ export const explainerOptions = {
     flag: '--layer <name>',
     many: true,
     parse: asTyped,
+  }),
+  /** Where the patches of a transformer's tokens lie, {grid: [h, w], prefix, suffix}; default: found in the model. */
+  tokens: option(checkTokens, {
+    help: 'grid of the tokens, and how many come before (and behind) it, as 14x14+1',
+    otherwise: 'found',
+    flag: '--tokens <grid>',
+    parse: parseTokens,
   }),
   /** How pictures become the input: the path of a JSON sidecar or its content. Default: `<model>.json`, else ImageNet's. */
   preprocess: option((value) => value as string | object, {
@@ -221,6 +229,28 @@ function checkLayer(value: unknown): string | readonly string[] {
   if (layers.length === 0 || layers.some((name) => typeof name !== 'string' || name === ''))
     throw invalid('layer', "'auto', a name or a list of names", value);
   return value as string | readonly string[];
+}
+
+const tokensExpected = 'a grid and the tokens before it, { grid: [14, 14], prefix: 1 } or 14x14+1';
+
+function checkTokens(value: unknown): TokenGrid {
+  const isCount = (item: unknown, least: number) => Number.isSafeInteger(item) && (item as number) >= least;
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw invalid('tokens', tokensExpected, value);
+  onlyKeys('tokens', value, ['grid', 'prefix', 'suffix']);
+  const { grid, prefix = 0, suffix = 0 } = value as TokenGrid;
+  const isGrid =
+    Array.isArray(grid) && grid.length > 0 && grid.length < 4 && grid.every((size) => isCount(size, 1));
+  if (!isGrid || !isCount(prefix, 0) || !isCount(suffix, 0)) throw invalid('tokens', tokensExpected, value);
+  return { grid, prefix, suffix };
+}
+
+/** `14x14+1`; what is none stays as it was typed, for the check. */
+function parseTokens(typed: string): TokenGrid | string {
+  const [, sizes, prefix, suffix] =
+    /^(\d+(?:[x×]\d+){0,2})(?:\+(\d+))?(?:\+(\d+))?$/.exec(typed.trim()) ?? [];
+  if (sizes === undefined) return typed;
+  return { grid: sizes.split(/[x×]/).map(Number), prefix: Number(prefix ?? 0), suffix: Number(suffix ?? 0) };
 }
 
 function checkPerImage(value: unknown): readonly (Target | readonly Target[])[] {

@@ -111,7 +111,7 @@ export function openConstantGradient(
   network: Network,
   { graph, layer }: Head,
   scores: Scores,
-): Promise<((seed: Tensor<'float32'>) => Promise<Float32Array>) | undefined> {
+): Promise<((seed: Tensor<'float32'>) => Promise<Tensor<'float32'>>) | undefined> {
   return network.once(['constant gradient', layer, scores.info.name], async () => {
     const output = scores.info.name;
     if (!hasGradient(graph, layer, output)) return undefined;
@@ -121,7 +121,7 @@ export function openConstantGradient(
     const { backward, saved } = splitAtSeed(made.graph, seed, [output], [gradient]);
     if (saved.length > 0) return undefined;
     const session = await network.session(['constant gradient', layer, output], () => backward);
-    return async (upstream) => (await session.run({ [seed.name]: upstream }))[gradient].data as Float32Array;
+    return async (upstream) => (await session.run({ [seed.name]: upstream }))[gradient] as Tensor<'float32'>;
   });
 }
 

@@ -11,11 +11,14 @@ import {
   type ValueInfo,
   valueInfo,
 } from '../graph/graph.js';
+import type { Attention } from '../graph/find-attention.js';
 import type { Layer } from '../graph/layers.js';
 import { linkName, type Scores } from '../graph/scores.js';
+import { isPicture, showLayout, type TokenGrid } from '../graph/tokens.js';
 import { readModel } from '../onnx/read.js';
 import { typeName } from '../onnx/types.js';
 import { Network } from './network.js';
+import { explainerOptions } from './explain-options.js';
 
 /** What a model has that can be explained. */
 export interface Inspection {
@@ -36,6 +39,8 @@ export interface Inspection {
   readonly layers: readonly Layer[];
   /** undefined where none can be chosen; the notes say why. */
   readonly layer: Layer | undefined;
+  /** Attention between places: what attention-rollout and attention-gradient read. */
+  readonly attention: readonly (Value & Pick<Attention, 'isSelf'>)[];
   /** What the user should know: training mode, other outputs that could be meant, why a layer is not taken. */
   readonly notes: readonly string[];
   /** Every operator between the layer and the scores, in the order it runs. */
@@ -59,22 +64,23 @@ export interface Operator {
 /**
  * What a model has that can be explained, and whether it can.
  *
- * @param options `layer`: a tensor or node name, or 'auto' (default); `output`: as for `Explainer.open`
+ * @param options `layer`: a tensor or node name, or 'auto' (default); `output`, `tokens`: as for `Explainer.open`
  * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION
  */
 export async function inspect(
   model: string | URL | Uint8Array,
-  options: { readonly layer?: string; readonly output?: string } = {},
+  options: { readonly layer?: string; readonly output?: string; readonly tokens?: TokenGrid } = {},
 ): Promise<Inspection> {
-  onlyKeys('inspect', options, ['layer', 'output']);
+  onlyKeys('inspect', options, ['layer', 'output', 'tokens']);
   const { layer = 'auto', output } = options;
+  const tokens = options.tokens && explainerOptions.tokens.check(options.tokens, 'tokens');
   text('layer', layer);
   if (output !== undefined) text('output', output);
   const file = await readModel(model);
   const network = await Network.open(file, { threads: 1 });
   const { graph } = network;
   const scores = network.scores(output);
-  const { chosen, problem } = chosenLayer(network, layer, scores);
+  const { chosen, problem } = chosenLayer(network, layer, scores, tokens);
   await network.close();
   const notes = [...(graph.notes ?? []), ...scores.notes];
   return {
@@ -93,8 +99,12 @@ export async function inspect(
       steppedOver: scores.steppedOver && label(scores.steppedOver),
       link: linkName(scores.link),
     },
-    layers: network.layers(scores),
+    layers: network.layers(scores, tokens),
     layer: chosen,
+    attention: network.attention(scores, tokens).map(({ name, isSelf }) => ({
+      ...described(valueInfo(graph, name)),
+      isSelf,
+    })),
     notes: problem === undefined ? notes : [...notes, problem],
     operators: chosen ? between(graph, chosen.name, scores.info.name).map((node) => operatorOf(node)) : [],
   };
@@ -105,9 +115,10 @@ function chosenLayer(
   network: Network,
   name: string,
   scores: Scores,
+  tokens: TokenGrid | undefined,
 ): { chosen: Layer | undefined; problem: string | undefined } {
   try {
-    const chosen = network.layer(name, scores);
+    const chosen = network.layer(name, scores, tokens);
     return { chosen, problem: chosen.obstacle };
   } catch (error) {
     if (name === 'auto' && error instanceof GradcamppError)
@@ -141,7 +152,7 @@ function operatorOf(node: Node): Operator {
 
 /** An inspection for people. */
 export function describe(inspection: Inspection, mostLayers = Number.POSITIVE_INFINITY): string {
-  const { scores, layers, layer, operators } = inspection;
+  const { scores, layers, layer, attention, operators } = inspection;
   const lines = [
     `${inspection.model}: ${inspection.nodes} nodes, opset ${inspection.opset}`,
     ...inspection.inputs.map((value) => `input    ${show(value)}`),
@@ -151,6 +162,8 @@ export function describe(inspection: Inspection, mostLayers = Number.POSITIVE_IN
     `${layers.length} candidate layers, best first:`,
     ...layers.slice(0, mostLayers).map((item) => layerLine(item, item.name === layer?.name)),
     ...(layers.length > mostLayers ? [`  ... ${layers.length - mostLayers} more (--all)`] : []),
+    ...(attention.length > 0 ? ['', `${attention.length} attention tensors:`] : []),
+    ...attention.map((item) => `  ${show(item)}${item.isSelf ? '' : '  of other queries'}`),
     ...(layer ? ['', `between ${layer.name} and ${scores.name}:`] : []),
     ...operators.map((operator) => `  ${operatorLine(operator)}`),
     ...(inspection.notes.length > 0 ? ['', ...inspection.notes] : []),
@@ -163,15 +176,16 @@ function show({ name, type, dims }: Value): string {
 }
 
 function layerLine(layer: Layer, isChosen: boolean): string {
-  const { name, dims, opType } = layer;
+  const { name, shape, layout, opType } = layer;
   const remarks = [
     opType,
+    isPicture(layout, shape.length) ? '' : `grid ${showLayout(layout)}`,
     layer.activation === undefined ? '' : 'before its activation',
     layer.isCut ? '' : 'a branch',
     layer.isClassMap ? 'no choice of channels: methods do not differ' : '',
-    layer.isPicture ? '' : 'not laid out as a picture',
+    layer.isRead ? '' : 'its patches are not read',
   ].filter(Boolean);
-  return `${isChosen ? '>' : ' '} ${name}  [${dims.map((dim) => (dim === '' ? '?' : dim)).join(', ')}]  ${remarks.join(', ')}`;
+  return `${isChosen ? '>' : ' '} ${name}  [${shape.map((dim) => (dim === '' ? '?' : dim)).join(', ')}]  ${remarks.join(', ')}`;
 }
 
 function operatorLine({ opType, node, hasRule, reason }: Operator): string {

@@ -1,4 +1,5 @@
 import { asOurs, GradcamppError } from '../errors.js';
+import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -43,6 +44,8 @@ export type ExplainerCalls = Pick<NetworkExplainer, 'prepare' | 'explainPrepared
 export class NetworkExplainer {
   /** The layers that are explained. */
   readonly layers: readonly string[];
+  /** The same, with dims and how tokens are laid out. */
+  readonly explained: readonly Layer[];
   /** Whether the layer was chosen automatically. */
   readonly layerIsAutomatic: boolean;
   /** How pictures become the input; undefined for models that take tensors only. */
@@ -81,6 +84,7 @@ export class NetworkExplainer {
     this.network = parts.network;
     this.scores = parts.scores;
     this.layers = parts.layers.map((layer) => layer.name);
+    this.explained = parts.layers;
     this.layerIsAutomatic = parts.layerIsAutomatic;
     this.preprocessing = parts.preprocessing;
     this.classes = parts.classes;
@@ -283,7 +287,7 @@ export class NetworkExplainer {
   }
 
   get #context(): Context {
-    const { network, scores, layers, classes, preprocessing } = this;
+    const { network, scores, explained: layers, classes, preprocessing } = this;
     return {
       network,
       scores,

@@ -1,13 +1,23 @@
 import { withGradient } from '../autodiff/obstacle.js';
 import type { GradientOptions } from '../autodiff/walk.js';
+import type { Attention } from '../graph/find-attention.js';
 import { type Graph, readsOf, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
-import { automaticLayer, candidateLayers, type Layer, namedLayer } from '../graph/layers.js';
+import {
+  attentionIn,
+  automaticLayer,
+  candidateLayers,
+  type Layer,
+  namedLayer,
+  type Search,
+} from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
+import type { TokenGrid } from '../graph/tokens.js';
 import { type Model, readModel } from '../onnx/read.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { type Differentiator, openDifferentiator, openForward, type Passes, type Source } from './passes.js';
+import type { Wanted } from './layout.js';
 import { adaptPicture } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
 
@@ -103,20 +113,29 @@ export class Network {
     return known ?? view?.info ?? info;
   }
 
-  layer(name: string, scores: Scores): Layer {
-    const { graph, image } = this;
-    if (name !== 'auto') return namedLayer(graph, name, image.name, scores.info.name);
-    const best = automaticLayer(graph, image.name, scores.info.name);
-    return withGradient(graph, best, this.layers(scores), scores.info.name);
+  /** @param tokens where the patches of tokens lie, if the graph does not say it */
+  layer(name: string, scores: Scores, tokens?: TokenGrid): Layer {
+    const search = this.#search(scores, tokens);
+    if (name !== 'auto') return namedLayer(name, search);
+    return withGradient(this.graph, automaticLayer(search), this.layers(scores, tokens), scores.info.name);
   }
 
-  layers(scores: Scores): Layer[] {
-    return candidateLayers(this.graph, this.image.name, scores.info.name);
+  layers(scores: Scores, tokens?: TokenGrid): Layer[] {
+    return candidateLayers(this.#search(scores, tokens));
+  }
+
+  /** Attention between places of the picture, in the order in which it runs. */
+  attention(scores: Scores, tokens?: TokenGrid): Attention[] {
+    return attentionIn(this.#search(scores, tokens));
+  }
+
+  #search({ info }: Scores, tokens: TokenGrid | undefined): Search {
+    return { graph: this.graph, image: this.image.name, scores: info.name, tokens };
   }
 
   /** Forward and backward passes for some layers (or the input) and an output; opened once, then kept. */
   differentiator(
-    layers: readonly string[],
+    layers: readonly Wanted[],
     scores: Scores,
     more: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] } = {},
   ): Promise<Differentiator> {
@@ -125,7 +144,7 @@ export class Network {
   }
 
   /** Forward passes that also give some layers and outputs; opened once, then kept. */
-  forward(layers: readonly string[], scores: Scores, reads: readonly string[] = []): Promise<Passes> {
+  forward(layers: readonly Wanted[], scores: Scores, reads: readonly string[] = []): Promise<Passes> {
     const key = ['forward', layers, scores.info.name, reads];
     return this.once(key, () => openForward(this.#source, layers, scores, reads));
   }

@@ -7,6 +7,7 @@ import type { Layer } from '../graph/layers.js';
 import { classNamesOf } from '../graph/metadata.js';
 import type { Scores } from '../graph/scores.js';
 import { findSuppression } from '../graph/suppression.js';
+import type { TokenGrid } from '../graph/tokens.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { checkSidecar, type ClassName, readLabels, readSidecar, type Sidecar } from '../image/sidecar.js';
@@ -72,13 +73,18 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
       `The sidecar names ${named} classes, and the model has ${count} scores: the names may be another model's.`,
     );
   const { names, automatic } = layerNames(options.layer, given?.targetLayer);
-  const { layers, problem } = layersOf(network, names, scores);
+  const { layers, problem } = layersOf(network, names, scores, options.tokens);
   for (const { obstacle } of layers)
     if (obstacle !== undefined) notes.push(`${obstacle} So a layer behind it is explained.`);
   for (const layer of layers)
     if (layer.activation !== undefined)
       notes.push(
         `Layer "${layer.name}" (${layer.opType}) comes before its activation "${layer.activation}"; maps are cleaner after it.`,
+      );
+  for (const layer of layers)
+    if (!layer.isRead)
+      notes.push(
+        `Layer "${layer.name}": only tokens beside the patches are read behind it, so the patches have no gradient; name a layer before the last attention.`,
       );
   const backend = await openBackend(options.backend ?? 'auto', { threads });
   return {
@@ -134,9 +140,10 @@ function layersOf(
   network: Network,
   names: readonly string[],
   scores: Scores,
+  tokens: TokenGrid | undefined,
 ): { layers: Layer[]; problem: GradcamppError | undefined } {
   try {
-    return { layers: names.map((name) => network.layer(name, scores)), problem: undefined };
+    return { layers: names.map((name) => network.layer(name, scores, tokens)), problem: undefined };
   } catch (error) {
     const isChoice = names.length === 1 && names[0] === 'auto';
     if (isChoice && error instanceof GradcamppError && error.code === 'UNSUPPORTED_MODEL')

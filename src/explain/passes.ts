@@ -5,8 +5,9 @@ import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../g
 import type { Scores } from '../graph/scores.js';
 import { release as releaseArrays } from '../memory.js';
 import { DataType } from '../onnx/types.js';
-import { inferredInfo, type Session } from '../runtime/session.js';
+import { inferredInfo, type OutputInfo, type Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
+import { laidOut, type Wanted } from './layout.js';
 import { rememberedClasses } from './linear-head.js';
 import { rowSize } from './rows.js';
 
@@ -14,10 +15,12 @@ import { rowSize } from './rows.js';
 export interface Forward {
   /** The explained output, dims as the network gives them. */
   readonly scores: Tensor<'float32'>;
-  /** A of each layer, [N, …]. */
+  /** A of each layer, laid out as [N, K, …grid]. */
   readonly activations: readonly Float32Array[];
-  /** Dims of each layer, with N. */
+  /** Dims of each, with N. */
   readonly dims: readonly (readonly number[])[];
+  /** Each layer as the network has it. */
+  readonly layers: readonly Tensor<'float32'>[];
   /** What the backward pass of any target needs. */
   readonly saved: Readonly<Record<string, Tensor>>;
   /** Every output of the session. */
@@ -30,7 +33,7 @@ export interface Forward {
 export interface Passes {
   readonly scores: Scores;
   /** The layers, or the input. */
-  readonly wrt: readonly string[];
+  readonly wrt: readonly Wanted[];
   /** `feeds` holds the pictures, [N, …], and the other inputs that the model needs. */
   forward(feeds: Readonly<Record<string, Tensor>>): Promise<Forward>;
   /** Frees the memory of a forward pass; its arrays must not be used afterwards. */
@@ -49,7 +52,7 @@ export interface Differentiator extends Passes {
   readonly isConstant: boolean;
   /** Whether a layer's gradient is the same at every position (global average pooling follows): then only [N, K]. */
   readonly isPooled: readonly boolean[];
-  /** ∂(seed · S)/∂A of each layer, [N, …], or [N, K] where it is pooled; `seed` has the dims of the scores. */
+  /** ∂(seed · S)/∂A of each layer, laid out as A, or [N, K] where it is pooled; `seed` has the dims of the scores. */
   backward(
     forward: Pick<Forward, 'saved' | 'images' | 'scores'>,
     seed: Float32Array,
@@ -67,11 +70,12 @@ export interface Source {
 /** A forward pass that also gives some layers and outputs. */
 export async function openForward(
   { graph, image, open }: Source,
-  layers: readonly string[],
+  layers: readonly Wanted[],
   scores: Scores,
   reads: readonly string[],
 ): Promise<Passes> {
-  const names = [...new Set([scores.info.name, ...layers, ...reads])].filter((name) => name !== image.name);
+  const wanted = [scores.info.name, ...layers.map(({ name }) => name), ...reads];
+  const names = [...new Set(wanted)].filter((name) => name !== image.name);
   const session = await open(
     subgraph(
       graph,
@@ -94,7 +98,7 @@ export async function openForward(
  */
 export async function openDifferentiator(
   source: Source,
-  layers: readonly string[],
+  layers: readonly Wanted[],
   scores: Scores,
   { rules = {}, reads = [] }: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] },
 ): Promise<Differentiator> {
@@ -103,13 +107,14 @@ export async function openDifferentiator(
   const { dims = [] } = scores.info;
   const seedName = Names.of(source.graph).free('seed');
   const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
+  const layerNames = layers.map(({ name }) => name);
   const { graph, gradients } = appendGradient(source.graph, {
     of: [{ output, seed: seedName }],
-    wrt: layers,
+    wrt: layerNames,
     rules,
   });
-  const names = layers.map((name) => gradients.get(name) as string);
-  const fetched = [output, ...layers, ...reads].filter((name) => name !== image.name);
+  const names = layerNames.map((name) => gradients.get(name) as string);
+  const fetched = [output, ...layerNames, ...reads].filter((name) => name !== image.name);
   const split = splitAtSeed(graph, seed, [...new Set(fetched)], names);
   const forward = await source.open(split.forward);
   const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
@@ -119,13 +124,16 @@ export async function openDifferentiator(
   const count = rowSize(dims);
   const run: Differentiator['backward'] = async ({ saved, scores: own }, data) => {
     const results = await backward.run({ ...saved, [seedName]: { type: 'float32', dims: own.dims, data } });
-    return backward.outputs.map(({ name }) => results[name].data as Float32Array);
+    return backward.outputs.map(({ name }, i) => {
+      const gradient = results[name] as Tensor<'float32'>;
+      return isPooled[i] ? gradient.data : laidOut(gradient, layers[i]).data;
+    });
   };
   return {
     scores,
     wrt: layers,
     count,
-    channels: layers.map((name) => Number(valueInfo(source.graph, name).dims?.[1])),
+    channels: layers.map((layer) => Number(valueInfo(source.graph, layer.name).dims?.[channelAxisOf(layer)])),
     batch: source.fixedBatch,
     isConstant,
     isPooled,
@@ -139,14 +147,17 @@ export async function openDifferentiator(
 function forwardOf(
   results: Readonly<Record<string, Tensor>>,
   feeds: Readonly<Record<string, Tensor>>,
-  parts: { image: ValueInfo; scores: Scores; layers: readonly string[]; saved: readonly string[] },
+  parts: { image: ValueInfo; scores: Scores; layers: readonly Wanted[]; saved: readonly string[] },
 ): Forward {
   const { image, scores, layers, saved } = parts;
   const valueOf = (name: string) => results[name] ?? feeds[name];
+  const values = layers.map(({ name }) => valueOf(name) as Tensor<'float32'>);
+  const pictures = layers.map((layer, i) => laidOut(values[i], layer));
   return {
     scores: valueOf(scores.info.name) as Tensor<'float32'>,
-    activations: layers.map((name) => valueOf(name).data as Float32Array),
-    dims: layers.map((name) => valueOf(name).dims),
+    activations: pictures.map(({ data }) => data),
+    dims: pictures.map(({ dims }) => dims),
+    layers: values,
     saved: Object.fromEntries(saved.map((name) => [name, valueOf(name)])),
     results,
     images: feeds[image.name].dims[0],
@@ -160,7 +171,7 @@ function forwardOf(
 async function openBackward(
   source: Source,
   graph: Graph,
-  layers: readonly string[],
+  layers: readonly Wanted[],
 ): Promise<{ session: Session; isPooled: boolean[] }> {
   const made = producers(graph);
   const before = graph.outputs.map((info) => {
@@ -172,16 +183,28 @@ async function openBackward(
     const session = await source.open(subgraph(graph, graph.inputs, before), false);
     const isPooled = session.outputs.map(
       ({ name, dims }, i) =>
-        name !== graph.outputs[i].name &&
-        dims.length > 2 &&
-        dims[1] === valueInfo(source.graph, layers[i]).dims?.[1] &&
-        dims.slice(2).every((dim) => dim === 1),
+        name !== graph.outputs[i].name && dims.length > 2 && isOneEach(source.graph, layers[i], dims),
     );
     if (before.every((info, i) => info === graph.outputs[i] || isPooled[i])) return { session, isPooled };
   }
   return { session: await source.open(graph, false), isPooled: layers.map(() => false) };
 }
 
-function release({ results }: Forward): void {
-  releaseArrays(Object.values(results).map(({ data }) => data));
+/** Whether a gradient of these dims has one number a channel, for all places alike. */
+function isOneEach(graph: Graph, layer: Wanted, dims: OutputInfo['dims']): boolean {
+  const axis = channelAxisOf(layer);
+  const { batchAxis = 0, prefix = 0, suffix = 0 } = layer.layout ?? {};
+  const isSame = dims[axis] === valueInfo(graph, layer.name).dims?.[axis];
+  return (
+    isSame && prefix + suffix === 0 && dims.every((dim, i) => i === axis || i === batchAxis || dim === 1)
+  );
+}
+
+function channelAxisOf({ layout }: Wanted): number {
+  return layout?.channelAxis ?? 1;
+}
+
+function release({ results, activations, layers }: Forward): void {
+  const copies = activations.filter((data, i) => data !== layers[i].data);
+  releaseArrays([...Object.values(results).map(({ data }) => data), ...copies]);
 }

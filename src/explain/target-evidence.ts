@@ -4,7 +4,8 @@ import { random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { groupSize, runChanges } from './changed.js';
-import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder } from './head.js';
+import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
+import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward, Passes } from './passes.js';
 import { rowsOf } from './rows.js';
@@ -158,7 +159,7 @@ export class TargetEvidence {
       const { network, scores, input } = this.#batch;
       const { guidedRelu } = await import('../autodiff/rules/activation.js'); // with ONNX's types: not loaded by `import`
       const rules: Readonly<Record<string, Rule>> = guided ? { Relu: guidedRelu } : {};
-      const passes = await network.differentiator([network.image.name], scores, { rules });
+      const passes = await network.differentiator([network.image], scores, { rules });
       return this.#through(passes, changed ?? input.data);
     };
     const [gradient] = await (changed ? run() : this.#once(guided ? 'guided' : 'input', run));
@@ -194,17 +195,25 @@ export class TargetEvidence {
 
   async #headPass(index: number, changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
-    const { network, scores, forward, feedsOf, heads } = this.#batch;
+    const { network, scores, forward, feedsOf, heads, passes } = this.#batch;
     const head = heads[index];
+    const layer = passes.wrt[index];
     const session = await openHead(network, head);
     const [, ...dims] = forward.dims[index];
     const others = remembered((of, N) => ({ ...feedsOf(of, N), ...headFeeds(head, this.#batch, of, N) }));
+    const unchanged = remembered((of, N) =>
+      repeated(forward.layers[index], layer.layout?.batchAxis ?? 0, of, N),
+    );
+    const asInNetwork = (data: Float32Array, N: number, of: number) =>
+      isLaidOut(layer, forward.layers[index].dims)
+        ? ({ type: 'float32', dims: [N, ...dims], data } as const)
+        : putBack(data, unchanged(of, N) as Tensor<'float32'>, layer);
     await this.#run(changes, {
       length: sizeOf(dims),
       wanted: headPassSize,
       scores: async (data, N, of) => {
-        const layer = { type: 'float32', dims: [N, ...dims], data } as const;
-        return (await session.run({ ...others(of, N), [head.layer]: layer }))[scores.info.name];
+        const feeds = { ...others(of, N), [head.layer]: asInNetwork(data, N, of) };
+        return (await session.run(feeds))[scores.info.name];
       },
       value: (row, goal) => goal.value(row),
     });
@@ -234,12 +243,14 @@ export class TargetEvidence {
   }
 
   async #constantGradient(index: number): Promise<Float32Array | undefined> {
-    const { network, heads, scores, forward } = this.#batch;
+    const { network, heads, scores, forward, passes } = this.#batch;
     if (!this.goals.every((goal) => !goal || goal.isLinear)) return undefined;
     const backward = await openConstantGradient(network, heads[index], scores);
     if (!backward) return undefined;
     const { type, dims } = forward.scores;
-    return this.#spread(await backward({ type, dims, data: this.seed() }), index);
+    const gradient = await backward({ type, dims, data: this.seed() });
+    const isWhole = gradient.data.length === forward.layers[index].data.length;
+    return this.#spread(isWhole ? laidOut(gradient, passes.wrt[index]).data : gradient.data, index);
   }
 
   async #secondDerivatives(index: number): Promise<{ gradients: Float32Array; product: Float32Array }> {
@@ -252,12 +263,17 @@ export class TargetEvidence {
       if (goal?.place !== undefined) seed[n * length + goal.place] = 1;
       else if (goal) seed.set(goal.seed(this.#batch.rows[n]), n * length);
     }
-    const values = { type: 'float32', dims: forward.dims[index], data: forward.activations[index] } as const;
-    const results = await second.run(
+    const values = forward.layers[index];
+    const { gradients, product } = await second.run(
       { ...this.#batch.feeds, ...headFeeds(head, this.#batch), [head.layer]: values },
       { type: 'float32', dims: forward.scores.dims, data: seed },
     );
-    return results;
+    const layer = this.#batch.passes.wrt[index];
+    const { dims } = values;
+    return {
+      gradients: laidOut({ data: gradients, dims }, layer).data,
+      product: laidOut({ data: product, dims }, layer).data,
+    };
   }
 
   #once(key: string, make: () => Promise<Float32Array[]>): Promise<Float32Array[]> {

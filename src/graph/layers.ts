@@ -2,11 +2,14 @@ import { didYouMean } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { numbersOf } from '../onnx/constant.js';
 import { DataType, isFloat } from '../onnx/types.js';
+import { type Attention, findAttention } from './find-attention.js';
+import { type Axes, findAxes } from './axes.js';
 import { classMaps } from './channels.js';
 import { is } from './facts.js';
 import { findGates } from './gates.js';
 import {
   ancestors,
+  type Dim,
   descendants,
   type Graph,
   type Node,
@@ -16,13 +19,28 @@ import {
   valueInfo,
 } from './graph.js';
 import { between, cutValues } from './paths.js';
-import { pictureValues } from './pictures.js';
+import { patchesReach } from './reach.js';
+import {
+  isPicture,
+  laidOutDims,
+  type Layout,
+  layoutBy,
+  layoutOf,
+  showLayout,
+  showTokens,
+  tokenCount,
+  type TokenGrid,
+} from './tokens.js';
 
 /** A value that can be explained. */
 export interface Layer {
   readonly name: string;
-  /** [N, K, ...spatial]; K is a number, a spatial one '' or a name where it depends on the picture's size. */
+  /** As methods see it, [N, K, ...grid]; K is a number, a size of the grid '' or a name where it depends on the picture's. */
   readonly dims: readonly (number | string)[];
+  /** As the network has it. */
+  readonly shape: readonly (number | string)[];
+  /** How the one becomes the other. */
+  readonly layout: Layout;
   /** The operator that makes it. */
   readonly opType: string;
   /** Whether it comes after a nonlinearity: it is one, or cannot be negative. */
@@ -31,8 +49,8 @@ export interface Layer {
   readonly activation?: string;
   /** Whether everything the scores know of the picture goes through it. */
   readonly isCut: boolean;
-  /** Whether its positions are places in the picture; not so for tokens, attention and channels-last values. */
-  readonly isPicture: boolean;
+  /** Whether its places have a say in the scores: not so where only the class token is read of it. */
+  readonly isRead: boolean;
   /**
    * Whether its channels are the classes (SqueezeNet's and NiN's last activation), or there is one channel: the score of a
    * class looks at one alone, so that no method of weighing channels differs from another.
@@ -42,19 +60,30 @@ export interface Layer {
   readonly obstacle?: string;
 }
 
+/** Where layers are looked for. */
+export interface Search {
+  readonly graph: Graph;
+  /** The name of the input that holds the picture. */
+  readonly image: string;
+  /** The score tensor. */
+  readonly scores: string;
+  /** Where the patches of tokens lie, if the graph does not say it. */
+  readonly tokens?: TokenGrid;
+}
+
 /**
  * The layers that can be explained, best first: activations before other values, values that nothing bypasses
- * before branches, later before earlier; then those whose channels are the classes.
- *
- * @param image the name of the input that holds the picture
- * @param scores the score tensor
+ * before branches, later before earlier; then those whose channels are the classes. In transformers, what the last
+ * attention reads.
  */
-export function candidateLayers(graph: Graph, image: string, scores: string): Layer[] {
+export function candidateLayers(search: Search): Layer[] {
+  const { graph, image, scores } = search;
   const onPath = between(graph, image, scores);
-  const imageRank = valueInfo(graph, image).dims?.length;
+  const rank = valueInfo(graph, image).dims?.length ?? 0;
   const cuts = cutValues(graph, image, onPath);
   const positive = nonNegativeValues(graph);
-  const pictures = pictureValues(graph, image);
+  const axes = findAxes(graph, image);
+  const reach = patchesReach(graph, axes, onPath);
   const maps = classMaps(graph, scores, onPath);
   const { gated, parts } = findGates(graph);
   const readers = readersOf(graph);
@@ -62,25 +91,29 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
   const places: Place[] = [];
   const isBent = (node: Node) => is(node, 'activation') || gated.has(node.outputs[0]);
   let depth = 0;
+  let softmaxDepth = 0;
   for (const node of graph.nodes) {
     const [name] = node.outputs;
     const isActivation =
       isBent(node) || positive.has(name) || (node.opType === 'Transpose' && bent.has(node.inputs[0]));
     if (isActivation) bent.add(name);
     if (onPath.has(name) && weighs(node)) depth++;
+    if (onPath.has(name) && node.opType === 'Softmax') softmaxDepth = depth;
     if (!onPath.has(name) || name === scores) continue;
-    const { type, dims } = valueInfo(graph, name);
-    if (!dims || dims.length !== imageRank || (type !== undefined && !isFloat(type))) continue;
-    if (!isSpatial(dims)) continue;
+    const { dims: shape } = valueInfo(graph, name);
+    const layout = layoutIn(search, axes, name);
+    if (!shape || !layout || shape.length > rank) continue;
     const layer: Layer = {
       name,
-      dims,
+      dims: laidOutDims(layout, shape),
+      shape,
+      layout,
       opType: node.opType,
       isActivation,
       ...(isActivation ? {} : { activation: activationBehind(graph, readers, name, isBent) }),
       isCut: cuts.has(name),
-      isPicture: pictures.has(name),
-      isClassMap: maps.has(name) || dims[1] === 1,
+      isRead: reach(name),
+      isClassMap: maps.has(name) || shape[layout.channelAxis] === 1,
     };
     places.push({
       layer,
@@ -89,7 +122,28 @@ export function candidateLayers(graph: Graph, image: string, scores: string): La
       isDerived: is(node, 'derived'),
     });
   }
-  return sorted(places);
+  return sorted(places, attentionIn(search), softmaxDepth);
+}
+
+/** Attention between places of the picture, in the order in which it runs. */
+export function attentionIn(search: Search): Attention[] {
+  const { graph, image, tokens } = search;
+  return findAttention(search, findAxes(graph, image), tokens && tokenCount(tokens));
+}
+
+/** How a float value with several places is laid out: as the graph says, or else as the user does. */
+function layoutIn(
+  { graph, image, tokens }: Search,
+  axes: ReadonlyMap<string, Axes>,
+  name: string,
+): Layout | undefined {
+  const { type, dims } = valueInfo(graph, name);
+  const rank = valueInfo(graph, image).dims?.length ?? 0;
+  if (!dims || (type !== undefined && !isFloat(type))) return undefined;
+  const known = axes.get(name);
+  const told = tokens && layoutBy(tokens, dims);
+  const layout = known ? agreed(layoutOf(known, rank - 2), told) : told;
+  return layout?.grid.some((size) => size !== 1) ? layout : undefined;
 }
 
 /** A candidate and where it lies. */
@@ -127,50 +181,128 @@ function activationBehind(
   return goesOn ? activationBehind(graph, readers, reader.outputs[0], isBent) : undefined;
 }
 
-function sorted(places: readonly Place[]): Layer[] {
+/**
+ * Groups of candidates. The last activation that nothing bypasses comes first, unless it lies in the stem or before the last
+ * attention: where residual connections bypass all later ones (EfficientFormer, Visformer, TinyViT), it is the last value that
+ * nothing bypasses, and in transformers what the last attention reads.
+ *
+ * @param softmaxDepth the depth of the last attention of any kind
+ */
+function sorted(places: readonly Place[], attention: readonly Attention[], softmaxDepth: number): Layer[] {
   const stages = places.filter(
-    ({ layer, isSecondary, isDerived }) =>
-      layer.isCut && layer.isPicture && !layer.isClassMap && !isSecondary && !isDerived,
+    ({ layer, isSecondary, isDerived }) => layer.isCut && !layer.isClassMap && !isSecondary && !isDerived,
   );
-  const activations = stages.filter(({ layer }) => layer.isActivation);
-  const isInStem = (activations.at(-1)?.depth ?? 0) < (stages.at(-1)?.depth ?? 0) / 2;
-  const order = places.map((place, i) => ({ place, score: rank(place, isInStem) * places.length + i }));
+  const read = stages.filter(({ layer }) => layer.isRead);
+  const activation = read.findLast(({ layer }) => layer.isActivation)?.depth ?? 0;
+  const last = read.at(-1)?.depth ?? 0;
+  const isEarly =
+    activation === 0 || activation < last / 2 || (activation < softmaxDepth && softmaxDepth < last);
+  const attended = isEarly
+    ? lastAttended(places, attention, stages.at(-1)?.layer.isRead ?? false)
+    : undefined;
+  const rankOf = (place: Place) => (place === attended ? mostRank : rank(place, isEarly));
+  const order = places.map((place, i) => ({ place, score: rankOf(place) * places.length + i }));
   return order.sort((a, b) => b.score - a.score).map(({ place }) => place.layer);
 }
 
 /**
- * Groups of candidates. The last activation that nothing bypasses is the automatic choice, unless it lies in the stem: where
- * residual connections bypass all later ones (EfficientFormer, Visformer), it is the last value that nothing bypasses.
- *
- * @param isInStem whether that activation has more of the network behind it than before it, up to that value
+ * What the last attention reads: of a plain transformer, whose tokens have one grid from the first block to the last, and of
+ * any other of which only the class token is read behind it. Else the last stage is the better choice.
  */
-function rank({ layer, isSecondary, isDerived }: Place, isInStem: boolean): number {
-  const { isActivation, isCut, isPicture, isClassMap } = layer;
-  if (!isPicture) return 0;
+function lastAttended(
+  places: readonly Place[],
+  attention: readonly Attention[],
+  isStageRead: boolean,
+): Place | undefined {
+  const own = attention.filter(({ isSelf }) => isSelf);
+  const attended = own.map(({ tokens }) => places.find(({ layer }) => layer.name === tokens));
+  const found = attended.findLast((place) => place?.layer.isRead);
+  if (!found) return undefined;
+  const grid = (place: Place | undefined) =>
+    JSON.stringify(place && [place.layer.layout.prefix, place.layer.layout.grid]);
+  const isPlain = attended.every((place) => grid(place) === grid(found));
+  return isPlain || !isStageRead ? found : undefined;
+}
+
+const mostRank = 9;
+
+/** @param isEarly whether the last activation is no choice, for what lies behind it */
+function rank({ layer, isSecondary, isDerived }: Place, isEarly: boolean): number {
+  const { isActivation, isCut, isRead, isClassMap } = layer;
+  if (!isRead) return 0;
   if (isSecondary) return 1;
   if (isDerived) return isCut ? 3 : 1;
   if (isClassMap) return isCut ? 4 : 2;
-  if (isActivation && isCut) return isInStem ? 6 : 8;
+  if (isActivation && isCut) return isEarly ? 6 : 8;
   if (isCut) return 7;
   return isActivation ? 5 : 3;
 }
 
 /** The layer that is explained when none is named. */
-export function automaticLayer(graph: Graph, image: string, scores: string): Layer {
-  const [best] = candidateLayers(graph, image, scores);
-  if (best?.isPicture) return best;
+export function automaticLayer(search: Search): Layer {
+  const [best] = candidateLayers(search);
+  if (best?.isRead) return asToldBy(search.tokens, best);
+  const unknown = unknownTokens(search);
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    `No layer between the input and the scores ${whyNone(graph, best)}, so none can be chosen automatically. Name one with "layer", or take a method that needs none.`,
+    unknown
+      ? `Where the tokens of "${unknown.name}" ${showDims(unknown.dims)} lie in the picture cannot be told from the model. ${tokensAdvice(unknown.dims)}`
+      : `No layer between the input and the scores ${whyNone(search.graph)}, so none can be chosen automatically. Name one with "layer", or take a method that needs none.`,
   );
 }
 
-function whyNone(graph: Graph, best: Layer | undefined): string {
-  if (graph.nodes.some(({ domain }) => domain === 'com.microsoft.nchwc'))
+function whyNone({ nodes }: Graph): string {
+  if (nodes.some(({ domain }) => domain === 'com.microsoft.nchwc'))
     return 'is laid out as a picture: ONNX Runtime has optimised the model for one kind of processor, and its layers are laid out in blocks; explain the model as it was before';
-  if (!best) return 'has spatial dims that are known';
-  const dims = best.dims.map((dim) => dim || '?').join(', ');
-  return `is laid out as a picture (${JSON.stringify(best.name)} has dims [${dims}]: tokens, attention or channels last)`;
+  return 'has spatial dims that are known';
+}
+
+/** What the user says of an axis of tokens counts more than what the graph does. */
+function agreed(known: Layout | undefined, told: Layout | undefined): Layout | undefined {
+  return known && told?.channelAxis === known.channelAxis && known.channelAxis !== 1 ? told : known;
+}
+
+/** A layer of tokens laid out as the user says, whatever the graph says of it. */
+function asToldBy(tokens: TokenGrid | undefined, layer: Layer): Layer {
+  if (!tokens || isPicture(layer.layout, layer.shape.length)) return layer;
+  const layout = layoutBy(tokens, layer.shape);
+  if (layout) return { ...layer, layout, dims: laidOutDims(layout, layer.shape) };
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `"tokens" ${showTokens(tokens)} must fit the layer: it counts ${tokenCount(tokens)} tokens; "${layer.name}" has dims ${showDims(layer.shape)}, by the model ${showLayout(layer.layout)}.`,
+  );
+}
+
+/** The last value [N, T, C] that nothing bypasses and of which it is not known what its tokens are. */
+function unknownTokens({ graph, image, scores }: Search) {
+  const onPath = between(graph, image, scores);
+  const cuts = cutValues(graph, image, onPath);
+  const infos = graph.nodes.flatMap(({ outputs }) => outputs.map((name) => valueInfo(graph, name)));
+  const found = infos.findLast(
+    ({ name, type, dims }) =>
+      cuts.has(name) &&
+      (type === undefined || isFloat(type)) &&
+      dims?.length === 3 &&
+      (typeof dims[1] === 'string' || dims[1] >= 4),
+  );
+  return found?.dims && { name: found.name, dims: found.dims };
+}
+
+/** How to say where tokens lie, with numbers that fit: those of a square grid, if there is one. */
+function tokensAdvice(dims: readonly Dim[]): string {
+  const count = typeof dims[1] === 'number' ? dims[1] : 197;
+  const prefixes = [0, 1, 2, 5].filter((prefix) => count - prefix >= 4);
+  const square = prefixes.find((prefix) => Number.isInteger(Math.sqrt(count - prefix)));
+  const prefix = square ?? 1;
+  const places = count - prefix;
+  let height = Math.floor(Math.sqrt(places));
+  while (height > 1 && places % height !== 0) height--;
+  const example = showTokens({ grid: [height, places / height], prefix });
+  return `Say it with "tokens": height x width of the grid, and how many tokens come before it, as --tokens ${example}${square === undefined ? '' : ' if the grid is square'}.`;
+}
+
+function showDims(dims: readonly Dim[]): string {
+  return `[${dims.map((dim) => dim || '?').join(', ')}]`;
 }
 
 /**
@@ -178,10 +310,11 @@ function whyNone(graph: Graph, best: Layer | undefined): string {
  *
  * @throws GradcamppError INVALID_LAYER saying why it cannot be explained, with the closest names
  */
-export function namedLayer(graph: Graph, name: string, image: string, scores: string): Layer {
+export function namedLayer(name: string, search: Search): Layer {
+  const { graph } = search;
   const made = producers(graph);
   const node = made.get(name) ?? graph.nodes.find((item) => item.name === name);
-  const candidates = candidateLayers(graph, image, scores);
+  const candidates = candidateLayers(search);
   const names = new Set([
     ...candidates.map((layer) => layer.name),
     ...graph.nodes.map((item) => item.name).filter(Boolean),
@@ -202,15 +335,15 @@ export function namedLayer(graph: Graph, name: string, image: string, scores: st
   }
   const value = made.has(name) ? name : node.outputs[0];
   const found = candidates.find((layer) => layer.name === value);
-  if (found) return found;
+  if (found) return asToldBy(search.tokens, found);
   throw new GradcamppError(
     'INVALID_LAYER',
-    `Layer ${JSON.stringify(name)} ${reasonAgainst(graph, value, image, scores)}`,
+    `Layer ${JSON.stringify(name)} ${reasonAgainst(value, search, candidates[0]?.name)}`,
   );
 }
 
-function reasonAgainst(graph: Graph, value: string, image: string, scores: string): string {
-  const best = candidateLayers(graph, image, scores)[0]?.name;
+function reasonAgainst(value: string, search: Search, best: string | undefined): string {
+  const { graph, image, scores, tokens } = search;
   const advice = best ? ` Candidates: run "gradcampp inspect"; the best is ${JSON.stringify(best)}.` : '';
   if (value === scores) return `holds the scores themselves; choose a layer before them.${advice}`;
   if (descendants(graph, [scores]).has(value))
@@ -220,16 +353,15 @@ function reasonAgainst(graph: Graph, value: string, image: string, scores: strin
   const { dims } = valueInfo(graph, value);
   if (!dims || dims.length < 3)
     return `has dims [${dims?.join(', ') ?? 'unknown'}], which are not spatial: [N, K, h, w] is wanted.${advice}`;
-  const rank = valueInfo(graph, image).dims?.length;
-  const shown = dims.map((dim) => dim || '?').join(', ');
-  if (rank !== undefined && dims.length !== rank)
-    return `has dims [${shown}], which are not those of a picture, [N, K, ${rank === 3 ? 'l' : rank === 5 ? 't, h, w' : 'h, w'}]: tokens cannot be laid out.${advice}`;
-  return `has dims [${shown}]; the number of channels must be known, and more than one position.${advice}`;
-}
-
-function isSpatial(dims: readonly (number | string)[]): boolean {
-  if (dims.length < 3 || dims.length > 5) return false;
-  return typeof dims[1] === 'number' && dims.slice(2).some((dim) => dim !== 1);
+  const axes = findAxes(graph, image);
+  const attention = attentionIn(search).find(({ name }) => name === value);
+  const has = `has dims ${showDims(dims)}`;
+  if (attention)
+    return `${has}: it is attention between tokens, not a picture; method attention-rollout shows it.${advice}`;
+  if (tokens) return `${has}, which do not fit "tokens" ${showTokens(tokens)}.${advice}`;
+  if (axes.has(value) || dims.length > 4)
+    return `${has}, which are not those of a picture, [N, K, h, w], [N, h, w, K] or [N, tokens, K].${advice}`;
+  return `${has}; where its values lie in the picture cannot be told from the model. ${tokensAdvice(dims)}`;
 }
 
 function nonNegativeValues(graph: Graph): Set<string> {

@@ -98,7 +98,7 @@ describe('gradients and maps', () => {
   test('the gradient equals differences of the score at every activation', async () => {
     const explainer = await open();
     const { network, scores } = explainer;
-    const differentiator = await network.differentiator(['relu2'], scores);
+    const differentiator = await network.differentiator([{ name: 'relu2' }], scores);
     const forward = await differentiator.forward({ image: { ...image(3), dims: [1, 3, 8, 8] } });
     const seed = Float32Array.of(0, 0, 1, 0, 0);
     const [gradient] = await differentiator.backward(forward, seed);
@@ -176,7 +176,7 @@ describe('gradients and maps', () => {
     const explainer = await open({ head: 'pool' });
     const [{ targets }] = await explainer.explain([image(6)], { targets: 2, method: 'cam' });
     const { network, scores } = explainer;
-    const forward = await (await network.differentiator(['relu2'], scores)).forward({
+    const forward = await (await network.differentiator([{ name: 'relu2' }], scores)).forward({
       image: { ...image(6), dims: [1, 3, 8, 8] },
     });
     const row = weightRow(2);
@@ -211,7 +211,7 @@ describe('softmax form', () => {
       const explainer = await open({ head });
       const { network, scores } = explainer;
       const { centredSeed, classMoments } = await import('../../src/explain/moments.js');
-      const differentiator = await network.differentiator(['relu2'], scores);
+      const differentiator = await network.differentiator([{ name: 'relu2' }], scores);
       const forward = await differentiator.forward({ image: { ...image(7), dims: [1, 3, 8, 8] } });
       const { moments, epsilon } = await classMoments(differentiator, forward);
       const [own] = await differentiator.backward(forward, centredSeed(forward.scores.data, 1));

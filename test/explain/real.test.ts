@@ -123,7 +123,7 @@ describe.skipIf(!isThere)('scores of real networks (needs ../shared/models)', ()
     )[0];
     const scores = findScores(network.graph);
     const [layer] = network.layers(scores);
-    const differentiator = await network.differentiator([layer.name], scores);
+    const differentiator = await network.differentiator([layer], scores);
     const own = (await differentiator.forward({ [network.image.name]: { type: 'float32', dims, data } }))
       .scores.data;
     const largest = Math.max(...(expected.data as Float32Array).map(Math.abs));

@@ -1,9 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { candidateLayers, automaticLayer, type Layer } from '../../src/graph/layers.js';
+import {
+  attentionIn,
+  automaticLayer,
+  candidateLayers,
+  type Layer,
+  namedLayer,
+} from '../../src/graph/layers.js';
 import { findScores } from '../../src/graph/scores.js';
+import type { TokenGrid } from '../../src/graph/tokens.js';
 import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
+import { transformer, type TransformerOptions } from '../support/transformer.js';
 import { prepared } from './equal.js';
 
 /** Layers of a network on [N, 3, 16, 16], best first, and the automatic one. */
@@ -15,9 +23,9 @@ async function layersOf(
   const outputs = [nodes[nodes.length - 1][2][0]];
   const graph = await prepared(graphFrom({ inputs: { image }, outputs, nodes, constants }));
   const scores = findScores(graph).info.name;
-  const layers = candidateLayers(graph, 'image', scores);
+  const layers = candidateLayers({ graph, image: 'image', scores });
   const named = (name: string) => layers.find((layer) => layer.name === name) as Layer;
-  return { layers, named, automatic: () => automaticLayer(graph, 'image', scores) };
+  return { layers, named, automatic: () => automaticLayer({ graph, image: 'image', scores }) };
 }
 
 const conv = (from: string, weight: string, to: string, attributes = {}): ShortNode => [
@@ -160,7 +168,7 @@ describe('activations in the stem alone', () => {
     expect(automatic().activation).toBeUndefined();
   });
 
-  test('as in EfficientFormer: the last one before tokens', async () => {
+  test('as in EfficientFormer: the last one, though it is of tokens', async () => {
     const { automatic } = await layersOf(
       [
         ...stem,
@@ -180,7 +188,7 @@ describe('activations in the stem alone', () => {
         one: int64Constant([1]),
       },
     );
-    expect(automatic().name).toBe('s2');
+    expect(automatic()).toMatchObject({ name: 'end', dims: ['N', 8, 4, 4], shape: ['N', 16, 8] });
   });
 
   test('not so where the activation is in the second half, or behind the last stage', async () => {
@@ -216,29 +224,72 @@ describe('what is no choice', () => {
     expect(layers.map(({ name }) => name)).toContain('bent');
   });
 
-  test('tokens and attention, of the rank of a picture', async () => {
-    const { automatic, named } = await layersOf(
-      [
-        ['Reshape', ['image', 'heads'], ['keys']],
-        ['MatMul', ['keys', 'narrow'], ['tokens']],
-        ['Transpose', ['tokens'], ['turned'], { perm: [0, 1, 3, 2] }],
-        ['MatMul', ['tokens', 'turned'], ['products']],
-        ['Softmax', ['products'], ['attention'], { axis: -1 }],
-        ['MatMul', ['attention', 'tokens'], ['mixed']],
-        ['ReduceMean', ['mixed', 'two'], ['flat'], { keepdims: 0 }],
-        ['Flatten', ['flat'], ['row']],
-        ['Gemm', ['row', 'head'], ['scores'], { transB: 1 }],
-      ],
-      {
-        heads: int64Constant([0, 2, 24, 16]),
-        narrow: weights(3, [16, 8]),
-        two: int64Constant([2]),
-        head: weights(4, [5, 16]),
-      },
-    );
-    expect(named('attention')).toMatchObject({ isPicture: false, dims: ['N', 2, 24, 24] });
+  test('values of which it cannot be told where they lie, and attention between them', async () => {
+    const nodes: ShortNode[] = [
+      ['Reshape', ['image', 'heads'], ['keys']],
+      ['MatMul', ['keys', 'narrow'], ['tokens']],
+      ['Transpose', ['tokens'], ['turned'], { perm: [0, 1, 3, 2] }],
+      ['MatMul', ['tokens', 'turned'], ['products']],
+      ['Softmax', ['products'], ['attention'], { axis: -1 }],
+      ['MatMul', ['attention', 'tokens'], ['mixed']],
+      ['ReduceMean', ['mixed', 'two'], ['flat'], { keepdims: 0 }],
+      ['Flatten', ['flat'], ['row']],
+      ['Gemm', ['row', 'head'], ['scores'], { transB: 1 }],
+    ];
+    const { layers, automatic } = await layersOf(nodes, {
+      heads: int64Constant([0, 2, 24, 16]),
+      narrow: weights(3, [16, 8]),
+      two: int64Constant([2]),
+      head: weights(4, [5, 16]),
+    });
+    expect(layers).toEqual([]);
     expect(automatic).toThrow(
-      /laid out as a picture \("mixed" has dims \[N, 2, 24, 8\].*Name one with "layer", or take a method that needs none\./,
+      'can be chosen automatically. Name one with "layer", or take a method that needs none.',
+    );
+  });
+});
+
+describe('transformers', () => {
+  const choice = async (options: TransformerOptions) => {
+    const graph = await prepared(graphFrom(transformer(options)));
+    const search = { graph, image: 'image', scores: findScores(graph).info.name };
+    return { search, layer: automaticLayer(search), named: (name: string) => namedLayer(name, search) };
+  };
+
+  test.each([
+    { prefix: 1 },
+    { prefix: 1, isFused: false },
+    { prefix: 5, suffix: 4 },
+    { prefix: 0 },
+    { prefix: 0, isFused: false },
+  ])('the first normalisation of the last block: %o', async (options) => {
+    const { layer } = await choice({ ...options, blocks: 3 });
+    expect(layer).toMatchObject({ name: 'b2/norm1', dims: ['N', 8, 2, 3], isRead: true });
+    const { prefix, suffix = 0 } = options;
+    expect(layer.layout).toMatchObject({ prefix, suffix, grid: [2, 3] });
+  });
+
+  test('behind the last attention the patches are not read where the class token is', async () => {
+    const { named } = await choice({ prefix: 1 });
+    const read = ['x0', 'b0', 'b1/norm1', 'b1/qkv', 'b1/middle', 'b1/hidden', 'b1', 'norm'].filter(
+      (name) => named(name).isRead,
+    );
+    expect(read).toEqual(['x0', 'b0', 'b1/norm1', 'b1/qkv']);
+    const mean = await choice({ prefix: 0 });
+    expect(mean.named('norm').isRead).toBe(true);
+  });
+
+  test('attention is found apart, and named as a layer refused', async () => {
+    const { search, named } = await choice({ prefix: 1 });
+    expect(attentionIn(search)).toEqual(
+      [0, 1].map((i) => ({ name: `b${i}/attention`, tokens: `b${i}/norm1`, isSelf: true })),
+    );
+    expect(candidateLayers(search).map(({ name }) => name)).not.toContain('b1/attention');
+    expect(() => named('b1/attention')).toThrow(
+      'Layer "b1/attention" has dims [N, 2, 7, 7]: it is attention between tokens, not a picture; method attention-rollout shows it.',
+    );
+    expect(() => named('b1/k')).toThrow(
+      'Layer "b1/k" has dims [N, 2, 7, 4], which are not those of a picture, [N, K, h, w], [N, h, w, K] or [N, tokens, K].',
     );
   });
 });
@@ -305,7 +356,80 @@ test('of a model that ONNX Runtime optimised for one kind of processor, what to 
   });
   const own = (opType: string) => (opType.startsWith('Reorder') ? 'com.microsoft.nchwc' : '');
   const nodes = graph.nodes.map((node) => ({ ...node, domain: own(node.opType) }));
-  expect(() => automaticLayer({ ...graph, nodes }, 'image', 'scores')).toThrow(
+  expect(() => automaticLayer({ graph: { ...graph, nodes }, image: 'image', scores: 'scores' })).toThrow(
     /optimised the model for one kind of processor.*explain the model as it was before/,
   );
+});
+
+describe('tokens whose grid the model does not tell', () => {
+  /** Patches picked by indices, as im2col is exported. */
+  const picked = async (shape: number[], tokens?: TokenGrid) => {
+    const graph = await prepared(
+      graphFrom({
+        inputs: { image: ['N', 3, 8, 12] },
+        outputs: ['scores'],
+        nodes: [
+          ['Reshape', ['image', 'line'], ['pixels']],
+          ['Gather', ['pixels', 'indices'], ['picked'], { axis: 1 }],
+          ['Reshape', ['picked', 'shape'], ['shaped']],
+          ['MatMul', ['shaped', 'embed'], ['tokens']],
+          ['Tanh', ['tokens'], ['bent']],
+          ['Reshape', ['bent', 'flat'], ['row']],
+          ['MatMul', ['row', 'head'], ['scores']],
+        ],
+        constants: {
+          line: int64Constant([0, -1]),
+          indices: int64Constant(Array.from({ length: 84 }, (_, i) => (i * 37) % 288)),
+          shape: int64Constant([0, ...shape]),
+          embed: weights(1, [shape.at(-1) as number, 8]),
+          flat: int64Constant([0, -1]),
+          head: weights(2, [(84 / (shape.at(-1) as number)) * 8, 5]),
+        },
+      }),
+    );
+    return { graph, image: 'image', scores: 'scores', tokens };
+  };
+
+  test('is asked for, with an example', async () => {
+    const search = await picked([7, 12]);
+    const asked =
+      'of "bent" [N, 7, 8] lie in the picture cannot be told from the model. Say it with "tokens": height x width of the grid, and how many tokens come before it, as --tokens 2x3+1.';
+    expect(() => automaticLayer(search)).toThrow(`Where the tokens ${asked}`);
+    expect(() => namedLayer('bent', search)).toThrow('Layer "bent" has dims [N, 7, 8]; where its values lie');
+    const square = await picked([21, 4]);
+    expect(() => automaticLayer(square)).toThrow('as --tokens 4x4+5 if the grid is square.');
+  });
+
+  test('and taken as it is given', async () => {
+    const search = await picked([7, 12], { grid: [2, 3], prefix: 1 });
+    expect(automaticLayer(search)).toMatchObject({
+      name: 'bent',
+      dims: ['N', 8, 2, 3],
+      layout: { channelAxis: 2, prefix: 1, suffix: 0, grid: [2, 3] },
+    });
+    expect(() => namedLayer('bent', { ...search, tokens: { grid: [2, 4] } })).toThrow(
+      'Layer "bent" has dims [N, 7, 8], which do not fit "tokens" 2x4.',
+    );
+  });
+
+  test('channels last or first, where only one of them fits', async () => {
+    const search = await picked([3, 7, 4], { grid: [3, 7] });
+    expect(namedLayer('bent', search)).toMatchObject({ dims: ['N', 8, 3, 7], layout: { channelAxis: 3 } });
+    const first = await picked([3, 7, 4], { grid: [7, 8] });
+    expect(namedLayer('bent', first)).toMatchObject({ dims: ['N', 3, 7, 8], layout: { channelAxis: 1 } });
+    expect(() => namedLayer('bent', { ...search, tokens: undefined })).toThrow(
+      'Layer "bent" has dims [N, 3, 7, 8]; where its values lie in the picture cannot be told',
+    );
+  });
+
+  test('what contradicts the model is taken if it fits, else refused', async () => {
+    const graph = await prepared(graphFrom(transformer()));
+    const search = { graph, image: 'image', scores: findScores(graph).info.name };
+    const own = namedLayer('b1/norm1', { ...search, tokens: { grid: [3, 2], suffix: 1 } });
+    expect(own).toMatchObject({ dims: ['N', 8, 3, 2], layout: { prefix: 0, suffix: 1 } });
+    expect(() => namedLayer('b1/norm1', { ...search, tokens: { grid: [4, 4], prefix: 1 } })).toThrow(
+      '"tokens" 4x4+1 must fit the layer: it counts 17 tokens; "b1/norm1" has dims [N, 7, 8], by the model 2 × 3, 1 before.',
+    );
+    expect(namedLayer('embedded', { ...search, tokens: { grid: [4, 4] } }).dims).toEqual(['N', 8, 2, 3]);
+  });
 });

@@ -158,7 +158,7 @@ async function gradientOf(
   const { targets } = explainer;
   const [ready] = await targets.ready([target]);
   const scores = targets.scoresOf(outputOf(ready));
-  const passes = await explainer.network.differentiator(explainer.layers, scores, {
+  const passes = await explainer.network.differentiator(explainer.explained, scores, {
     reads: readsOf([ready]),
   });
   const forward = await passes.forward({
