@@ -9,6 +9,7 @@ const exportable = methodNames.filter((name) => methodNamed(name).nodes !== unde
 /** What is exported, and how it explains. */
 export const exportOptions = {
   layer: explainerOptions.layer,
+  tokens: explainerOptions.tokens,
   preprocess: explainerOptions.preprocess,
   output: explainerOptions.output,
   /** A method that is a graph; default 'grad-cam++'. */

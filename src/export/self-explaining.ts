@@ -11,7 +11,9 @@ import { constantJacobian } from '../explain/jacobian.js';
 import { settingsOf } from '../explain/explain-options.js';
 import { rowSize } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import type { Layer } from '../graph/layers.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
+import { isPicture } from '../graph/tokens.js';
 import { methodNamed, needsOf } from '../methods/index.js';
 import type { AnyMethod, LayerNodes } from '../methods/method.js';
 import { DataType } from '../onnx/types.js';
@@ -19,6 +21,7 @@ import { onlyOneOf, readOptions, type SettingsOf } from '../options.js';
 import { inferValues } from '../runtime/infer.js';
 import { goalsOf } from '../targets/index.js';
 import { type ExportOptions, exportOptions } from './export-options.js';
+import { layoutNodes } from './layout-nodes.js';
 import {
   type ExportedLayer,
   inputMapNodes,
@@ -44,9 +47,10 @@ export async function exportExplained(
 ): Promise<ModelFile> {
   const settings = readOptions('exportExplained', exportOptions, options);
   onlyOneOf(options, ['classes', 'top']);
-  const { layer, preprocess, output } = settings;
+  const { layer, tokens, preprocess, output } = settings;
   const explainer = await NetworkExplainer.open(model, {
     layer,
+    tokens,
     preprocess,
     output,
     backend: 'reference',
@@ -95,7 +99,7 @@ async function build(explainer: NetworkExplainer, plan: Plan): Promise<Graph> {
   const { network, scores } = explainer;
   const { image } = network;
   const jacobian = plan.needsMoments
-    ? await constantJacobian(await network.differentiator(explainer.layers, scores))
+    ? await constantJacobian(await network.differentiator(explainer.explained, scores))
     : undefined;
   const scoresName = scores.info.name;
   let graph: Graph = network.graph;
@@ -208,16 +212,16 @@ async function layerMaps(
   plan: Plan & { readonly method: LayerKind },
   target: TargetNodes,
 ): Promise<{ graph: Graph; map: Name }> {
-  const { network, scores, layers } = explainer;
+  const { network, scores, layers, explained } = explainer;
   const { method, settings } = plan;
   const needsGradients = method.needs.includes('gradients');
   const made = needsGradients
     ? appendGradient(graph, { of: [{ output: scores.info.name, seed: target.seed }], wrt: layers })
     : undefined;
   let current = await inferValues(made?.graph ?? graph);
-  const derivatives = layers.map((_, i) => {
+  const derivatives = layers.map((name, i) => {
     if (!plan.needsMoments) return undefined;
-    const own = made?.gradients.get(layers[i]) as Name;
+    const own = made?.gradients.get(name) as Name;
     const nodes = softmaxNodes(explainer, current, plan, { ...target, layer: i, own });
     current = nodes.graph;
     return nodes.derivatives;
@@ -225,16 +229,16 @@ async function layerMaps(
   const b = new Builder(current);
   b.at('explain');
   const { size, firstAxis } = spatialOf(explainer);
-  const parts = layers.map((name, i) => {
-    const dims = valueInfo(network.graph, name).dims ?? [];
-    const gradient = made?.gradients.get(name) ?? name;
-    const spatial = dims.slice(2);
+  const parts = explained.map((own, i) => {
+    const [, channels, ...spatial] = own.dims;
+    const gradient = made?.gradients.get(own.name);
+    const activations = layoutNodes(b, own.name, own);
     const layer: ExportedLayer = {
-      activations: name,
-      gradient: pooledGradient(current, gradient) ?? gradient,
+      activations,
+      gradient: gradient === undefined ? activations : gradientNodes(b, current, gradient, own),
       axes: spatial.map((_, axis) => axis + 2),
-      positions: positionsOf(b, name, spatial),
-      channels: dims[1] as number,
+      positions: positionsOf(b, activations, spatial),
+      channels: channels as number,
       spatial,
       derivatives: derivatives[i],
     };
@@ -256,10 +260,9 @@ function softmaxNodes(
   plan: Plan,
   target: TargetNodes & { layer: number; own: Name },
 ): { graph: Graph; derivatives: NonNullable<LayerNodes['derivatives']> } {
-  const { layers, scores, network } = explainer;
-  const name = layers[target.layer];
-  const rank = valueInfo(network.graph, name).dims?.length ?? 4;
-  const ones = Array<number>(rank - 2).fill(1);
+  const { explained, scores } = explainer;
+  const layer = explained[target.layer];
+  const { name } = layer;
   const constant = target.jacobian?.[target.layer];
   const p = target.p as Name;
   let current = graph;
@@ -267,6 +270,7 @@ function softmaxNodes(
     const b = new Builder(current);
     b.at('explain');
     const jacobian = b.floats(constant, [plan.count, constant.length / plan.count]);
+    const ones = layer.dims.slice(2).map(() => 1);
     const { first, second, third } = constantMoments(b, { jacobian, p, index: target.index, ones });
     return { graph: appended(current, b), derivatives: { first, second, third } };
   }
@@ -289,10 +293,18 @@ function softmaxNodes(
   });
   const b = new Builder(current);
   b.at('explain');
+  const ones = layer.dims.slice(2).map(() => 1);
   const probability = (m: number) =>
     b.op('Reshape', [b.op('Gather', [p, b.ints([m])], { axis: 1 }), b.ints([0, 1, ...ones])]);
-  const derivatives = unrolledMoments(b, gradients, target.own, probability);
+  const laidOut = gradients.map((gradient) => layoutNodes(b, gradient, layer));
+  const derivatives = unrolledMoments(b, laidOut, layoutNodes(b, target.own, layer), probability);
   return { graph: appended(current, b), derivatives };
+}
+
+/** The gradient laid out as its layer; [N, K, 1, …] where it is the same at every place of a picture. */
+function gradientNodes(b: Builder, graph: Graph, gradient: Name, layer: Layer): Name {
+  const pooled = isPicture(layer.layout, layer.shape.length) ? pooledGradient(graph, gradient) : undefined;
+  return pooled ?? layoutNodes(b, gradient, layer);
 }
 
 /** What an Expand over the spatial axes made the gradient from: [N, K, 1, ...]. */
