@@ -138,15 +138,15 @@ export function networkFacts(
   const suppression =
     found &&
     ({
-      scores: outputFacts(network.scores(found.scores)),
+      scores: outputFacts(network.scores(found.scores), network),
       boxes: found.boxes,
       // PyTorch has x first, TensorFlow and ONNX itself y first.
       format: found.isCentred ? 'cxcywh' : /torch/i.test(producer) ? 'xyxy' : 'yxyx',
     } as const);
   return {
-    output: outputFacts(scores),
+    output: outputFacts(scores, network),
     isChosen,
-    outputs: floats.map(({ name }) => outputFacts(network.scores(name))),
+    outputs: floats.map(({ name }) => outputFacts(network.scores(name), network)),
     ...(suppression ? { suppression } : {}),
     size: (image.dims ?? []).slice(1).filter((_, axis) => axis !== channelAxis),
     channelsLast: channelAxis > 0,
@@ -155,11 +155,16 @@ export function networkFacts(
   };
 }
 
-function outputFacts({ output, info, link, steppedOver, isEmbedding = false }: Scores): Output {
+function outputFacts(
+  { output, info, link, steppedOver, isEmbedding = false }: Scores,
+  { fixedBatch }: Network,
+): Output {
+  const { dims = [] } = info;
+  const isRow = fixedBatch === 1 && dims.length === 1 && dims[0] !== 1; // [M] without N
   return {
     name: output,
     value: info.name,
-    dims: info.dims ?? [],
+    dims: isRow ? [1, ...dims] : dims,
     link,
     isStepped: steppedOver !== undefined,
     isEmbedding,

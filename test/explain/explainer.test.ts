@@ -1,3 +1,4 @@
+import { int64Constant } from '../../src/onnx/constant.js';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainerOptions } from '../../src/explain/explain-options.js';
@@ -284,3 +285,26 @@ describe('options', () => {
     expect((await open()).layers).toEqual(['relu2']);
   });
 });
+
+test.each(['logits', 'softmax'] as const)(
+  'scores without a batch axis (%s) are class scores',
+  async (tail) => {
+    const { nodes, constants, ...rest } = classifier({ batch: 1 });
+    const squeezed = [...nodes, ['Squeeze', ['logits', 'first'], ['row']] as const];
+    const ends =
+      tail === 'softmax' ? [...squeezed, ['Softmax', ['row'], ['y'], { axis: 0 }] as const] : squeezed;
+    const outputs = [tail === 'softmax' ? 'y' : 'row'];
+    const bytes = bytesFrom({
+      ...rest,
+      outputs,
+      nodes: ends,
+      constants: { ...constants, first: int64Constant([0]) },
+    });
+    await using one = await Explainer.open(bytes, { backend: 'reference' });
+    await using other = await Explainer.open(bytesFrom(classifier()), { backend: 'reference' });
+    const image = { type: 'float32' as const, dims: [1, 3, 8, 8], data: values(3, [1, 3, 8, 8]) };
+    const [[actual], [expected]] = [await one.explain(image), await other.explain(image)];
+    expect(actual.targets[0].target).toEqual(expected.targets[0].target);
+    expect(actual.targets[0].map.data).toEqual(expected.targets[0].map.data);
+  },
+);
