@@ -34,7 +34,12 @@ export function explainCommand() {
     .argument('[images...]', 'pictures, folders, patterns, .npy tensors, or - for paths on standard input')
     .requiredOption('--model <file>', 'the ONNX model')
     .option('--class <class>', 'explain a class, by index or name; repeatable', collect)
-    .option('--top <n>', 'explain the n best classes', number);
+    .option('--top <n>', 'explain the n best classes', number)
+    .option(
+      '--like <picture>',
+      'explain how alike its embedding is to another picture’s; repeatable',
+      collect,
+    );
   addFlags(command, explainOptions, explainerOptions, outputOptions, explainRunOptions, workforceOptions);
   addFlags(command, printOptions, jsonOption);
   return command.addHelpText('after', examples).action(async (images, flags) => {
@@ -51,11 +56,17 @@ export function explainCommand() {
 /** What was typed as the API takes it, which checks it. */
 function optionsOf(
   images: readonly string[],
-  flags: { readonly model: string; readonly class?: readonly string[]; readonly top?: number },
+  flags: {
+    readonly model: string;
+    readonly class?: readonly string[];
+    readonly top?: number;
+    readonly like?: readonly string[];
+  },
 ): RunOptions {
   const { targets = [], ...explain } = fromFlags(explainOptions, flags);
   const top = flags.top === undefined ? [] : [{ top: flags.top }];
-  const all = [...(flags.class ?? []), ...top, ...(targets as readonly Target[])];
+  const like = (flags.like ?? []).map((picture) => ({ kind: 'embedding', like: picture }) as const);
+  const all = [...(flags.class ?? []), ...top, ...like, ...(targets as readonly Target[])];
   return {
     model: flags.model,
     images,

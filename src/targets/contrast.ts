@@ -29,8 +29,8 @@ export interface ContrastTarget {
  */
 export const contrastTarget: TargetKind<ContrastTarget> = {
   name: 'contrast',
-  help: 'a class against others: :rivals=A,B or :nearest=N, :gamma=NUMBER',
-  example: 'contrast:dog:rivals=wolf',
+  help: 'a class against those nearest in score; :rivals=A,B, :nearest=N, :gamma=NUMBER',
+  example: 'contrast:dog',
   is: (spec): spec is ContrastTarget => isObject(spec) && 'kind' in spec && spec.kind === 'contrast',
   check: (spec) => {
     onlyKeys('a target of the kind "contrast"', spec, keys);

@@ -55,7 +55,7 @@ const mostOverlap = 0.5;
  */
 export const detectionTarget: TargetKind<DetectionTarget> = {
   name: 'detection',
-  help: 'an object: the best, of a class, :top=N, :at=X,Y,WIDTH,HEIGHT, :layout=NAME',
+  help: 'an object, the best or of a class; :top=N, :at=X,Y,WIDTH,HEIGHT, :layout=NAME',
   example: 'detection:dog:top=2',
   is: (spec): spec is DetectionTarget => isObject(spec) && 'kind' in spec && spec.kind === 'detection',
   check: (spec) => {

@@ -34,8 +34,8 @@ interface Joined extends ExpressionTarget {
  */
 export const expressionTarget: TargetKind<ExpressionTarget> = {
   name: 'expression',
-  help: 'any linear expression of outputs, with sum(…) and mean(…)',
-  example: "'expression:a[0,3] - 0.5*b[0,4]'",
+  help: 'any linear expression of outputs; sum(…), mean(…)',
+  example: 'expression:a[0,3]-b[0]',
   is: (spec): spec is ExpressionTarget => isObject(spec) && 'kind' in spec && spec.kind === 'expression',
   check: (spec) => {
     onlyKeys('a target of the kind "expression"', spec, ['kind', 'of', 'name']);

@@ -27,18 +27,18 @@ import { type TopTarget, topTarget } from './top.js';
 
 /** Every kind of target. Where none is named, the first that fits the network's output explains it. */
 const list = [
+  classTarget,
   detectionTarget,
   binaryTarget,
   regressionTarget,
-  classTarget,
   topTarget,
-  contrastTarget,
-  embeddingTarget,
   segmentationTarget,
   readingTarget,
-  combinationTarget,
+  embeddingTarget,
+  contrastTarget,
   positionTarget,
   expressionTarget,
+  combinationTarget,
 ] as const;
 const kinds = list as readonly unknown[] as readonly TargetKind[];
 
@@ -46,9 +46,12 @@ const kinds = list as readonly unknown[] as readonly TargetKind[];
 export type Target = SpecOf<(typeof list)[number]>;
 type SpecOf<Kind> = Kind extends TargetKind<infer Spec> ? Spec : never;
 
+/** Their names. */
+export const targetKinds: readonly string[] = kinds.map(({ name }) => name);
+
 /** For `--target`: what there is. */
 export const targetHelp: readonly string[] = kinds.flatMap(({ example, help }) =>
-  example === undefined ? [] : [`${example.padEnd(20)} ${help}`],
+  example === undefined ? [] : [`${example.padEnd(22)} ${help}`],
 );
 
 /** The kind of a target. */

@@ -46,7 +46,7 @@ interface Lettered extends ReadingTarget {
  */
 export const readingTarget: TargetKind<ReadingTarget> = {
   name: 'reading',
-  help: 'a line of text and its characters: reading:line, :characters, :3; :blank=last, :alphabet=FILE',
+  help: 'a line of text; reading:characters, reading:3; :blank=last, :alphabet=FILE',
   example: 'reading:line',
   is: (spec): spec is ReadingTarget => isObject(spec) && 'kind' in spec && spec.kind === 'reading',
   check: (spec) => {

@@ -45,7 +45,7 @@ export interface SegmentationTarget {
  */
 export const segmentationTarget: TargetKind<SegmentationTarget> = {
   name: 'segmentation',
-  help: 'a class where it is the answer, or :mask=FILE; or :top=N',
+  help: 'a class where it is the answer; :mask=FILE, or segmentation:top=N',
   example: 'segmentation:dog',
   is: (spec): spec is SegmentationTarget => isObject(spec) && 'kind' in spec && spec.kind === 'segmentation',
   check: (spec) => {
