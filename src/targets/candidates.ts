@@ -60,6 +60,7 @@ const logistic = (value: number) => 1 / (1 + Math.exp(-value));
 /** YOLO: [4 + objectness + classes + more, candidates], or the other way round. */
 function inOneOutput(row: Row, facts: Facts, plan: Plan): Candidates {
   const { data, dims } = row;
+  const boxes = plan.unstepped === undefined ? data : facts.output(plan.unstepped).data;
   const shape = shapeOf(dims, plan);
   const m = matrix(shape.count, shape.channels, shape.isChannelsFirst);
   const first = shape.hasObjectness ? 5 : 4;
@@ -87,7 +88,7 @@ function inOneOutput(row: Row, facts: Facts, plan: Plan): Candidates {
       ];
     },
     box: boxReader(
-      (i, k) => data[m.place(i, k)],
+      (i, k) => boxes[m.place(i, k)],
       { count: shape.count, format: plan.format ?? 'cxcywh', isYolox: shape.hasObjectness },
       facts.size,
     ),

@@ -17,6 +17,8 @@ export interface Plan {
   readonly scores: Output;
   /** The output that holds the boxes, where it is another. */
   readonly boxes?: string;
+  /** The output with its boxes as they are, where a sigmoid over scores and boxes is stepped over. */
+  readonly unstepped?: string;
   /** Boxes are not decoded: without the network's anchors nobody can say where they are. */
   readonly areOffsets?: boolean;
   readonly format?: BoxFormat;
@@ -67,7 +69,13 @@ export function planFor(network: NetworkFacts, { layout, format }: PlanOptions):
   if (isEndToEnd) return { ...common, layout: 'end2end', scores: single, format: format ?? 'xyxy' };
   const extra = extraOf(single, network);
   const shape = shapeOf(single.dims.slice(1), { layout, named, extra });
-  return { ...common, extra, layout: layout ?? (shape.hasObjectness ? 'yolov5' : 'yolov8'), scores: single };
+  return {
+    ...common,
+    extra,
+    layout: layout ?? (shape.hasObjectness ? 'yolov5' : 'yolov8'),
+    scores: single,
+    ...(single.isStepped ? { unstepped: single.name } : {}),
+  };
 }
 
 /** How one output holds candidates. */

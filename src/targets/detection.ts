@@ -72,7 +72,10 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
-  reads: (spec) => ('plan' in spec ? [(spec as Planned).plan.boxes ?? []].flat() : []),
+  reads: (spec) => {
+    const { boxes, unstepped } = 'plan' in spec ? (spec as Planned).plan : {};
+    return [boxes, unstepped].filter((name) => name !== undefined);
+  },
   isSingle: ({ top = 1 }) => top === 1,
   prepare: (spec, network) => {
     const plan = planFor(network, spec);

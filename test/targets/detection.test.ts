@@ -458,6 +458,25 @@ describe('networks', () => {
     expect(targets[0].map.dims).toEqual([8, 8]);
   });
 
+  test('YOLO with one sigmoid over boxes and scores: scores before it, boxes behind it', async () => {
+    const all: ShortNode[] = [['Sigmoid', ['rows'], ['output']]];
+    const bytes = bytesFrom(graph([head('rows', 22, 8)], ['output'], all));
+    await using explainer = await Explainer.open(bytes, { backend: 'reference' });
+    const spec = { kind: 'detection', layout: 'yolov5', index: 5 } as const;
+    const [{ targets, scores, scoreDims }] = await explainer.explain(image, { targets: spec });
+    expect(scoreDims).toEqual([16, 8]);
+    const [x, y, w, h, o, ...rest] = Array.from(
+      scores.subarray(40, 48),
+      (value) => 1 / (1 + Math.exp(-value)),
+    );
+    const { box, score, probability } = targets[0].target;
+    expect(score).toBeCloseTo(o * Math.max(...rest), 5);
+    expect(probability).toBeCloseTo(score, 6);
+    const expected = [x - w / 2, y - h / 2, w, h].map((value) => 8 * value);
+    for (const [i, value] of [box?.x, box?.y, box?.width, box?.height].entries())
+      expect(value).toBeCloseTo(expected[i], 4);
+  });
+
   test('behind NonMaxSuppression: by the candidate before it', async () => {
     const suppression: ShortNode[] = [
       ['Sigmoid', ['logits'], ['shares']],
