@@ -107,7 +107,7 @@ test('a detector: objects with their boxes', async () => {
   const [{ target }] = lines();
   expect(target).toMatchObject({ kind: 'detection' });
   expect(target.box?.width).toBeGreaterThan(0);
-  expect(target.probability).toBeCloseTo(target.score, 6);
+  expect(target.probability).toBeCloseTo(1 / (1 + Math.exp(-target.score)), 5);
 });
 
 test('an embedding: as alike as itself, and as another picture; without one it is a sentence', async () => {
