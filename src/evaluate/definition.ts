@@ -46,7 +46,10 @@ export interface Evaluation<O extends Stage, G extends Gathered, P extends Plan,
 }
 
 /** A metric as the documentation describes it. */
-export type DocumentedMetric = Pick<MetricWords, 'name' | 'unit' | 'better' | 'definition' | 'byChance'>;
+export type DocumentedMetric = Pick<
+  MetricWords,
+  'name' | 'unit' | 'better' | 'definition' | 'byChance' | 'chanceIsBound'
+>;
 
 /** What `gather` finds. */
 export interface Gathered {

@@ -20,10 +20,10 @@ export const documentedParts: Readonly<Record<string, string>> = {
   metrics: table(
     ['metric', 'definition', 'a map that knows nothing'],
     all.flatMap(({ metrics }) =>
-      metrics.map(({ name, unit, better, definition, byChance }) => [
+      metrics.map(({ name, unit, better, definition, byChance = '', chanceIsBound }) => [
         `${name}${unit && ` ${unit}`}${better ? (better === 'lower' ? ' ↓' : ' ↑') : ''}`,
         definition,
-        byChance ?? '',
+        `${chanceIsBound ? 'at most ' : ''}${byChance}`,
       ]),
     ),
   ),

@@ -1,6 +1,7 @@
 import { columnsOf, estimatesOf, numberColumn } from './report/estimates.js';
 import type { MetricRow } from './report/report.js';
 import type { Column } from './report/columns.js';
+import { mean } from './statistics.js';
 import type { Variant } from './subject.js';
 
 /** What a metric is called and how it is shown. */
@@ -19,6 +20,8 @@ export interface MetricWords {
   readonly digits: number;
   /** What a map gets that knows nothing of the picture, by construction: read after "by chance". */
   readonly byChance?: string;
+  /** That is what no such map exceeds in the mean, not what it gets. */
+  readonly chanceIsBound?: boolean;
 }
 
 /** How shares of 0 … 1 are shown. */
@@ -34,8 +37,6 @@ export interface Metric<R> extends MetricWords {
   readonly value: (record: R, v: number) => number;
   /** What `byChance` comes to on one picture; absent: no number follows from the picture alone. */
   readonly chance?: (record: R) => number;
-  /** `chance` is what no map that knows nothing exceeds in the mean, not what it gets. */
-  readonly chanceIsBound?: boolean;
 }
 
 /** One row a metric: means over the records with their intervals, and what chance gives. */
@@ -45,22 +46,24 @@ export function metricRows<R>(
   variants: readonly Variant[],
   seed: number,
 ): MetricRow[] {
-  return metrics.map(({ value, chance, chanceIsBound, byChance, column: _, definition: __, ...words }) => ({
-    ...words,
-    values: estimatesOf(columnsOf(records, variants, value), seed),
-    byChance: byChance === undefined ? undefined : chanceOf(records, byChance, chance, chanceIsBound),
-  }));
+  return metrics.map((metric) => {
+    const { value, chance: _, chanceIsBound: __, column: ___, definition: ____, ...words } = metric;
+    return {
+      ...words,
+      values: estimatesOf(columnsOf(records, variants, value), seed),
+      byChance: chanceOf(records, metric),
+    };
+  });
 }
 
 function chanceOf<R>(
   records: readonly R[],
-  text: string,
-  chance: ((record: R) => number) | undefined,
-  isBound = false,
+  { byChance: text, chance, chanceIsBound }: Metric<R>,
 ): MetricRow['byChance'] {
-  if (!chance || records.length === 0) return { text };
-  const values = records.map(chance);
-  return { text, value: values.reduce((sum, value) => sum + value, 0) / values.length, isBound };
+  if (text === undefined) return undefined;
+  const bound = chanceIsBound ? { isBound: true } : {};
+  if (!chance || records.length === 0) return { text, ...bound };
+  return { text, ...bound, value: mean(records.map(chance)) };
 }
 
 /** The columns of one variant in the table of pictures. */

@@ -40,7 +40,10 @@ export function reportText({ title, lead, remarks = [], series, summaries, duels
 function chanceLines(metrics: readonly MetricRow[]): string[] {
   const names = new Map<string, string[]>();
   for (const { name, byChance } of metrics)
-    if (byChance) names.set(byChance.text, [...(names.get(byChance.text) ?? []), name]);
+    if (byChance) {
+      const text = `${byChance.isBound ? 'at most ' : ''}${byChance.text}`;
+      names.set(text, [...(names.get(text) ?? []), name]);
+    }
   if (names.size === 0) return [];
   return [
     '',

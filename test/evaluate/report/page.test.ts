@@ -41,6 +41,9 @@ describe('the page without a browser', () => {
     );
     expect(page.match(/<td( data-series="\w+")?>–<\/td>/g)?.length).toBe(3);
     expect(page).toContain('&lt; 0.001');
+    expect(page).toContain('By chance: ≤ 50.0 %, half of &lt;all&gt;</span>');
+    expect(page).toContain('By chance: no fixed number</span>');
+    expect(page).toContain('<li>Made up &lt;b&gt;on purpose&lt;/b&gt;.</li>');
   });
 });
 

@@ -13,6 +13,7 @@ import { escapeHtml, html, jsonScript } from '../../../src/html.js';
 import { format, formatP } from '../../../src/evaluate/report/number.js';
 import { writeColumns } from '../../../src/evaluate/report/columns.js';
 import { decodeImage } from '../../../src/image/decode.js';
+import { reportText } from '../../../src/evaluate/report/text.js';
 import { openThumbnails } from '../../../src/evaluate/report/thumbnail.js';
 import { measureHere } from '../../../src/evaluate/measurer.js';
 import type { Pixels } from '../../../src/image/pixels.js';
@@ -128,6 +129,31 @@ describe('what is shown', () => {
   });
 });
 
+describe('the summary for a terminal', () => {
+  it('has a line a metric with what chance gives, and says below what that is', () => {
+    const lines = reportText(reportOf(3)).split('\n');
+    expect(lines.slice(0, 3)).toEqual([
+      'Sample',
+      'A report of made-up numbers.',
+      'Made up <b>on purpose</b>.',
+    ]);
+    expect(lines[5].trim().split(/ {2,}/)).toEqual(['first', 'second', 'random', 'by chance']);
+    expect(lines[6].split(/ {2,}/)).toEqual([
+      'Drop % ↓',
+      '25.0 [20.0, 30.0]',
+      '50.0 [45.0, 55.0]',
+      '75.0 [70.0, 80.0]',
+      '≤ 50.0',
+    ]);
+    expect(lines[7]).toMatch(/^Missing .* –$/);
+    expect(lines.slice(9, 12)).toEqual([
+      'By chance, of a map that knows nothing of the picture:',
+      '  Drop: at most half of <all>.',
+      '  Missing: no fixed number.',
+    ]);
+  });
+});
+
 describe('results', () => {
   it('name every number with its unit', () => {
     const report = reportOf(3);
@@ -143,7 +169,13 @@ describe('results', () => {
       evaluation: 'sample',
       provenance: { model: 'sample.onnx' },
       metrics: {
-        drop: { unit: '%', better: 'lower', values: { first: { mean: 25, low: 20, high: 30, count: 3 } } },
+        drop: {
+          name: 'Drop',
+          unit: '%',
+          better: 'lower',
+          byChance: { text: 'half of <all>', value: 50, isBound: true },
+          values: { first: { mean: 25, low: 20, high: 30, count: 3 } },
+        },
       },
       curves: { kept: { x: [0, 0.5, 1], first: { y: [0, 0.6, 1] } } },
     });

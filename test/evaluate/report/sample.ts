@@ -22,11 +22,13 @@ export function reportOf(count: number): Report {
             unit: '%',
             digits: 1,
             values: [value(0.25), value(0.5), value(0.75)],
+            byChance: { text: 'half of <all>', value: 0.5, isBound: true },
           },
           {
             key: 'missing',
             name: 'Missing',
             hint: 'not measured everywhere',
+            byChance: { text: 'no fixed number' },
             scale: 1,
             unit: '',
             digits: 3,
@@ -80,6 +82,7 @@ export function reportOf(count: number): Report {
       ['model', 'sample.onnx'],
       ['seed', '1'],
     ],
+    remarks: ['Made up <b>on purpose</b>.'],
     notes: ['Numbers are made up.'],
   };
 }

@@ -14,7 +14,7 @@ export function loc(delta: number): LocalizationMetric {
     column: `Loc(${delta})`,
     better: 'higher',
     ...plain,
-    byChance: 'at most the share of the input that the places cover, which is what marking everything gets',
+    byChance: 'the share of the input that the places cover, which is what marking everything gets',
     chance: ({ area }) => area,
     chanceIsBound: true,
     measure: ({ data }, { inside }) => localization(areasAt(data, inside, delta)),
