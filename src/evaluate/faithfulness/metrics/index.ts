@@ -6,6 +6,7 @@ import { emptyMaps } from './empty-maps.js';
 import { increaseInConfidence } from './increase.js';
 import { insertion } from './insertion.js';
 import { keptArea } from './kept-area.js';
+import { sparseness } from './sparseness.js';
 
 /** Every metric, in the order of the report. */
 export const faithfulnessMetrics: readonly FaithfulnessMetric[] = [
@@ -14,6 +15,7 @@ export const faithfulnessMetrics: readonly FaithfulnessMetric[] = [
   keptArea,
   deletion,
   insertion,
+  sparseness,
   emptyMaps,
 ];
 
