@@ -31,6 +31,8 @@ export interface Answer {
   /** Whether every layer's map is empty, [N]. */
   readonly empty: readonly boolean[];
   readonly backend?: BackendName;
+  /** What it was made of, where that is not the explained layers. */
+  readonly of?: readonly string[];
   /** [N, …inputDims]. */
   readonly attribution?: Float32Array;
   /** Facts worth keeping of each picture. */
@@ -166,8 +168,8 @@ function centred({ forward, rows }: Batch, { goals }: TargetEvidence): Float32Ar
 async function ofLayer(question: Question, method: LayerMethod, variant: MethodSettings): Promise<Answer[]> {
   const { backend, batch, targets } = question;
   const results: ComputedMaps[] = [];
-  let facts: readonly LayerMap['facts'][] = [];
-  for (const layer of batch.passes.wrt.keys()) {
+  let made: readonly LayerMap[] = [];
+  for (const layer of isOfLayers(method) ? batch.passes.wrt.keys() : [0]) {
     const maps: LayerMap[] = [];
     const shared = method.hasTarget
       ? undefined
@@ -175,9 +177,18 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
     for (const target of targets)
       maps.push(shared ?? (await method.map(target.at(layer), variant.settings as never)));
     results.push(await computeMaps(backend, mapRequest(batch, layer, maps)));
-    if (layer === 0) facts = maps.map((map) => map.facts);
+    if (layer === 0) made = maps;
   }
-  return combined(question, results).map((answer, t) => ({ ...answer, facts: facts[t] }));
+  return combined(question, results).map((answer, t) => {
+    const own = made[t];
+    const isMap = own.by === 'map';
+    return {
+      ...answer,
+      facts: own.facts,
+      rawDims: isMap ? own.dims : answer.rawDims,
+      of: isMap ? own.of : undefined,
+    };
+  });
 }
 
 /** All maps of a method are of one kind. A map itself is the sum of one channel, moved to start at 0 where it has no ReLU. */
@@ -319,5 +330,6 @@ function reduced(batch: Batch, values: Float32Array, method: InputMethod): Pick<
 
 /** Whether a method's answer is of the layers, or of the input alone. */
 export function isOfLayers(method: AnyMethod): boolean {
-  return method.kind !== 'input' || method.times !== undefined;
+  if (method.kind === 'input') return method.times !== undefined;
+  return !method.needs.some((need) => need === 'attention' || need === 'attention gradients');
 }

@@ -10,10 +10,13 @@ import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.j
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
+import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
 import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
+import type { SelfAttention } from '../graph/self-attention.js';
+import type { TokenGrid } from '../graph/tokens.js';
 import type { Wanted } from './layout.js';
 import { type Head, headBehind } from './head.js';
 import type { PreparedImage } from './input.js';
@@ -36,6 +39,8 @@ export interface Context {
   readonly feeds: Feeds;
   /** Which axis of a picture's input holds the channels; −1: none. */
   readonly channelAxis: number;
+  /** Where the patches of tokens lie, if the model does not tell it. */
+  readonly tokens: TokenGrid | undefined;
 }
 
 /** Pictures of equal dims that go through the network together. */
@@ -126,9 +131,16 @@ async function explainOutput(
   const scores = output === undefined ? context.scores : context.network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
   const heads = headsFor(context, scores, settings);
+  const attention = attentionFor(context, scores, settings);
   const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];
+  if (attention && !attention.needsGradients) reads.push(...attention.names);
   const passes = await passesFor(context, scores, settings, reads);
-  const batch = await forwardPass(context, pictures, settings, { passes, heads, progress });
+  const batch = await forwardPass(context, pictures, settings, {
+    passes,
+    heads,
+    progress,
+    attention,
+  });
   checkFinite(batch.rows, images);
   const goals = images.map((_, n) =>
     goalsOf(pictures.targets[n], batch.rows[n], factsOf(batch, n, scores, classes)),
@@ -181,6 +193,7 @@ async function explainOutput(
       }
     });
   }
+  batch.attention?.release();
   passes.release(batch.forward);
   return images.map((_, n) => ({
     output,
@@ -212,6 +225,22 @@ function headsFor({ network, layers }: Context, scores: Scores, { variants }: Se
   return layers.map((layer) => headBehind(network.graph, network.image.name, layer.name, scores));
 }
 
+interface AskedAttention extends SelfAttention {
+  readonly needsGradients: boolean;
+}
+
+/** The attention that methods ask for. */
+function attentionFor(
+  { network, tokens }: Context,
+  scores: Scores,
+  { variants }: Settings,
+): AskedAttention | undefined {
+  const needs = neededBy(variants);
+  const needsGradients = needs.has('attention gradients');
+  if (!needsGradients && !needs.has('attention')) return undefined;
+  return { ...network.selfAttention(scores, tokens), needsGradients };
+}
+
 function neededBy(variants: readonly MethodSettings[]): Set<Need> {
   return new Set(variants.flatMap(({ method, settings }) => needsOf(methodNamed(method), settings as never)));
 }
@@ -223,14 +252,20 @@ async function forwardPass(
   context: Context,
   pictures: Pictures,
   settings: Settings,
-  { passes, heads, progress }: Pick<Batch, 'passes' | 'heads' | 'progress'>,
+  {
+    passes,
+    heads,
+    progress,
+    attention,
+  }: Pick<Batch, 'passes' | 'heads' | 'progress'> & { readonly attention: AskedAttention | undefined },
 ): Promise<Batch> {
   const { network, feeds, channelAxis } = context;
   const { images, start, total } = pictures;
   const input = stack(images, network.fixedBatch);
   const [N] = input.dims;
   const others = feeds.of(start, images.length, total, N);
-  const forward = await passes.forward({ ...others, [network.image.name]: input });
+  const whole = { ...others, [network.image.name]: input };
+  const forward = await passes.forward(whole);
   const dims = input.dims.slice(1);
   return {
     network,
@@ -247,6 +282,13 @@ async function forwardPass(
     feedsOf: (image, count) => feeds.of(start + image, 1, total, count),
     passSize: Math.max(settings.batchSize, leastPassSize),
     heads,
+    attention:
+      attention &&
+      (await attentionPass(network, passes.scores, attention, {
+        feeds: whole,
+        forward,
+        needsGradients: attention.needsGradients,
+      })),
     progress,
   };
 }
@@ -309,7 +351,9 @@ function explanationOf({
       probability,
       box: goal.box,
     },
-    layers: isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name],
+    layers:
+      answer.of ??
+      (isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name]),
     method: variant.method,
     settings: variant.settings,
     epsilon: usesMoments ? moments?.epsilon : undefined,

@@ -48,6 +48,16 @@ export function putBack<T extends Values>(pictures: Float32Array, into: T, { nam
   return into;
 }
 
+/** The token of each cell of the grid, among so many. */
+export function tokenCells(
+  layout: Layout,
+  tokens: number,
+  name: string,
+): { readonly grid: readonly number[]; readonly cells: Int32Array } {
+  const { grid, offsets } = placesOf([1, tokens, 1], layout, name);
+  return { grid, cells: offsets };
+}
+
 /** Where in a value each cell of the grid lies, for picture 0 and channel 0. */
 interface Places {
   readonly images: number;

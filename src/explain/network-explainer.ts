@@ -298,6 +298,7 @@ export class NetworkExplainer {
       feeds: this.feeds,
       channelAxis: this.#channelAxis,
       layerProblem: this.#layerProblem,
+      tokens: this.options.tokens,
     };
   }
 

@@ -11,6 +11,7 @@ import {
   type Search,
 } from '../graph/layers.js';
 import { findScores, type Scores } from '../graph/scores.js';
+import { type SelfAttention, selfAttention } from '../graph/self-attention.js';
 import type { TokenGrid } from '../graph/tokens.js';
 import { type Model, readModel } from '../onnx/read.js';
 import { prepareGraph } from '../runtime/prepare.js';
@@ -127,6 +128,11 @@ export class Network {
   /** Attention between places of the picture, in the order in which it runs. */
   attention(scores: Scores, tokens?: TokenGrid): Attention[] {
     return attentionIn(this.#search(scores, tokens));
+  }
+
+  /** The self-attention of a plain transformer, which methods follow from block to block. */
+  selfAttention(scores: Scores, tokens?: TokenGrid): SelfAttention {
+    return selfAttention(this.#search(scores, tokens));
   }
 
   #search({ info }: Scores, tokens: TokenGrid | undefined): Search {

@@ -3,6 +3,7 @@ import type { Change, Evidence, LayerValues, RandomNumbers } from '../methods/ev
 import { random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
+import type { AttentionPass } from './attention-values.js';
 import { groupSize, runChanges } from './changed.js';
 import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
 import { isLaidOut, laidOut, putBack } from './layout.js';
@@ -31,6 +32,8 @@ export interface Batch {
   readonly passSize: number;
   /** Behind each layer, where a method needs it. */
   readonly heads: readonly Head[];
+  /** Where a method needs it. */
+  readonly attention: AttentionPass | undefined;
   readonly progress: Progress;
 }
 
@@ -109,6 +112,8 @@ export class TargetEvidence {
       headPass: (changes) => this.#headPass(index, changes),
       constantGradient: () => this.#constantGradient(index),
       expect: (gradients) => batch.progress.expect(gradients),
+      attention: () => this.#attention.values,
+      attentionGradients: () => this.#attention.gradients(this.seed()),
       secondDerivatives: () => this.#secondDerivatives(index),
       random: (seed, image, purpose) => numbers(seed, names[image], purpose),
     };
@@ -118,6 +123,12 @@ export class TargetEvidence {
   seed(): Float32Array {
     const { forward, rows } = this.#batch;
     return this.#seedFor(rows, forward.scores.data.length);
+  }
+
+  get #attention(): AttentionPass {
+    const { attention } = this.#batch;
+    if (attention) return attention;
+    throw new Error('attention was not asked for');
   }
 
   get #paddedGoals(): readonly (Goal | undefined)[] {

@@ -45,6 +45,10 @@ export interface Evidence {
    * ∂T/∂A and H A with the Hessian H = ∂²T/∂A², [N, K, …layer] each.
    */
   secondDerivatives(): Promise<{ readonly gradients: Float32Array; readonly product: Float32Array }>;
+  /** Needs 'attention' or 'attention gradients'. */
+  attention(): AttentionValues;
+  /** Needs 'attention gradients': ∂S/∂P of each block, [N, heads, T, T]. */
+  attentionGradients(): Promise<readonly Float32Array[]>;
   /** Noise that depends on the seed, the picture's name and the purpose alone. */
   random(seed: number, image: number, purpose: string): RandomNumbers;
 }
@@ -64,6 +68,21 @@ export interface LayerValues {
   readonly channels: number;
   /** Dims of a channel: [w], [h, w] or [t, h, w]. */
   readonly dims: readonly number[];
+}
+
+/** The self-attention of a plain transformer, block by block. */
+export interface AttentionValues {
+  /** What the blocks' attention is called in the model. */
+  readonly names: readonly string[];
+  /** P = softmax(Q Kᵀ …) of each, [N, heads, T, T]: rows are queries. */
+  readonly blocks: readonly Float32Array[];
+  /** T. */
+  readonly tokens: number;
+  /** Whether token 0 is the class token. */
+  readonly hasClassToken: boolean;
+  /** Dims of the grid of patches, and the token of each of its cells. */
+  readonly grid: readonly number[];
+  readonly cells: Int32Array;
 }
 
 export interface RandomNumbers {

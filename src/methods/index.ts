@@ -1,6 +1,8 @@
 import { didYouMean, invalid } from '../check.js';
 import type { SettingsOf, Stage } from '../options.js';
 import { ablationCam } from './ablation-cam.js';
+import { attentionGradient } from './attention-gradient.js';
+import { attentionRollout } from './attention-rollout.js';
 import { cam } from './cam.js';
 import { eigenCam } from './eigen-cam.js';
 import { eigenGradCam } from './eigen-grad-cam.js';
@@ -41,6 +43,8 @@ export const methods = [
   scoreCam,
   reciproCam,
   rise,
+  attentionRollout,
+  attentionGradient,
   guidedGradCamPlusPlus,
   guidedBackprop,
   saliency,

@@ -19,7 +19,11 @@ export type Need =
   /** Passes of the head alone, on changed activations. */
   | 'head passes'
   /** The gradient of the target's log-probability at the layer, and its Hessian's product with the activations. */
-  | 'second derivatives';
+  | 'second derivatives'
+  /** The attention of every token to every token, of all blocks of a transformer. */
+  | 'attention'
+  /** The same, and ∂S/∂P of each. */
+  | 'attention gradients';
 
 /** What every method says of itself; the README's table, the command's help and the checks are made of it. */
 interface Described<S extends Stage> {
@@ -87,6 +91,8 @@ export type LayerMap = { readonly facts?: readonly Facts[] } /** relu(Σ_k w_k A
       readonly map: Float32Array | Float64Array;
       readonly dims: readonly number[];
       readonly relu: boolean;
+      /** What it was made of, where that is not the explained layer. */
+      readonly of?: readonly string[];
     }
 );
 

@@ -8,6 +8,7 @@ import { forInference } from '../graph/inference.js';
 import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
 import { foldSequences } from '../graph/sequence.js';
+import { expandAttention } from '../graph/standard-attention.js';
 import { tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
 import type { Model } from '../onnx/read.js';
 import { DataType } from '../onnx/types.js';
@@ -19,7 +20,10 @@ import { inferValues } from './infer.js';
 const mostRounds = 100;
 
 export interface PrepareOptions {
-  /** As it is meant to be used, though it was exported in training mode; default: as it is stored. */
+  /**
+   * As it is meant to be used, though it was exported in training mode, and with attention written out; default: as it is
+   * stored.
+   */
   readonly inference?: boolean;
 }
 
@@ -41,7 +45,10 @@ export async function prepareGraph(
   const typed = usesDouble(stored) && functions.size === 0 ? await inferValues(stored) : stored;
   const graph = toFloat32(inlineFunctions(canonicalize(typed), functions));
   const written = expandComposites(graph);
-  return simplify(inference ? forInference(written) : written, keep);
+  if (!inference) return simplify(written, keep);
+  const known = await simplify(forInference(written), keep);
+  const expanded = expandAttention(known);
+  return expanded === known ? known : simplify(expanded, keep);
 }
 
 function usesDouble(graph: Graph): boolean {
