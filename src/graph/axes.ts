@@ -356,7 +356,7 @@ class Tracker {
 
 /** Operators beside those with a fact of it whose result is laid out as their first input. */
 const keepsAxes = new Set([
-  'CastLike', 'CumSum', 'LayerNormalization', 'LpNormalization', 'MeanVarianceNormalization',
+  'CastLike', 'CumSum', 'DynamicQuantizeLinear', 'LayerNormalization', 'LpNormalization', 'MeanVarianceNormalization',
   'RMSNormalization', 'ScatterElements', 'ScatterND', 'Trilu',
 ]); // biome-ignore format: a list
 

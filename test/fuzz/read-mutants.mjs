@@ -40,7 +40,7 @@ async function read(bytes, inference) {
   if (output) appendGradient(graph, { of: [{ output, seed: 'seed of the gradient' }], wrt });
   const scores = findScores(graph);
   for (const image of wrt.slice(0, 1))
-    for (const layer of candidateLayers(graph, image, scores.info.name).slice(0, 2))
+    for (const layer of candidateLayers({ graph, image, scores: scores.info.name }).slice(0, 2))
       gradientObstacle(graph, layer.name, scores.info.name);
   await (await openSession(graph, { threads: 1 })).close();
 }
