@@ -30,7 +30,7 @@ export interface ResultLine {
   };
   readonly layers: readonly string[];
   readonly method: Method;
-  /** The method's own settings, seeds among them; absent where it has none. */
+  /** The method's own settings, seeds among them, and the modifiers that are on; absent where it has none. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly backend?: BackendName;
   /** What a method says of its own result, such as a completeness error. */

@@ -1,6 +1,13 @@
 import { GradcamppError } from '../errors.js';
 import { type BackendName, mapMethods, type MapMethod } from '../map/backend.js';
-import { type ComputedMaps, computeMaps, defaultSettings, type MapInput } from '../map/compute.js';
+import {
+  checkRequest,
+  type ComputedMaps,
+  computeMaps,
+  defaultSettings,
+  type MapInput,
+  notFinite,
+} from '../map/compute.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import type { Form } from '../methods/grad-cam++.js';
 import { methodNamed, needsOf } from '../methods/index.js';
@@ -13,6 +20,7 @@ import type {
   Moments,
   PositionMethod,
 } from '../methods/method.js';
+import { firstPrincipalMap } from '../methods/eigen-grad-cam.js';
 import { channelWeights, pooledWeights } from '../methods/weights.js';
 import { sizeOf } from '../tensor.js';
 import type { Batch, TargetEvidence } from './target-evidence.js';
@@ -84,13 +92,8 @@ async function ofGradients(
     passes.wrt.map((_, layer) => {
       const own = gradients.map((layers) => layers[layer]);
       const moments = isSoftmax ? question.moments?.moments[layer] : undefined;
-      return computeMaps(
-        backend,
-        gradientRequest({ batch, method, variant, layer, gradients: own, moments }),
-        {
-          isFinite,
-        },
-      );
+      const request = gradientRequest({ batch, method, variant, layer, gradients: own, moments });
+      return computeMaps(backend, modified(request, variant), { isFinite });
     }),
   );
   return combined(question, results);
@@ -121,7 +124,7 @@ function gradientRequest({ batch, method, variant, layer, gradients, moments }: 
     );
     return { ...common, method: 'cam', weights };
   }
-  if ((mapMethods as readonly string[]).includes(method.name)) {
+  if (!variant.modifiers.eigen && (mapMethods as readonly string[]).includes(method.name)) {
     const { form, alphaNormalization, gradientRelu } = {
       ...defaultSettings,
       ...(settings as { form?: Form }),
@@ -176,7 +179,7 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
       : await method.map(targets[0].at(layer), variant.settings as never);
     for (const target of targets)
       maps.push(shared ?? (await method.map(target.at(layer), variant.settings as never)));
-    results.push(await computeMaps(backend, mapRequest(batch, layer, maps)));
+    results.push(await computeMaps(backend, modified(mapRequest(batch, layer, maps), variant)));
     if (layer === 0) made = maps;
   }
   return combined(question, results).map((answer, t) => {
@@ -204,19 +207,40 @@ function mapRequest(batch: Batch, layer: number, maps: readonly LayerMap[]): Map
   }
   const { images, size } = batch;
   const { dims, relu } = first;
-  const ones = new Float32Array(images * sizeOf(dims)).fill(1);
-  const gradients = (maps as (LayerMap & { by: 'map' })[]).map(({ map }) =>
-    relu ? Float32Array.from(map) : fromZero(map, images),
+  return ofOneChannel(
+    { images, layer: dims, size: size.slice(size.length - dims.length) },
+    (maps as (LayerMap & { by: 'map' })[]).map(({ map }) =>
+      relu ? Float32Array.from(map) : fromZero(map, images),
+    ),
   );
-  return {
-    images,
-    channels: 1,
-    layer: dims,
-    size: size.slice(size.length - dims.length),
-    activations: ones,
-    method: 'hires-cam',
-    gradients,
-  };
+}
+
+/** Maps themselves, [N, …layer] each, as the sum of one channel. */
+function ofOneChannel(
+  { images, layer, size }: Pick<MapInput, 'images' | 'layer' | 'size'>,
+  maps: Float32Array[],
+): MapInput {
+  const ones = new Float32Array(images * sizeOf(layer)).fill(1);
+  return { images, channels: 1, layer, size, activations: ones, method: 'hires-cam', gradients: maps };
+}
+
+/** A sum of weighted channels, or with `eigen` their first principal map. */
+function modified(request: MapInput, { modifiers }: MethodSettings): MapInput {
+  if (!modifiers.eigen) return request;
+  const bad = notFinite(checkRequest(request));
+  if (bad) throw bad;
+  const { images, channels, layer, activations, method, gradients, weights = [] } = request;
+  const positions = sizeOf(layer);
+  const size = channels * positions;
+  const maps = (method === 'cam' ? weights : gradients).map((own) => {
+    const step = method === 'cam' ? positions : 1; // a weight a channel, or one a position
+    const weighted = activations.map((value, i) => value * own[Math.floor(i / step)]);
+    const map = new Float32Array(images * positions);
+    for (let n = 0; n < images; n++)
+      map.set(firstPrincipalMap(weighted.subarray(n * size, (n + 1) * size), channels), n * positions);
+    return map;
+  });
+  return ofOneChannel(request, maps);
 }
 
 /** Each picture's map minus its least value: upsampling and min–max normalisation do not see the difference. */
@@ -263,7 +287,10 @@ function combineMaps(maps: readonly Float32Array[], combine: Settings['combine']
 /** Methods that give every input element a value. */
 async function ofInput(question: Question, method: InputMethod, variant: MethodSettings): Promise<Answer[]> {
   const { batch, targets } = question;
-  const times = method.times === undefined ? undefined : { method: method.times, settings: variant.settings };
+  const times =
+    method.times === undefined
+      ? undefined
+      : { method: method.times, settings: variant.settings, modifiers: {} };
   const factors = times && (await answersOf(question, times as MethodSettings));
   const answers: Answer[] = [];
   for (const [t, target] of targets.entries()) {

@@ -10,6 +10,7 @@ import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.j
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
+import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
 import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
 import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
@@ -153,23 +154,34 @@ async function explainOutput(
   const found: FoundTarget[][] = images.map(() => []);
   for (let first = 0; first < slots; first += mostTargetsAtOnce) {
     const group = Array.from({ length: Math.min(mostTargetsAtOnce, slots - first) }, (_, i) => first + i);
-    const targets = group.map(
-      (slot) =>
-        new TargetEvidence(
-          batch,
-          goals.map((list) => list[slot]?.goal),
-        ),
-    );
-    const question: Question = {
+    const questionOf = (of: Batch, own = moments): Question => ({
       backend: context.backend,
-      batch,
-      targets,
-      moments,
+      batch: of,
+      targets: group.map(
+        (slot) =>
+          new TargetEvidence(
+            of,
+            goals.map((list) => list[slot]?.goal),
+          ),
+      ),
+      moments: own,
       combine: settings.combine,
-    };
+    });
+    const question = questionOf(batch);
     const answers: Answer[][] = [];
     const since = performance.now();
     for (const variant of settings.variants) answers.push(await answersOf(question, variant));
+    const again = async (augmentation: Augmentation): Promise<Again> => {
+      const own = await forwardPass(context, changed(context, pictures, augmentation), settings, {
+        passes,
+        heads,
+        progress,
+        attention,
+      });
+      const moved = moments && (await classMoments(passes as Differentiator, own.forward));
+      return { question: questionOf(own, moved), release: () => releaseBatch(own) };
+    };
+    await takeMeans(answers, settings, batch, again);
     if (watch) watch.map += performance.now() - since;
     images.forEach((_, n) => {
       for (const [t, slot] of group.entries()) {
@@ -193,8 +205,7 @@ async function explainOutput(
       }
     });
   }
-  batch.attention?.release();
-  passes.release(batch.forward);
+  releaseBatch(batch);
   return images.map((_, n) => ({
     output,
     row: batch.rows[n],
@@ -203,6 +214,58 @@ async function explainOutput(
       : undefined,
     targets: found[n],
   }));
+}
+
+/** A batch of changed pictures, asked the same. */
+interface Again {
+  readonly question: Question;
+  readonly release: () => void;
+}
+
+/** Puts the mean over pictures changed by `aug` in place of the answers of methods that ask for it. */
+async function takeMeans(
+  answers: Answer[][],
+  { variants }: Settings,
+  { size, rows, images }: Batch,
+  again: (augmentation: Augmentation) => Promise<Again>,
+): Promise<void> {
+  const asking = [...variants.keys()].filter((v) => variants[v].modifiers.aug);
+  if (asking.length === 0) return;
+  const others = variants.map(() => [] as { answers: Answer[]; isMirrored: boolean }[]);
+  for (const augmentation of augmentationsOf(size, rows)) {
+    const { question, release } = await again(augmentation);
+    for (const v of asking)
+      others[v].push({
+        answers: await answersOf(question, variants[v]),
+        isMirrored: augmentation.isMirrored,
+      });
+    release();
+  }
+  for (const v of asking)
+    answers[v] = answers[v].map((own, t) =>
+      meanOf(
+        own,
+        others[v].map((other) => ({ answer: other.answers[t], isMirrored: other.isMirrored })),
+        images,
+      ),
+    );
+}
+
+function changed(
+  { network, channelAxis }: Context,
+  pictures: Pictures,
+  augmentation: Augmentation,
+): Pictures {
+  const { type } = network.original;
+  return {
+    ...pictures,
+    images: pictures.images.map((image) => augmented(image, augmentation, { channelAxis, type })),
+  };
+}
+
+function releaseBatch({ attention, passes, forward }: Batch): void {
+  attention?.release();
+  passes.release(forward);
 }
 
 /** The passes that the methods need: with gradients, or forward alone. */
@@ -355,7 +418,7 @@ function explanationOf({
       answer.of ??
       (isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name]),
     method: variant.method,
-    settings: variant.settings,
+    settings: { ...variant.settings, ...variant.modifiers },
     epsilon: usesMoments ? moments?.epsilon : undefined,
     backend: answer.backend,
     facts: answer.facts?.[n],
@@ -363,7 +426,7 @@ function explanationOf({
       data,
       dims,
       empty,
-      logScale: logScale ? logScale({ score, probability }, variant.settings as never) : 0,
+      logScale: logScale && answer.raw ? logScale({ score, probability }, variant.settings as never) : 0,
       bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
     },
     raw: answer.raw &&

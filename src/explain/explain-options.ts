@@ -8,7 +8,9 @@ import {
   methodNamed,
   methodNames,
   methodOptions,
+  optionsOf,
 } from '../methods/index.js';
+import type { Modifiers } from '../methods/modifiers.js';
 import {
   asTyped,
   choice,
@@ -153,7 +155,9 @@ export const explainKeys: readonly string[] = Object.keys(explainOptions);
 /** A method and its settings, as plain data. */
 export interface MethodSettings {
   readonly method: Method;
+  /** The method's own. */
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly modifiers: Modifiers;
 }
 
 /** Every option of `explain`, checked, with its default. */
@@ -198,14 +202,16 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
     const isVariant = item !== null && typeof item === 'object' && !Array.isArray(item);
     const { method: name, ...given } = isVariant ? item : { method: item as Method };
     const method = methodNamed(name);
-    const known = Object.keys(method.options);
+    const stage = optionsOf(method);
+    const known = Object.keys(stage);
     for (const key of known) unused.delete(key);
     const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     for (const key of Object.keys(own))
       if (!known.includes(key) && key in methodOptions) throw changesOthers(key, [name]);
     const fitting = Object.fromEntries(Object.entries(common).filter(([key]) => known.includes(key)));
-    const settings = readOptions(`method ${name}`, method.options, { ...fitting, ...own } as never);
-    return { method: method.name as Method, settings };
+    const { aug, eigen, ...settings } = readOptions(`method ${name}`, stage, { ...fitting, ...own } as never);
+    const modifiers: Modifiers = { ...(aug ? { aug: true } : {}), ...(eigen ? { eigen: true } : {}) };
+    return { method: method.name as Method, settings, modifiers };
   });
   const [useless] = unused;
   if (useless !== undefined)
@@ -217,7 +223,7 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
 }
 
 function changesOthers(key: string, received: readonly string[]): GradcamppError {
-  const having = methodNames.filter((name) => key in methodNamed(name).options);
+  const having = methodNames.filter((name) => key in optionsOf(methodNamed(name)));
   return new GradcamppError(
     'INVALID_OPTION',
     `"${key}" changes ${having.join(' and ')} alone; received it with method ${received.join(', ')}. Leave it out.`,

@@ -48,7 +48,7 @@ export interface TargetExplanation {
   /** The layers whose maps were combined. */
   readonly layers: readonly string[];
   readonly method: Method;
-  /** The method's own settings, seeds among them. */
+  /** The method's own settings, seeds among them, and the modifiers that are on. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Softmax form: the probability of the classes left out of the moments. */
   readonly epsilon?: number;

@@ -14,6 +14,7 @@ import { layerMethod } from './method.js';
 export const ablationCam = layerMethod({
   name: 'ablation-cam',
   kind: 'layer',
+  isSum: true,
   source: 'Desai and Ramaswamy, WACV 2020',
   formula: 'w_k = S − S(A without channel k)',
   needs: ['activations', 'head passes'],

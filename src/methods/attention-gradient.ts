@@ -9,6 +9,7 @@ import { meanOverHeads, rolledMap } from './rolled-attention.js';
 export const attentionGradient = layerMethod({
   name: 'attention-gradient',
   kind: 'layer',
+  isSum: false,
   source: 'arXiv 2103.15679, Eq. 5, 6',
   formula: 'class token’s row of Π (I + mean over heads of relu(∂S/∂P ⊙ P)), P attention',
   needs: ['attention gradients'],

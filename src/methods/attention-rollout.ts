@@ -11,6 +11,7 @@ import { meanOverHeads, rolledMap } from './rolled-attention.js';
 export const attentionRollout = layerMethod({
   name: 'attention-rollout',
   kind: 'layer',
+  isSum: false,
   source: 'arXiv 2005.00928, Eq. 1',
   formula: 'class token’s row of Π rownorm(mean over heads of attention + I)',
   needs: ['attention'],

@@ -11,6 +11,7 @@ import { layerMethod } from './method.js';
 export const eigenCam = layerMethod({
   name: 'eigen-cam',
   kind: 'layer',
+  isSum: false,
   source: 'arXiv 2008.00299, Eq. 3',
   formula: 'A projected on its first principal component, Σ ≥ 0',
   needs: ['activations'],
@@ -53,8 +54,13 @@ export function firstProjection(planes: Float32Array, channels: number): Float64
       ? firstEigenvector((v) => back(project(v)), channels)
       : back(firstEigenvector((u) => project(back(u)), positions));
   const length = norm(vector);
-  return project(vector).map((value) => (value / length) * most);
+  const projection = project(vector).map((value) => (value / length) * most);
+  const largest = projection.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  return projection.map((value) => (Math.abs(value) > rounding * largest ? value : 0)); // a ReLU would leave it alone, and a norm stretch it
 }
+
+/** Of the largest value: what the search for the vector leaves. */
+const rounding = 1e-12;
 
 /** Σ_k v_k A_k. */
 function timesPlanes(planes: Float64Array, v: Float64Array, positions: number): Float64Array {

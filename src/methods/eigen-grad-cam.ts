@@ -11,6 +11,7 @@ import { layerMethod } from './method.js';
 export const eigenGradCam = layerMethod({
   name: 'eigen-grad-cam',
   kind: 'layer',
+  isSum: false,
   source: 'pytorch-grad-cam',
   formula: 'g ⊙ A projected on its first principal component, ⟨map, Σ_k g_k ⊙ A_k⟩ ≥ 0',
   needs: ['activations', 'gradients'],

@@ -15,6 +15,7 @@ const deviations = 2;
 export const fem = layerMethod({
   name: 'fem',
   kind: 'layer',
+  isSum: true,
   source: 'Fuad et al., FEM, IPTA 2020',
   formula: 'w_k = share of positions with A > mean + 2 std',
   needs: ['activations'],

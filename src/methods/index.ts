@@ -15,7 +15,8 @@ import { guidedGradCamPlusPlus } from './guided-grad-cam++.js';
 import { hiResCam } from './hires-cam.js';
 import { integratedGradients } from './integrated-gradients.js';
 import { layerCam } from './layer-cam.js';
-import type { AnyMethod, Need } from './method.js';
+import { type AnyMethod, hasChannels, type Need } from './method.js';
+import { modifiers } from './modifiers.js';
 import { randomMap } from './random.js';
 import { reciproCam } from './recipro-cam.js';
 import { rise } from './rise.js';
@@ -58,11 +59,14 @@ export type MethodName = (typeof methods)[number]['name'];
 export const methodNames: readonly string[] = methods.map(({ name }) => name);
 
 type Merged<U> = (U extends unknown ? (part: U) => void : never) extends (whole: infer W) => void ? W : never;
-type AllOptions = Merged<(typeof methods)[number]['options']>;
+type AllOptions = Merged<(typeof methods)[number]['options']> & typeof modifiers;
 
-/** The options of all methods together; methods that share a name share the option. */
-export const methodOptions = Object.assign({}, ...methods.map(({ options }) => options)) as AllOptions &
-  Stage;
+/** The options of all methods together, modifiers among them; methods that share a name share the option. */
+export const methodOptions = Object.assign(
+  {},
+  ...methods.map(({ options }) => options),
+  modifiers,
+) as AllOptions & Stage;
 export type MethodOptions = {
   readonly [K in keyof AllOptions]?: AllOptions[K] extends { check: (...args: never[]) => infer T }
     ? T
@@ -76,6 +80,12 @@ export function methodNamed(name: string): AnyMethod {
   const found = byName.get(name);
   if (found) return found;
   throw invalid('method', `one of ${methodNames.join(', ')}`, name, didYouMean(String(name), methodNames));
+}
+
+/** The options that change a method: its own, and the modifiers that it can have. */
+export function optionsOf(method: AnyMethod): Stage {
+  const { eigen, ...others } = modifiers;
+  return { ...method.options, ...others, ...(hasChannels(method) ? { eigen } : {}) };
 }
 
 /** All that a method needs with some settings. */

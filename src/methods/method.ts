@@ -74,6 +74,8 @@ export interface PositionMethod<S extends Stage = Stage> extends Described<S> {
 /** Any other map of the explained layer's size. */
 export interface LayerMethod<S extends Stage = Stage> extends Described<S> {
   readonly kind: 'layer';
+  /** Whether `map` gives weights of channels, whose sum the map is; false: it gives the map itself. */
+  readonly isSum: boolean;
   /** Of every picture of the batch, one target. */
   readonly map: (evidence: Evidence, settings: SettingsOf<S>) => Promise<LayerMap> | LayerMap;
   /** The same as nodes, before the ReLU: [N, 1, …spatial]. Absent: the method cannot be exported. */
@@ -157,6 +159,11 @@ export interface LayerNodes {
   readonly positions: number | Name;
   /** First, second and third derivative of softmax(S)_c without the factor p_c; softmax form only. */
   readonly derivatives?: { readonly first: Name; readonly second: Name; readonly third: Name };
+}
+
+/** Whether a method's map is a sum of weighted channels. */
+export function hasChannels(method: AnyMethod): boolean {
+  return method.kind === 'layer' ? method.isSum : method.kind !== 'input';
 }
 
 /** Keeps the types of a method's name and own options. */

@@ -10,6 +10,7 @@ import { seed } from './sampling-options.js';
 export const randomMap = layerMethod({
   name: 'random',
   kind: 'layer',
+  isSum: false,
   source: '–',
   formula: 'uniform noise of the layer’s dims: a control',
   needs: ['activations'],

@@ -24,6 +24,7 @@ const options = {
 export const reciproCam = layerMethod({
   name: 'recipro-cam',
   kind: 'layer',
+  isSum: false,
   source: 'arXiv 2209.14074, Sec. 3',
   formula: 'L_p = S(A at position p alone)',
   needs: ['activations', 'head passes'],

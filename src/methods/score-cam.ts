@@ -15,6 +15,7 @@ import { layerMethod } from './method.js';
 export const scoreCam = layerMethod({
   name: 'score-cam',
   kind: 'layer',
+  isSum: true,
   source: 'arXiv 1910.01279, Alg. 1',
   formula: 'w = softmax_k S(x ⊙ norm A_k)',
   needs: ['activations', 'passes'],

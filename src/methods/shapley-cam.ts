@@ -10,6 +10,7 @@ import { layerMethod } from './method.js';
 export const shapleyCam = layerMethod({
   name: 'shapley-cam',
   kind: 'layer',
+  isSum: true,
   source: 'arXiv 2501.06261',
   formula: 'w_k = mean (∂T/∂A − ½ ∂²T/∂A² A), T = log softmax(S)_c',
   needs: ['activations', 'second derivatives'],

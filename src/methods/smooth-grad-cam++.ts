@@ -14,6 +14,7 @@ import { samples, seed, sigma } from './sampling-options.js';
 export const smoothGradCamPlusPlus = layerMethod({
   name: 'smooth-grad-cam++',
   kind: 'layer',
+  isSum: true,
   source: 'arXiv 1908.01224',
   formula: 'w_k = Σ α relu(D₁), α = D₂ / (2 D₂ + D₃ ΣA), D = means over noisy pictures',
   needs: ['activations', 'gradients'],
