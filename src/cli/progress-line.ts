@@ -102,7 +102,7 @@ export function describeSummary(summary: Summary): string[] {
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(before > 0 ? [`${before} were done before`] : []),
     ...(leftOut.count > 0
-      ? [`${leftOut.count} other ${leftOut.count === 1 ? 'file' : 'files'} left out`]
+      ? [`${leftOut.count} other ${leftOut.count === 1 ? 'file' : 'files'} left out: ${leftOut.kinds}`]
       : []),
     ...(summary.stopped ? [`${images - explained - failed} are left: --resume continues`] : []),
   ];

@@ -113,7 +113,7 @@ describe('standard output', () => {
     expect(linesOf(stdout)).toHaveLength(1);
     expect(stdout).toMatch(/ → .*overlay/);
     expect(stderr).toMatch(/^1 file left out: .*\.txt\n/);
-    expect(stderr).toMatch(/\n1 failed, 1 other file left out\.\n/);
+    expect(stderr).toMatch(/\n1 failed, 1 other file left out: 1 \.txt\.\n/);
     expect(stderr.endsWith('\n')).toBe(true);
     expect(stderr).not.toContain('\r');
   });
