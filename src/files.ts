@@ -46,13 +46,55 @@ export async function readBytes(path: string, limit = Number.POSITIVE_INFINITY):
   const file = await openFile(path);
   try {
     const { size } = await file.stat();
-    if (size > limit) throw new Error(`it is larger than ${limit / 2 ** 30} GiB`);
+    if (size > limit) throw new Error(`it is larger than ${sizeName(limit)}`);
     if (size === 0) return await file.readFile(); // the system says nothing of the size of files as in /proc
     const bytes = Buffer.allocUnsafeSlow(size);
     const filled = await readInto(file, bytes, 0);
     return filled === size ? bytes : bytes.subarray(0, filled);
   } finally {
     await file.close();
+  }
+}
+
+function sizeName(bytes: number): string {
+  return bytes % 2 ** 30 === 0 ? `${bytes / 2 ** 30} GiB` : `${bytes / 2 ** 20} MiB`;
+}
+
+/** Files of text of more bytes are refused: a text of more than 512 MiB does not fit a string. */
+const mostText = 500 * 2 ** 20;
+
+/** The text of a file in UTF-8 or UTF-16, without its byte-order mark. */
+export async function readText(path: string): Promise<string> {
+  return decodeText(await readTextBytes(path));
+}
+
+/** The bytes of a file that is text in whatever encoding. */
+export function readTextBytes(path: string): Promise<Buffer> {
+  return readBytes(path, mostText);
+}
+
+/**
+ * Bytes as text: by their byte-order mark; without one UTF-16 where every other one of the first bytes is 0, else
+ * `encoding`, for which UTF-8 is the default.
+ */
+export function decodeText(bytes: Uint8Array, encoding = 'utf-8'): string {
+  return new TextDecoder(encodingOf(bytes) ?? known(encoding)).decode(bytes);
+}
+
+function encodingOf([first, second, third, fourth]: Uint8Array): string | undefined {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
+  if (first && second === 0 && third && fourth === 0) return 'utf-16le';
+  if (first === 0 && second && third === 0 && fourth) return 'utf-16be';
+  return undefined;
+}
+
+function known(encoding: string): string {
+  try {
+    return new TextDecoder(encoding).encoding;
+  } catch {
+    return 'utf-8';
   }
 }
 

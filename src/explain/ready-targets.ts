@@ -1,9 +1,9 @@
 import { GradcamppError, show } from '../errors.js';
+import { readText, whyUnreadable } from '../files.js';
 import { isFloatValue } from '../graph/from-model.js';
 import { valueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { findSuppression } from '../graph/suppression.js';
-import { readBytes } from '../image/file.js';
 import { readNpy } from '../image/npy.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -101,8 +101,9 @@ export class ReadyTargets {
       },
       mask: (path) => readMask(path, network, preprocessing),
       text: async (path) => {
-        const bytes = await readBytes(path, (reason) => unreadable(path, reason));
-        return new TextDecoder().decode(bytes);
+        return readText(path).catch((cause: unknown) => {
+          throw unreadable(path, whyUnreadable(cause));
+        });
       },
       join: (outputs) => network.join(outputs),
       rowOf: async (picture) => {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { didYouMean } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
-import { readBytes } from './file.js';
+import { readText, whyUnreadable } from '../files.js';
 import { fromPreprocessorConfig, isPreprocessorConfig } from './preprocessor-config.js';
 import { channelOrders, interpolations, layouts, type Preprocessing, resizeModes } from './preprocess.js';
 
@@ -122,7 +122,7 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
  * ends the message where it cannot be read.
  */
 export async function readClasses(path: string, origin = ''): Promise<ClassName[]> {
-  if (/\.(txt|names|labels)$/i.test(path)) return namesIn(await readText(path, origin), path);
+  if (/\.(txt|names|labels)$/i.test(path)) return namesIn(await textOf(path, origin), path);
   const value = await readJson(path, origin);
   const result = v.safeParse(classesSchema, value, { abortEarly: true });
   if (result.success) return (result.output as (string | ClassName)[]).map(asClass);
@@ -177,20 +177,14 @@ function namesIn(text: string, path: string): ClassName[] {
   return names.map((name) => ({ name }));
 }
 
-/** UTF-8 or UTF-16, with or without a byte-order mark. */
-async function readText(path: string, origin: string): Promise<string> {
-  const bytes = await readBytes(path, (reason) => fault(path, `cannot be read: ${reason}.${origin}`));
-  const encoding =
-    bytes[0] === 0xff && bytes[1] === 0xfe
-      ? 'utf-16le'
-      : bytes[0] === 0xfe && bytes[1] === 0xff
-        ? 'utf-16be'
-        : 'utf-8';
-  return new TextDecoder(encoding).decode(bytes);
+function textOf(path: string, origin: string): Promise<string> {
+  return readText(path).catch((cause: unknown) => {
+    throw fault(path, `cannot be read: ${whyUnreadable(cause)}.${origin}`);
+  });
 }
 
 async function readJson(path: string, origin = ''): Promise<unknown> {
-  const text = await readText(path, origin);
+  const text = await textOf(path, origin);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { didYouMean } from '../../check.js';
 import { GradcamppError, show } from '../../errors.js';
-import { readBytes, whyUnreadable } from '../../files.js';
+import { readText, whyUnreadable } from '../../files.js';
 
 /** The annotation class that a network's class stands for, by class index; undefined where none does. */
 export type ClassMapping = (classIndex: number) => string | undefined;
@@ -26,7 +26,7 @@ export async function readMapping(file: string, classes: readonly string[]): Pro
     : file;
   let json: unknown;
   try {
-    json = JSON.parse((await readBytes(path)).toString());
+    json = JSON.parse(await readText(path));
   } catch (error) {
     throw new GradcamppError(
       'INVALID_OPTION',

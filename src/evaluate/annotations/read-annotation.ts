@@ -1,10 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { GradcamppError, show, systemReason } from '../../errors.js';
-import { readBytes, whyUnreadable } from '../../files.js';
-
-/** Files of text of more bytes are refused. */
-const limit = 500 * 2 ** 20; // a text of more than 512 MiB does not fit a string
+import { decodeText, readTextBytes, whyUnreadable } from '../../files.js';
 
 /** The text of a file in UTF-8 or UTF-16, without its byte-order mark. */
 export async function readText(path: string, what: string): Promise<string> {
@@ -13,34 +10,9 @@ export async function readText(path: string, what: string): Promise<string> {
 
 /** The bytes of a file. @throws GradcamppError INVALID_OPTION, saying what it should have been */
 export async function readFileOf(path: string, what: string): Promise<Buffer> {
-  return readBytes(path, limit).catch((cause: unknown) => {
+  return readTextBytes(path).catch((cause: unknown) => {
     throw unreadable(path, what, whyUnreadable(cause), cause);
   });
-}
-
-/**
- * Bytes as text: by their byte-order mark; without one UTF-16 where every other one of the first bytes is 0, else
- * `encoding`, for which UTF-8 is the default.
- */
-export function decodeText(bytes: Uint8Array, encoding = 'utf-8'): string {
-  return new TextDecoder(encodingOf(bytes) ?? known(encoding)).decode(bytes);
-}
-
-function encodingOf([first, second, third, fourth]: Uint8Array): string | undefined {
-  if (first === 0xff && second === 0xfe) return 'utf-16le';
-  if (first === 0xfe && second === 0xff) return 'utf-16be';
-  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
-  if (first && second === 0 && third && fourth === 0) return 'utf-16le';
-  if (first === 0 && second && third === 0 && fourth) return 'utf-16be';
-  return undefined;
-}
-
-function known(encoding: string): string {
-  try {
-    return new TextDecoder(encoding).encoding;
-  } catch {
-    return 'utf-8';
-  }
 }
 
 /** The files below a folder with one of some extensions, in order, relative to it, with `/` between names. Hidden ones are left out. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { XmlElement } from '@rgrove/parse-xml';
 import { GradcamppError, messageOf, show } from '../../errors.js';
+import { decodeText } from '../../files.js';
 import {
   type AnnotatedBox,
   type AnnotatedObject,
@@ -12,7 +13,7 @@ import {
 } from './annotation.js';
 import { anyExtension } from './matching.js';
 import { firstOf, hasFolder, siblingFolder } from './places.js';
-import { decodeText, listFiles, readFileOf } from './read-annotation.js';
+import { listFiles, readFileOf } from './read-annotation.js';
 
 /**
  * Pascal VOC: an XML file for each picture with its `size` and `object`s of `name` and `bndbox`, `robndbox` (an oriented box)

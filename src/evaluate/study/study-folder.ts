@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { invalid } from '../../check.js';
 import { GradcamppError, show } from '../../errors.js';
-import { readBytes, whyUnreadable } from '../../files.js';
+import { readText, whyUnreadable } from '../../files.js';
 import { onlyOneOf, readOptions } from '../../options.js';
 import { labelsOf } from '../annotations/labels.js';
 import { openSubject } from '../open.js';
@@ -110,7 +110,7 @@ async function findKey(answers: string) {
 
 async function read(path: string): Promise<{ name: string; text: string }> {
   try {
-    return { name: basename(path), text: (await readBytes(path)).toString() };
+    return { name: basename(path), text: await readText(path) };
   } catch (cause) {
     throw new GradcamppError('INVALID_OPTION', `${show(path)} cannot be read: ${whyUnreadable(cause)}.`, {
       cause,
