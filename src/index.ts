@@ -20,4 +20,5 @@ export type { AnyPixels, Pixels, Rectangle } from './image/pixels.js';
 export { type Region, regions, toPicture } from './image/regions.js';
 export type { ModelFile } from './graph/model-file.js';
 export { type ErrorCode, GradcamppError } from './errors.js';
+export { version } from './package.js';
 export type { Tensor } from './tensor.js';

@@ -6,7 +6,18 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Files that every part may use. */
-const base = ['errors', 'check', 'options', 'tensor', 'memory', 'files', 'random-stream', 'upsample', 'html'];
+const base = [
+  'errors',
+  'check',
+  'options',
+  'tensor',
+  'memory',
+  'files',
+  'random-stream',
+  'upsample',
+  'html',
+  'package',
+];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
 const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: readonly string[] }>> = {
@@ -19,6 +30,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   html: {},
   memory: {},
   files: {},
+  package: {},
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },
   graph: { parts: ['onnx'], packages: ['@bufbuild/protobuf'] },

@@ -20,6 +20,8 @@ export interface RunRecord extends RunParts {
   readonly failed?: number;
   /** Files that the run wrote, beside those that `results.jsonl` lists. */
   readonly files?: readonly string[];
+  /** What a finished evaluation has to tell, without its gallery: in V8's format, which holds NaN, in base 64. */
+  readonly report?: string;
 }
 
 /** What a run is. */
@@ -42,8 +44,6 @@ export interface RunParts {
   };
 }
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-
 /** What two runs are compared by, in words. */
 const compared: readonly (readonly [
   string,
@@ -59,7 +59,7 @@ const compared: readonly (readonly [
 ];
 
 export function makeRecord(parts: RunParts): RunRecord {
-  const named = { gradcampp: version as string, ...parts };
+  const named = { gradcampp: version, ...parts };
   const checked = JSON.stringify(compared.map(([, part]) => part(named) ?? null));
   const checksum = createHash('sha256').update(checked).digest('hex');
   return { format: 2, ...named, checksum, finished: false };

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { GradcamppError, InternalFault, messageOf } from '../errors.js';
+import { version } from '../package.js';
 import { differentiateCommand } from './differentiate-command.js';
 import { evaluateCommand } from './evaluate-command.js';
 import { explainCommand } from './explain-command.js';
@@ -10,8 +10,6 @@ import { inspectCommand } from './inspect-command.js';
 import { opsCommand } from './ops-command.js';
 import { studyCommand } from './study-command.js';
 import { complain, printText, say, watchStreams } from './terminal.js';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /** The command line: argv → the options the API takes. Commands load what they need when they run. */
 async function program(): Promise<Command> {

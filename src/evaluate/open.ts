@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
@@ -14,6 +14,7 @@ import { modelFile } from '../graph/model-file.js';
 import { linkName } from '../graph/scores.js';
 import type { Pixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
+import { dependencies, version } from '../package.js';
 import { sizeOf } from '../tensor.js';
 import { inParts, type OnStep } from './measurement.js';
 import { shuffleConstants, weightGroups } from './sanity/randomize.js';
@@ -223,9 +224,6 @@ function blackOf(preprocessing: Preprocessing | undefined, channels: number): nu
 }
 
 async function describe(model: string, explainer: NetworkExplainer): Promise<Subject['description']> {
-  const { version, dependencies } = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
   const { preprocessing, layers, scores } = explainer;
   return [
     ['model', basename(model)],

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { appended, Builder, type Name } from '../graph/builder.js';
 import { guidedRelu } from '../autodiff/rules/activation.js';
@@ -18,6 +17,7 @@ import { methodNamed, needsOf } from '../methods/index.js';
 import type { AnyMethod, LayerNodes } from '../methods/method.js';
 import { DataType } from '../onnx/types.js';
 import { onlyOneOf, readOptions, type SettingsOf } from '../options.js';
+import { version } from '../package.js';
 import { inferValues } from '../runtime/infer.js';
 import { goalsOf } from '../targets/index.js';
 import { type ExportOptions, exportOptions } from './export-options.js';
@@ -329,13 +329,12 @@ function spatialOf({ preprocessing, network }: NetworkExplainer) {
 }
 
 function metadata({ network, layers }: NetworkExplainer, { method, settings }: Plan): [string, string][] {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const facts = {
     model: basename(network.name),
     layer: layers.join(', '),
     method: method.name,
     ...(settings.form === undefined ? {} : { form: String(settings.form) }),
-    version: String(version),
+    version,
   };
   return Object.entries(facts).map(([key, value]) => [`gradcampp.${key}`, value]);
 }

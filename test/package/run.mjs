@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkBundles, checkTypes } from './bundles.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'gradcampp-package-'));
@@ -54,6 +55,9 @@ try {
     console.log(explanation.targets[0].map.dims.length, gradient.graph.outputs.length, GradcamppError.name);
   `);
   assert.equal(run('node', ['program.mjs']).trim(), '2 2 GradcamppError');
+
+  await checkBundles(home, `./pictures/${pictures[0]}`);
+  checkTypes(home);
 
   writeFileSync(join(home, 'text.onnx'), 'not a model');
   const bad = spawnSync('npx', ['--no-install', 'gradcampp', 'explain', 'pictures', '--model', 'text.onnx'], { cwd: home, encoding: 'utf8' });
