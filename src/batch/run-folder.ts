@@ -83,7 +83,7 @@ export class RunFolder<Entry> {
   }
 
   /** All is done: the record says so, and the journal goes. */
-  async finish(result: Pick<RunRecord, 'explained' | 'failed' | 'files'>): Promise<void> {
+  async finish(result: Pick<RunRecord, 'explained' | 'failed' | 'files' | 'report'>): Promise<void> {
     try {
       await this.journal.close();
       await writeRecord(this.out, { ...this.#record, finished: true, ...result });

@@ -67,7 +67,7 @@ async function run(
     else progress.within(now.within);
     before = now;
   };
-  const { report, images, failures, files } = await evaluate(
+  const { report, finishedBefore, images, failures, files } = await evaluate(
     name as EvaluationName,
     { ...options, onProgress } as OptionsOfEvaluation<EvaluationName>, // the API checks what was typed
   );
@@ -75,7 +75,7 @@ async function run(
   for (const { image, error } of failures) complain(`${image}: ${error}`);
   if (!quiet) {
     if (report) printText(reportText(report));
-    else say('It was finished before; --overwrite measures again.');
+    if (finishedBefore) say('It was finished before; --overwrite measures again.');
     say(`${images} measured, ${failures.length} failed → ${files.join(', ')}`);
   }
   if (failures.length > 0) process.exitCode = images > 0 ? 3 : 1;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import type { RunRecord } from '../batch/record.js';
 import { invalid, oneOf } from '../check.js';
 import { asOurs } from '../errors.js';
@@ -59,7 +60,7 @@ async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluati
   const gathered = await evaluation.gather(settings);
   const files = [...gathered.images, ...(gathered.files ?? [])];
   const found = await openEvaluationFolder(name, settings, networks, files);
-  if (!('folder' in found)) return finishedBefore(settings.out, found);
+  if (!('folder' in found)) return outcomeBefore(settings.out, found);
   const run: Run = { evaluation, settings, common, gathered, found };
   try {
     const rounds: Finished[] = [];
@@ -170,8 +171,9 @@ async function conclude(
     table: evaluation.table(rounds),
   };
   const files = await writeOutcome(outcome, settings.out, settings.table);
-  await found.folder.finish({ files: files.map((file) => basename(file)) });
-  return { report, images: outcome.images, failures: outcome.failures, files };
+  const kept = serialize({ ...report, gallery: undefined }).toString('base64');
+  await found.folder.finish({ files: files.map((file) => basename(file)), report: kept });
+  return { report, finishedBefore: false, images: outcome.images, failures: outcome.failures, files };
 }
 
 function remarksOf(
@@ -186,11 +188,17 @@ function remarksOf(
   return [...new Set([...ofRounds, ...remarks])];
 }
 
-/** What is left to say of an evaluation that an earlier run had finished. */
-async function finishedBefore(out: string, { files = [] }: RunRecord): Promise<Evaluated> {
+/** What an evaluation came to that an earlier run had finished. */
+async function outcomeBefore(out: string, { files = [], report }: RunRecord): Promise<Evaluated> {
   const text = await readFile(join(out, 'results.json'), 'utf8').catch(() => '{}');
   const { images = 0, failures = [] } = JSON.parse(text) as Partial<Evaluated>;
-  return { images, failures, files: files.map((file) => join(out, file)) };
+  return {
+    ...(report === undefined ? {} : { report: deserialize(Buffer.from(report, 'base64')) as Report }),
+    finishedBefore: true,
+    images,
+    failures,
+    files: files.map((file) => join(out, file)),
+  };
 }
 
 function networksOf(

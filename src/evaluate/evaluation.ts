@@ -55,8 +55,10 @@ export type EvaluateSettings = SettingsOf<ReturnType<typeof optionsOfAll>>;
 
 /** What an evaluation says when it is done. */
 export interface Evaluated {
-  /** Undefined where an earlier run had finished it; its numbers are in `results.json`. */
+  /** Of an earlier run it has no gallery, which is in `report.html`; undefined where the earlier run's record has none. */
   readonly report?: Report;
+  /** Whether an earlier run had finished it, so that nothing was measured. */
+  readonly finishedBefore: boolean;
   readonly images: number;
   readonly failures: readonly Failure[];
   readonly files: readonly string[];

@@ -153,13 +153,14 @@ describe('resuming', () => {
 
   it('replaces results only when it is asked to, and goes on with the same run alone', async () => {
     const out = join(folder, 'twice');
-    await run(fakeSubject({ pictures }), out);
+    const { report } = await run(fakeSubject({ pictures }), out);
     const before = await files(out);
     const again = fakeSubject({ pictures });
     await expect(run(again, out)).rejects.toThrow(/holds a finished run.*--overwrite/);
     await expect(run(again, out, { resume: true, steps: 3 })).rejects.toThrow(/differs in the settings/);
     const found = await run(again, out, { resume: true });
-    expect([found.report, found.images, found.failures]).toEqual([undefined, names.length, []]);
+    expect([found.finishedBefore, found.images, found.failures]).toEqual([true, names.length, []]);
+    expect(found.report).toEqual({ ...report, gallery: undefined });
     expect(again.counts.prepare).toBe(0);
     expect(await files(out)).toEqual(before);
     await run(again, out, { overwrite: true, steps: 3 });
