@@ -28,7 +28,7 @@ import {
   normalizedMapNodes,
   positionsOf,
   rawMapNodes,
-} from './map-nodes.js';
+} from '../methods/map-nodes.js';
 import { constantMoments, unrolledMoments } from './softmax-nodes.js';
 
 /** Above this many classes the softmax form of a head that is not linear would make the file too large. */

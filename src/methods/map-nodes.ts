@@ -6,7 +6,7 @@ import {
   type LayerNodes,
   type PositionMethod,
   ratioNodes,
-} from '../methods/method.js';
+} from './method.js';
 
 /** A layer inside the graph, and what its dims are. */
 export interface ExportedLayer extends LayerNodes {
