@@ -13,6 +13,7 @@ const entries = {
   index: 'index.js',
   differentiate: 'differentiate.js',
   evaluate: 'evaluate/index.js',
+  train: 'train/index.js',
   main: 'cli/main.js',
   worker: 'batch/worker.js',
   'measure-worker': 'evaluate/measure-worker.js',

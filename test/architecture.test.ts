@@ -51,7 +51,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['methods', 'targets', 'explain', 'map', 'image', 'telemetry'],
     packages: ['hyparquet-writer'],
   },
-  train: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
+  train: { parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime'] },
   evaluate: {
     parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'explain', 'batch'],
     packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml', 'yaml'],

@@ -1,8 +1,8 @@
 import type { Builder } from '../../src/graph/builder.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { DataType } from '../../src/onnx/types.js';
-import { Adam } from '../../src/train/adam.js';
-import { binaryCrossEntropy } from '../../src/train/losses.js';
+import { Adam } from '../../src/train/optimizers/adam.js';
+import { binaryCrossEntropy } from '../../src/train/losses/binary-cross-entropy.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { drawPicture } from './draw.js';
 import { classifier, inputSize, lastActivation, mean, std } from './network.js';

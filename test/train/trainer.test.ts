@@ -2,13 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Builder } from '../../src/graph/builder.js';
 import { GradcamppError } from '../../src/errors.js';
 import type { Graph } from '../../src/graph/graph.js';
-import { floatConstant, floatsOf, int64Constant } from '../../src/onnx/constant.js';
+import { boolConstant, floatConstant, floatsOf, int64Constant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import { openSession } from '../../src/runtime/session.js';
 import type { Tensor } from '../../src/tensor.js';
-import { Adam } from '../../src/train/adam.js';
-import { binaryCrossEntropy, crossEntropy } from '../../src/train/losses.js';
+import { Adam } from '../../src/train/optimizers/adam.js';
+import { binaryCrossEntropy, crossEntropy } from '../../src/train/losses/index.js';
 import { Trainer } from '../../src/train/trainer.js';
+import type { NetworkBuilder } from '../../src/train/network-builder.js';
+import { weightsOf } from '../../src/train/training-form.js';
 import { randomNumbers } from '../map/random.js';
 import { graphFrom, values, weights } from '../support/network.js';
 
@@ -103,6 +105,60 @@ describe('Trainer, a linear network', () => {
     const whole = linear();
     const constants = new Map([...whole.constants, ['W', int64Constant([1, 2, 3, 4], [2, 2])] as const]);
     await expect(open('W', { ...whole, constants })).rejects.toThrow('received "W"');
+  });
+});
+
+describe('Trainer, a network with batch normalisation and dropout', () => {
+  const normalized = () =>
+    graphFrom({
+      inputs: { x: ['N', 2] },
+      outputs: ['scores'],
+      nodes: [
+        ['BatchNormalization', ['x', 'scale', 'shift', 'mean', 'variance'], ['y'], { training_mode: 1 }],
+        ['Dropout', ['y', 'ratio', 'on'], ['d']],
+        ['Gemm', ['d', 'W', 'b'], ['scores'], { transB: 1 }],
+      ],
+      constants: {
+        ...Object.fromEntries(linear().constants),
+        scale: floatConstant([1, 1], [2]),
+        shift: floatConstant([0, 0], [2]),
+        mean: floatConstant([0, 0], [2]),
+        variance: floatConstant([1, 1], [2]),
+        ratio: floatConstant([0], []),
+        on: boolConstant([true], []),
+      },
+    });
+
+  // By hand: momentum 0.9; the columns of x have means 2 and 4, variances (over N) 1 and 4.
+  it('keeps running statistics, and is used by them', async () => {
+    const graph = normalized();
+    const names = weightsOf(graph);
+    expect(names).toEqual(['scale', 'shift', 'W', 'b']);
+    const loss = (b: NetworkBuilder) => {
+      b.fetch('first score', b.op('ReduceMax', ['scores'], { keepdims: 0 }));
+      return crossEntropy(b, 'scores', 'labels');
+    };
+    const trainer = await Trainer.open(graph, { weights: names, inputs: labels, loss, threads: 1 });
+    const feeds = { x: tensor([1, 2, 3, 6], [2, 2]), labels: tensor([1, 0, 0, 1], [2, 2]) };
+    const { fetched, gradients } = await trainer.step(feeds);
+    // x̂ = [[−1, −1], [1, 1]]: scores [0.25, −3], [0.25, 2].
+    expect(fetched['first score']).toBeCloseTo(2, 4);
+    expect(gradients.get('scale')?.length).toBe(2);
+    expect(trainer.state.get('mean')?.[0]).toBeCloseTo(0.2, 6);
+    expect(trainer.state.get('mean')?.[1]).toBeCloseTo(0.4, 6);
+    expect(trainer.state.get('variance')?.[0]).toBeCloseTo(1, 6);
+    expect(trainer.state.get('variance')?.[1]).toBeCloseTo(1.3, 6);
+    await trainer.step(feeds);
+    expect(trainer.state.get('mean')?.[0]).toBeCloseTo(0.38, 6);
+    const used = trainer.trained();
+    expect(used.nodes.map(({ outputs }) => outputs.length)).toEqual([1, 1, 1]);
+    expect(used.notes).toBeUndefined();
+    expect(used.outputs).toEqual(graph.outputs);
+    const session = await openSession(used, { threads: 1 });
+    const { scores } = await session.run({ x: tensor([0.38, 0.76], [1, 2]) });
+    expect((scores.data as Float32Array)[0]).toBeCloseTo(0.25, 5); // x̂ is 0: the bias is left
+    await session.close();
+    await trainer.close();
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Adam } from '../../src/train/adam.js';
+import { Adam } from '../../../src/train/optimizers/adam.js';
 
 const step = (adam: Adam, weights: Float32Array, gradient: number[], learningRate: number) =>
   adam.update(new Map([['w', weights]]), new Map([['w', Float32Array.from(gradient)]]), learningRate);

@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../graph/builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 
 /**
  * Mean over pictures and classes of softplus(s) − y·s, which is −y·log σ(s) − (1 − y)·log(1 − σ(s)):
@@ -10,15 +10,4 @@ import type { Builder, Name } from '../graph/builder.js';
 export function binaryCrossEntropy(b: Builder, scores: Name, labels: Name): Name {
   const each = b.sub(b.op('Softplus', [scores]), b.mul(labels, scores));
   return b.op('ReduceMean', [each], { keepdims: 0 });
-}
-
-/**
- * Mean over pictures of −Σ y·log softmax(s).
- *
- * @param scores [N, M], before the softmax
- * @param labels [N, M], each row sums to 1
- */
-export function crossEntropy(b: Builder, scores: Name, labels: Name): Name {
-  const each = b.mul(labels, b.op('LogSoftmax', [scores], { axis: 1 }));
-  return b.neg(b.op('ReduceMean', [b.reduceSum(each, [1], 0)], { keepdims: 0 }));
 }
