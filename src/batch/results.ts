@@ -30,6 +30,8 @@ export interface ResultLine {
   };
   readonly layers: readonly string[];
   readonly method: Method;
+  /** Where no method was named: why this one took the place of the default one. */
+  readonly instead?: string;
   /** The method's own settings, seeds among them, and the modifiers that are on; absent where it has none. */
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly backend?: BackendName;
@@ -66,7 +68,7 @@ export function resultLine(
   explained: TargetExplanation,
   files: ResultLine['files'],
 ): ResultLine {
-  const { target, layers, method, settings, backend, facts, map } = explained;
+  const { target, layers, method, instead, settings, backend, facts, map } = explained;
   const { dims, empty, logScale, bounds } = map;
   return {
     index,
@@ -82,6 +84,7 @@ export function resultLine(
     },
     layers,
     method,
+    instead,
     settings: Object.keys(settings).length > 0 ? settings : undefined,
     facts,
     backend,

@@ -11,6 +11,7 @@ import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
+import { fitting } from './automatic-method.js';
 import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
 import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
@@ -125,12 +126,13 @@ function explanationFrom(
 async function explainOutput(
   context: Context,
   pictures: Pictures,
-  settings: Settings,
+  given: Settings,
   { output, watch, progress }: { output?: string; watch?: Watch; progress: Progress },
 ): Promise<Found[]> {
   const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
+  const settings = await fitting(context, scores, given);
   const heads = headsFor(context, scores, settings);
   const attention = attentionFor(context, scores, settings);
   const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];
@@ -268,7 +270,7 @@ function releaseBatch({ attention, passes, forward }: Batch): void {
   passes.release(forward);
 }
 
-/** The passes that the methods need: with gradients, or forward alone. */
+/** The passes that the methods, which fit the network, need: with gradients, or forward alone. */
 export function passesFor(
   { network, layers, layerProblem }: Pick<Context, 'network' | 'layers' | 'layerProblem'>,
   scores: Scores,
@@ -418,6 +420,7 @@ function explanationOf({
       answer.of ??
       (isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name]),
     method: variant.method,
+    instead: variant.instead,
     settings: { ...variant.settings, ...variant.modifiers },
     epsilon: usesMoments ? moments?.epsilon : undefined,
     backend: answer.backend,

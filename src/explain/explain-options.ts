@@ -27,6 +27,7 @@ import { parseTarget, type Target } from '../targets/index.js';
 import type { Tensor } from '../tensor.js';
 
 export type Method = MethodName;
+export const defaultMethod = 'grad-cam++' satisfies Method;
 
 /** A value of an input beside the picture: a number, numbers, a tensor, or the path of a .npy file. */
 export type InputValue = number | readonly number[] | Tensor | string;
@@ -114,10 +115,13 @@ const ownExplainOptions = {
   }),
   /** Targets of each picture apart, as many entries as pictures. */
   targetsPerImage: option(checkPerImage, { help: 'targets of each picture apart' }),
-  /** One method (default 'grad-cam++') or several, which then share the forward and backward passes. */
-  method: option((value) => value as Method | readonly (Method | Variant)[], {
-    help: `of ${methodNames.join(', ')}`,
-    otherwise: 'grad-cam++',
+  /**
+   * One method or several, which then share the forward and backward passes. 'auto' (default) is 'grad-cam++', and where the network
+   * has no gradient a method that needs none: 'recipro-cam', or 'rise' where there is no layer.
+   */
+  method: option((value) => value as 'auto' | Method | readonly ('auto' | Method | Variant)[], {
+    help: `auto (${defaultMethod}, or where there is no gradient a method that needs none), or of ${methodNames.join(', ')}`,
+    otherwise: 'auto',
     flag: '--method <name>',
     many: true,
     parse: asTyped,
@@ -158,6 +162,10 @@ export interface MethodSettings {
   /** The method's own. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly modifiers: Modifiers;
+  /** Whether another method may take its place, where it cannot explain the network: none was named. */
+  readonly isAutomatic?: boolean;
+  /** Why this method took the place of the default one. */
+  readonly instead?: string;
 }
 
 /** Every option of `explain`, checked, with its default. */
@@ -190,9 +198,11 @@ export function settingsOf(options: ExplainOptions): Settings {
 
 /** Every method with its own settings. An option that none of the methods has is refused. */
 function variantsOf(options: ExplainOptions): MethodSettings[] {
-  const list = (
-    Array.isArray(options.method) ? options.method : [options.method ?? 'grad-cam++']
-  ) as readonly (Method | Variant)[];
+  const list = (Array.isArray(options.method) ? options.method : [options.method ?? 'auto']) as readonly (
+    | 'auto'
+    | Method
+    | Variant
+  )[];
   if (list.length === 0) throw invalid('method', `at least one of ${methodNames.join(', ')}`, list);
   const common = Object.fromEntries(
     Object.entries(options).filter(([key, value]) => key in methodOptions && value !== undefined),
@@ -200,7 +210,9 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
   const unused = new Set(Object.keys(common));
   const variants = list.map((item) => {
     const isVariant = item !== null && typeof item === 'object' && !Array.isArray(item);
-    const { method: name, ...given } = isVariant ? item : { method: item as Method };
+    const { method: name, ...given } = isVariant
+      ? item
+      : { method: item === 'auto' ? defaultMethod : (item as Method) };
     const method = methodNamed(name);
     const stage = optionsOf(method);
     const known = Object.keys(stage);
@@ -211,7 +223,9 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
     const fitting = Object.fromEntries(Object.entries(common).filter(([key]) => known.includes(key)));
     const { aug, eigen, ...settings } = readOptions(`method ${name}`, stage, { ...fitting, ...own } as never);
     const modifiers: Modifiers = { ...(aug ? { aug: true } : {}), ...(eigen ? { eigen: true } : {}) };
-    return { method: method.name as Method, settings, modifiers };
+    const named = { method: method.name as Method, settings, modifiers };
+    const isFree = item === 'auto' && Object.keys(fitting).every((key) => key === 'aug'); // nothing that another has not
+    return isFree ? { ...named, isAutomatic: true } : named;
   });
   const [useless] = unused;
   if (useless !== undefined)

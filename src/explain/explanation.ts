@@ -48,6 +48,8 @@ export interface TargetExplanation {
   /** The layers whose maps were combined. */
   readonly layers: readonly string[];
   readonly method: Method;
+  /** Where no method was named: why this one took the place of the default one. */
+  readonly instead?: string;
   /** The method's own settings, seeds among them, and the modifiers that are on. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Softmax form: the probability of the classes left out of the moments. */

@@ -14,6 +14,7 @@ import {
 } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { DataType } from '../onnx/types.js';
+import { withAlternatives } from './alternatives.js';
 import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
 import type { Session } from '../runtime/session.js';
@@ -80,9 +81,10 @@ export function headFeeds(
   return feeds;
 }
 
-/** One picture's part of a value, `count` times; `axis` is that of the pictures. */
+/** One picture's part of a value, `count` times; `axis` is that of the pictures. A single number is the same for all. */
 export function repeated(tensor: Tensor, axis: number, image: number, count: number): Tensor {
   const { type, dims } = tensor;
+  if (dims.length === 0) return tensor;
   const source = tensor.data as Float32Array;
   const inner = sizeOf(dims.slice(axis + 1));
   const outer = sizeOf(dims.slice(0, axis));
@@ -136,7 +138,9 @@ export interface SecondOrder {
 /** T = seed · log softmax(S) (or log sigmoid, or S itself), ∂T/∂A, and ∂⟨∂T/∂A, v⟩/∂A, which is H v. */
 export async function openSecondOrder(network: Network, head: Head, scores: Scores): Promise<SecondOrder> {
   const made = await network.once(`second order ${head.layer} ${scores.info.name}`, async () => {
-    const built = await secondOrderGraph(head, scores);
+    const built = await secondOrderGraph(head, scores).catch((error: unknown) => {
+      throw withAlternatives(error);
+    });
     return {
       ...built,
       session: await network.session(`derivatives ${head.layer} ${scores.info.name}`, () => built.graph),

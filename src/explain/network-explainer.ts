@@ -236,11 +236,13 @@ export class NetworkExplainer {
   async warmUp(settings = settingsOf({})): Promise<void> {
     await this.use(async () => {
       const { passesFor } = await import('./explain-batch.js');
+      const { fitting } = await import('./automatic-method.js');
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
       const ready = await this.targets.ready(list);
       for (const output of new Set(ready.map(outputOf))) {
         const own = ready.filter((target) => outputOf(target) === output);
-        await passesFor(this.#context, this.targets.scoresOf(output), settings, readsOf(own));
+        const scores = this.targets.scoresOf(output);
+        await passesFor(this.#context, scores, await fitting(this.#context, scores, settings), readsOf(own));
       }
     });
   }
@@ -248,12 +250,19 @@ export class NetworkExplainer {
   /**
    * Refuses targets that no picture can have, before any is read.
    *
-   * @returns what the user should know of those that are asked for
+   * @returns what the user should know of those that are asked for, and of the method where none was named
    */
-  async checkTargets(settings: Settings): Promise<string[]> {
+  async check(settings: Settings): Promise<string[]> {
     return this.use(async () => {
+      const { fitting } = await import('./automatic-method.js');
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-      return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
+      const notes = await this.targets.check(list);
+      for (const target of await this.targets.ready(list)) {
+        const scores = this.targets.scoresOf(outputOf(target));
+        const { variants } = await fitting(this.#context, scores, settings);
+        notes.push(...variants.flatMap(({ instead }) => instead ?? []));
+      }
+      return [...new Set(notes)].filter((note) => !this.notes.includes(note));
     });
   }
 

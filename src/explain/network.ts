@@ -18,6 +18,7 @@ import { prepareGraph } from '../runtime/prepare.js';
 import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { type Differentiator, openDifferentiator, openForward, type Passes, type Source } from './passes.js';
+import { withAlternatives } from './alternatives.js';
 import type { Wanted } from './layout.js';
 import { adaptPicture } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
@@ -146,7 +147,11 @@ export class Network {
     more: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] } = {},
   ): Promise<Differentiator> {
     const key = ['gradient', layers, scores.info.name, Object.keys(more.rules ?? {}), more.reads ?? []];
-    return this.once(key, () => openDifferentiator(this.#source, layers, scores, more));
+    return this.once(key, () =>
+      openDifferentiator(this.#source, layers, scores, more).catch((error: unknown) => {
+        throw withAlternatives(error);
+      }),
+    );
   }
 
   /** Forward passes that also give some layers and outputs; opened once, then kept. */

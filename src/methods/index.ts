@@ -92,3 +92,17 @@ export function optionsOf(method: AnyMethod): Stage {
 export function needsOf(method: AnyMethod, settings: SettingsOf<Stage>): readonly Need[] {
   return [...method.needs, ...(method.alsoNeeds?.(settings) ?? [])];
 }
+
+const withGradients: readonly Need[] = [
+  'gradients',
+  'moments',
+  'input gradients',
+  'guided gradients',
+  'second derivatives',
+  'attention gradients',
+];
+
+/** Methods of a network that need no gradient of it. */
+export const gradientFreeMethods: readonly string[] = (methods as unknown as readonly AnyMethod[])
+  .filter(({ name, needs }) => name !== randomMap.name && !needs.some((need) => withGradients.includes(need)))
+  .map(({ name }) => name);

@@ -1,0 +1,45 @@
+import { gradientObstacle } from '../autodiff/obstacle.js';
+import type { GradcamppError } from '../errors.js';
+import type { Scores } from '../graph/scores.js';
+import { defaultMethod, type Settings, settingsOf } from './explain-options.js';
+import type { Wanted } from './layout.js';
+import type { Network } from './network.js';
+
+interface Opened {
+  readonly network: Network;
+  readonly layers: readonly Wanted[];
+  /** Why there is no layer. */
+  readonly layerProblem: GradcamppError | undefined;
+}
+
+/**
+ * The settings for a network and its scores: where no method was named and there is no gradient for the default one, because an
+ * operator has no rule or lets none through, a method that needs none takes its place and says why. It is recipro-cam, which
+ * explains the target and runs the network behind the layer alone, once a position; without a layer it is rise.
+ */
+export async function fitting(opened: Opened, scores: Scores, settings: Settings): Promise<Settings> {
+  if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
+  const obstacle = await obstacleOf(opened, scores);
+  if (obstacle === undefined) return settings;
+  const method = opened.layers.length > 0 ? 'recipro-cam' : 'rise';
+  const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${defaultMethod}.`;
+  const variants = settings.variants.map((variant) => {
+    if (!variant.isAutomatic) return variant;
+    const [own] = settingsOf({ method: [{ method, ...variant.modifiers }] }).variants;
+    return { ...own, instead };
+  });
+  return { ...settings, variants };
+}
+
+/** Why there is no gradient at the layers; at the picture, where there is no layer. */
+async function obstacleOf(
+  { network, layers, layerProblem }: Opened,
+  scores: Scores,
+): Promise<string | undefined> {
+  const values = layerProblem ? [network.image] : layers;
+  const names = values.map(({ name }) => name);
+  return network.once(['obstacle', names, scores.info.name], async () => {
+    const found = names.map((name) => gradientObstacle(network.graph, name, scores.info.name));
+    return found.find((obstacle) => obstacle !== undefined);
+  });
+}
