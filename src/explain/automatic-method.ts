@@ -1,7 +1,8 @@
 import { gradientObstacle } from '../autodiff/obstacle.js';
 import type { GradcamppError } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
-import { defaultMethod, type Settings, settingsOf } from './explain-options.js';
+import { ownMethod, type Target } from '../targets/index.js';
+import { defaultMethod, type Method, type Settings, settingsOf } from './explain-options.js';
 import type { Wanted } from './layout.js';
 import type { Network } from './network.js';
 
@@ -13,20 +14,31 @@ interface Opened {
 }
 
 /**
- * The settings for a network and its scores: where no method was named and there is no gradient for the default one, because an
- * operator has no rule or lets none through, a method that needs none takes its place and says why. It is recipro-cam, which
- * explains the target and runs the network behind the layer alone, once a position; without a layer it is rise.
+ * The settings for a network, its scores and the targets found in them: where no method was named, the one that the targets ask
+ * for takes the place of the default one. Where there is no gradient for that, because an operator has no rule or lets none through,
+ * it is a method that needs none, which says why: recipro-cam, which explains the target and runs the network behind the layer
+ * alone, once a position; without a layer it is rise.
  */
-export async function fitting(opened: Opened, scores: Scores, settings: Settings): Promise<Settings> {
+export async function fitting(
+  opened: Opened,
+  scores: Scores,
+  settings: Settings,
+  targets: readonly Target[],
+): Promise<Settings> {
   if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
+  const own = ownMethod(targets) as Method | undefined;
   const obstacle = await obstacleOf(opened, scores);
-  if (obstacle === undefined) return settings;
+  if (obstacle === undefined) return own === undefined ? settings : withMethod(settings, own);
   const method = opened.layers.length > 0 ? 'recipro-cam' : 'rise';
-  const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${defaultMethod}.`;
+  const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${own ?? defaultMethod}.`;
+  return withMethod(settings, method, instead);
+}
+
+function withMethod(settings: Settings, method: Method, instead?: string): Settings {
   const variants = settings.variants.map((variant) => {
     if (!variant.isAutomatic) return variant;
     const [own] = settingsOf({ method: [{ method, ...variant.modifiers }] }).variants;
-    return { ...own, instead };
+    return instead === undefined ? own : { ...own, instead };
   });
   return { ...settings, variants };
 }

@@ -132,7 +132,7 @@ async function explainOutput(
   const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
-  const settings = await fitting(context, scores, given);
+  const settings = await fitting(context, scores, given, pictures.targets.flat());
   const heads = headsFor(context, scores, settings);
   const attention = attentionFor(context, scores, settings);
   const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];

@@ -242,7 +242,8 @@ export class NetworkExplainer {
       for (const output of new Set(ready.map(outputOf))) {
         const own = ready.filter((target) => outputOf(target) === output);
         const scores = this.targets.scoresOf(output);
-        await passesFor(this.#context, scores, await fitting(this.#context, scores, settings), readsOf(own));
+        const fit = await fitting(this.#context, scores, settings, own);
+        await passesFor(this.#context, scores, fit, readsOf(own));
       }
     });
   }
@@ -259,7 +260,7 @@ export class NetworkExplainer {
       const notes = await this.targets.check(list);
       for (const target of await this.targets.ready(list)) {
         const scores = this.targets.scoresOf(outputOf(target));
-        const { variants } = await fitting(this.#context, scores, settings);
+        const { variants } = await fitting(this.#context, scores, settings, [target]);
         notes.push(...variants.flatMap(({ instead }) => instead ?? []));
       }
       return [...new Set(notes)].filter((note) => !this.notes.includes(note));

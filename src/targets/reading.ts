@@ -43,11 +43,16 @@ interface Lettered extends ReadingTarget {
  * its frames cover of the input's width.
  *
  * Outputs are [N, T, C], or [T, N, C] as recurrent networks give them.
+ *
+ * What a frame says is made of few positions of the explained layer, often of one, and of all characters by the same channels. One
+ * weight a channel, as Grad-CAM and Grad-CAM++ have it, then marks every character alike; where no method is named it is
+ * `layer-cam`, whose weights are of channel and position.
  */
 export const readingTarget: TargetKind<ReadingTarget> = {
   name: 'reading',
   help: 'a line of text; reading:characters, reading:3; :blank=last, :alphabet=FILE',
   example: 'reading:line',
+  method: 'layer-cam',
   is: (spec): spec is ReadingTarget => isObject(spec) && 'kind' in spec && spec.kind === 'reading',
   check: (spec) => {
     onlyKeys('a target of the kind "reading"', spec, ['kind', 'part', 'blank', 'alphabet', 'output']);
@@ -126,7 +131,7 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     const shown = dims.map((dim) => dim || '?').join(', ');
     return {
       spec: { kind: 'reading' },
-      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
+      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained, by default with layer-cam. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
     };
   },
 };

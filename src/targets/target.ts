@@ -156,6 +156,8 @@ export interface TargetKind<Spec = unknown> {
   readonly prepare?: (spec: Spec, network: NetworkFacts, tools: Tools) => Promise<Ready<Spec>> | Ready<Spec>;
   /** The goals in one picture. */
   readonly find: (spec: Spec, row: Row, facts: Facts) => Goal[];
+  /** The method where none is named and the usual one does not fit. */
+  readonly method?: string;
   /** Whether `find` gives at most one goal. */
   readonly isSingle: (spec: Spec) => boolean;
   /** From what follows `--target <name>:` on the command line. */

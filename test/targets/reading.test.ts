@@ -1,10 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { explainFolder } from '../../src/batch/explain-folder.js';
 import { Explainer } from '../../src/batch/explainer.js';
+import type { ExplainOptions } from '../../src/explain/explain-options.js';
+import { encodeNpy } from '../../src/image/npy.js';
 import { int64Constant } from '../../src/onnx/constant.js';
-import { parseTarget } from '../../src/targets/index.js';
+import { parseTarget, type Target } from '../../src/targets/index.js';
 import { type ReadingTarget, readingTarget } from '../../src/targets/reading.js';
 import type { Facts, NetworkFacts, Row, Tools } from '../../src/targets/target.js';
 import {
@@ -213,6 +216,32 @@ describe('networks', () => {
           expect(furthest(map.data, own[t].map.data)).toBeLessThan(1e-4);
         }
       }
+  });
+
+  test('where no method is named, by one that weighs positions', async () => {
+    const graph = reader(false, 'N', undefined);
+    await using explainer = await Explainer.open(bytesFrom(graph), { backend: 'reference' });
+    const methodsOf = async (options: ExplainOptions) => {
+      const [{ targets }] = await explainer.explain(image(1), options);
+      return [...new Set(targets.map(({ method }) => method))];
+    };
+    const line: Target = { kind: 'reading', part: 'line' };
+    expect(await methodsOf({})).toEqual(['layer-cam']);
+    expect(await methodsOf({ targets: line })).toEqual(['layer-cam']);
+    expect(await methodsOf({ targetsPerImage: [[line]] })).toEqual(['layer-cam']);
+    expect(await methodsOf({ method: 'grad-cam++' })).toEqual(['grad-cam++']);
+    expect(await methodsOf({ gradientRelu: false })).toEqual(['grad-cam++']);
+    const value: Target = { output: 'scores', select: [0] };
+    expect(await methodsOf({ targets: [line, value] })).toEqual(['grad-cam++']);
+    expect(await methodsOf({ method: ['auto', 'eigen-cam'] })).toEqual(['layer-cam', 'eigen-cam']);
+    for await (const { explanation } of explainer.explainAll([image(1)], { workers: 0 }))
+      expect(explanation?.targets[0].method).toBe('layer-cam');
+    const [model, picture, out] = ['reader.onnx', 'line.npy', 'out'].map((name) => join(folder, name));
+    writeFileSync(model, bytesFrom(graph));
+    writeFileSync(picture, encodeNpy(image(1)));
+    await explainFolder({ model, images: [picture], out, workforce: { workers: 0 }, outputs: { save: [] } });
+    const written = (name: string) => readFileSync(join(out, name), 'utf8');
+    expect(JSON.parse(written('results.jsonl').split('\n', 1)[0]).method).toBe('layer-cam');
   });
 
   test('with keys in a file beside', async () => {
