@@ -13,32 +13,44 @@ interface Taps {
  * antialiasing). Written as a + t (b − a), so that a constant map stays exactly constant.
  *
  * The function that is returned owns its buffers: each call overwrites the result of the one before.
+ *
+ * @param size of a window of the result; each call says where it begins, by default at 0. Nothing else is computed
  */
 export function linearUpsampler(
   from: readonly number[],
   to: readonly number[],
-): (map: Float64Array) => Float64Array {
+  size = to,
+): (map: Float64Array, offsets?: readonly number[]) => Float64Array {
   // The last axis first: it is the only one that gathers, and there is least to gather from.
-  const steps: { outer: number; inner: number; taps: Taps; input: number; output: Float64Array }[] = [];
+  const steps: {
+    axis: number;
+    outer: number;
+    inner: number;
+    taps: Taps;
+    input: number;
+    output: Float64Array;
+  }[] = [];
   let inner = 1;
   for (let axis = from.length - 1; axis >= 0; axis--) {
     let outer = 1;
     for (let i = 0; i < axis; i++) outer *= from[i];
-    if (from[axis] !== to[axis])
+    if (from[axis] !== to[axis] || size[axis] !== to[axis])
       steps.push({
+        axis,
         outer,
         inner,
         taps: linearTaps(from[axis], to[axis]),
         input: from[axis],
-        output: new Float64Array(outer * to[axis] * inner),
+        output: new Float64Array(outer * size[axis] * inner),
       });
-    inner *= to[axis];
+    inner *= size[axis];
   }
-  return (map) => {
+  return (map, offsets) => {
     let source = map;
-    for (const { outer, inner, taps, input, output } of steps) {
-      if (inner === 1) stretchRows(source, output, outer, input, taps);
-      else blendRows(source, output, outer, inner, input, taps);
+    for (const { axis, outer, inner, taps, input, output } of steps) {
+      const own = offsets || size !== to ? windowOf(taps, offsets?.[axis] ?? 0, size[axis]) : taps;
+      if (inner === 1) stretchRows(source, output, outer, input, own);
+      else blendRows(source, output, outer, inner, input, own);
       source = output;
     }
     return source;
@@ -72,6 +84,11 @@ export function linearTaps(from: number, to: number): Taps {
     t[i] = x - low[i];
   }
   return { low, high, t };
+}
+
+function windowOf({ low, high, t }: Taps, from: number, length: number): Taps {
+  const end = from + length;
+  return { low: low.subarray(from, end), high: high.subarray(from, end), t: t.subarray(from, end) };
 }
 
 function stretchRows(

@@ -24,6 +24,7 @@ import { firstPrincipalMap } from '../methods/eigen-grad-cam.js';
 import { channelWeights, pooledWeights } from '../methods/weights.js';
 import { sizeOf } from '../tensor.js';
 import type { Batch, TargetEvidence } from './target-evidence.js';
+import { KeptRows } from './changed.js';
 import { centredSeed, type ClassMoments } from './moments.js';
 import type { MethodSettings, Settings } from './explain-options.js';
 import type { Differentiator } from './passes.js';
@@ -174,11 +175,12 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
   let made: readonly LayerMap[] = [];
   for (const layer of isOfLayers(method) ? batch.passes.wrt.keys() : [0]) {
     const maps: LayerMap[] = [];
+    const kept = keptFor(targets);
     const shared = method.hasTarget
       ? undefined
       : await method.map(targets[0].at(layer), variant.settings as never);
     for (const target of targets)
-      maps.push(shared ?? (await method.map(target.at(layer), variant.settings as never)));
+      maps.push(shared ?? (await method.map(target.at(layer, kept), variant.settings as never)));
     results.push(await computeMaps(backend, modified(mapRequest(batch, layer, maps), variant)));
     if (layer === 0) made = maps;
   }
@@ -192,6 +194,11 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
       of: isMap ? own.of : undefined,
     };
   });
+}
+
+/** Nothing is kept for a single target. */
+function keptFor(targets: readonly TargetEvidence[]): KeptRows | undefined {
+  return targets.length > 1 ? new KeptRows() : undefined;
 }
 
 /** All maps of a method are of one kind. A map itself is the sum of one channel, moved to start at 0 where it has no ReLU. */
@@ -293,8 +300,9 @@ async function ofInput(question: Question, method: InputMethod, variant: MethodS
       : { method: method.times, settings: variant.settings, modifiers: {} };
   const factors = times && (await answersOf(question, times as MethodSettings));
   const answers: Answer[] = [];
+  const kept = keptFor(targets);
   for (const [t, target] of targets.entries()) {
-    const evidence = target.at(0);
+    const evidence = target.at(0, kept);
     const { values, facts } = await method.attribute(evidence, variant.settings as never);
     const attribution = factors ? multiplied(batch, values, factors[t].maps) : values;
     const { maps, empty } = reduced(batch, attribution, method);

@@ -50,3 +50,23 @@ const mostElements = 1 << 23;
 export function groupSize(wanted: number, length: number): number {
   return Math.max(1, Math.min(wanted, Math.floor(mostElements / length)));
 }
+
+/** How many values of rows are kept for the next targets. */
+const mostKept = 1 << 24;
+
+/** What changed pictures came to, for the targets after the first: they are changed alike for all of them. */
+export class KeptRows {
+  readonly #lists = new Map<string, readonly (Row | undefined)[]>();
+
+  /** The rows of an earlier call of this name, where there is one of each change that is asked for. */
+  of(name: string, isAsked: readonly boolean[]): readonly Row[] | undefined {
+    const rows = this.#lists.get(name);
+    const isWhole = rows?.length === isAsked.length && isAsked.every((asked, i) => !asked || rows[i]);
+    return isWhole ? (rows as Row[]) : undefined;
+  }
+
+  keep(name: string, rows: readonly (Row | undefined)[]): void {
+    const size = rows.reduce((sum, row) => sum + (row?.data.length ?? 0), 0);
+    if (size <= mostKept) this.#lists.set(name, rows);
+  }
+}

@@ -310,8 +310,8 @@ function neededBy(variants: readonly MethodSettings[]): Set<Need> {
   return new Set(variants.flatMap(({ method, settings }) => needsOf(methodNamed(method), settings as never)));
 }
 
-/** Changed pictures that go through the network together, where the caller asks for no larger batches. */
-const leastPassSize = 8;
+/** Changed pictures that go through the network together, where the caller asks for no larger batches: more leave the caches. */
+const leastPassSize = 2;
 
 async function forwardPass(
   context: Context,

@@ -17,7 +17,15 @@ import { type Model, readModel } from '../onnx/read.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
-import { type Differentiator, openDifferentiator, openForward, type Passes, type Source } from './passes.js';
+import {
+  type Differentiator,
+  type GradientPass,
+  openDifferentiator,
+  openForward,
+  openGradient,
+  type Passes,
+  type Source,
+} from './passes.js';
 import { withAlternatives } from './alternatives.js';
 import type { Wanted } from './layout.js';
 import { adaptPicture } from './picture-input.js';
@@ -149,6 +157,20 @@ export class Network {
     const key = ['gradient', layers, scores.info.name, Object.keys(more.rules ?? {}), more.reads ?? []];
     return this.once(key, () =>
       openDifferentiator(this.#source, layers, scores, more).catch((error: unknown) => {
+        throw withAlternatives(error);
+      }),
+    );
+  }
+
+  /** The same in one session, for seeds that are known before the scores are; opened once, then kept. */
+  gradient(
+    layers: readonly Wanted[],
+    scores: Scores,
+    rules: NonNullable<GradientOptions['rules']> = {},
+  ): Promise<GradientPass> {
+    const key = ['gradient alone', layers, scores.info.name, Object.keys(rules)];
+    return this.once(key, () =>
+      openGradient(this.#source, layers, scores, rules).catch((error: unknown) => {
         throw withAlternatives(error);
       }),
     );

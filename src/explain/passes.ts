@@ -144,6 +144,37 @@ export async function openDifferentiator(
   };
 }
 
+/** ∂(seed · S)/∂A of each layer, laid out as A; `seed` has the dims of the scores. */
+export type GradientPass = (
+  feeds: Readonly<Record<string, Tensor>>,
+  seed: Tensor<'float32'>,
+) => Promise<Float32Array[]>;
+
+/**
+ * Forward and backward in one session, for a seed that is known before the scores are: nothing but the gradients leaves it. Two
+ * sessions hand all that the second reads from one to the other.
+ */
+export async function openGradient(
+  { graph: source, open }: Source,
+  layers: readonly Wanted[],
+  { info }: Scores,
+  rules: NonNullable<GradientOptions['rules']> = {},
+): Promise<GradientPass> {
+  const seed: ValueInfo = { ...info, name: Names.of(source).free('seed'), type: DataType.FLOAT };
+  const { graph, gradients } = appendGradient(source, {
+    of: [{ output: info.name, seed: seed.name }],
+    wrt: layers.map(({ name }) => name),
+    rules,
+  });
+  const names = layers.map(({ name }) => gradients.get(name) as string);
+  const outputs = [...new Set(names)].map((name) => valueInfo(graph, name));
+  const session = await open(subgraph(graph, [...graph.inputs, seed], outputs));
+  return async (feeds, upstream) => {
+    const results = await session.run({ ...feeds, [seed.name]: upstream });
+    return layers.map((layer, i) => laidOut(results[names[i]] as Tensor<'float32'>, layer).data);
+  };
+}
+
 function forwardOf(
   results: Readonly<Record<string, Tensor>>,
   feeds: Readonly<Record<string, Tensor>>,

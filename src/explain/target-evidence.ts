@@ -4,7 +4,7 @@ import { random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import type { AttentionPass } from './attention-values.js';
-import { groupSize, runChanges } from './changed.js';
+import { groupSize, type KeptRows, runChanges } from './changed.js';
 import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
 import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
@@ -85,8 +85,8 @@ export class TargetEvidence {
     return this.#once(key, () => this.#backward(this.#batch.passes as Differentiator, seed()));
   }
 
-  /** What a method sees of the layer `index`. */
-  at(index: number): Evidence {
+  /** What a method sees of the layer `index`. `kept` is shared with the other targets of the same method and layer. */
+  at(index: number, kept?: KeptRows): Evidence {
     const batch = this.#batch;
     const { forward, input, names, size, channelAxis } = batch;
     const inputDims = input.dims.slice(1);
@@ -108,8 +108,8 @@ export class TargetEvidence {
         ),
       inputGradients: (changed) => this.#inputGradients(changed, false),
       guidedGradients: () => this.#inputGradients(undefined, true),
-      pass: (changes, as) => this.#pass(changes, as),
-      headPass: (changes) => this.#headPass(index, changes),
+      pass: (changes, as) => this.#pass(changes, kept, as),
+      headPass: (changes) => this.#headPass(index, changes, kept),
       constantGradient: () => this.#constantGradient(index),
       expect: (gradients) => batch.progress.expect(gradients),
       attention: () => this.#attention.values,
@@ -161,37 +161,61 @@ export class TargetEvidence {
 
   /** ∂S/∂A of changed pictures. */
   async #changedGradients(changed: Float32Array, index: number): Promise<Float32Array> {
-    const passes = this.#batch.passes as Differentiator;
-    return (await this.#through(passes, changed))[index];
+    return (await this.#through(this.#batch.passes.wrt, changed))[index];
   }
 
   async #inputGradients(changed: Float32Array | undefined, guided: boolean): Promise<Float32Array> {
     const run = async () => {
-      const { network, scores, input } = this.#batch;
+      const { network, input } = this.#batch;
       const { guidedRelu } = await import('../autodiff/rules/activation.js'); // with ONNX's types: not loaded by `import`
-      const rules: Readonly<Record<string, Rule>> = guided ? { Relu: guidedRelu } : {};
-      const passes = await network.differentiator([network.image], scores, { rules });
-      return this.#through(passes, changed ?? input.data);
+      return this.#through([network.image], changed ?? input.data, guided ? { Relu: guidedRelu } : {});
     };
     const [gradient] = await (changed ? run() : this.#once(guided ? 'guided' : 'input', run));
     return gradient;
   }
 
-  /** Forward and backward for [N, …inputDims]. */
-  async #through(passes: Differentiator, data: Float32Array): Promise<Float32Array[]> {
-    const { network, images, input, feeds, progress } = this.#batch;
-    const forward = await passes.forward({ ...feeds, [network.image.name]: { ...input, data } });
-    const seed = this.#seedFor(rowsOf(forward.scores, images), forward.scores.data.length);
-    const gradients = await passes.backward(forward, seed);
-    passes.release(forward);
+  /** ∂S/∂A of each layer (or of the input) for [N, …inputDims]. */
+  async #through(
+    layers: Passes['wrt'],
+    data: Float32Array,
+    rules: Readonly<Record<string, Rule>> = {},
+  ): Promise<Float32Array[]> {
+    const { network, scores, input, feeds, progress, forward } = this.#batch;
+    const own = { ...feeds, [network.image.name]: { ...input, data } };
+    let gradients: Float32Array[];
+    if (data === input.data || this.goals.every((goal) => !goal || goal.isLinear)) {
+      const gradient = await network.gradient(layers, scores, rules);
+      gradients = await gradient(own, { ...forward.scores, data: this.seed() });
+    } else gradients = await this.#afterScores(layers, own, rules);
     if (data !== input.data) progress.step(1);
     return gradients;
   }
 
-  async #pass(changes: readonly Change[], as: 'value' | 'probability' = 'value'): Promise<void> {
+  /** The same where the seed depends on the scores. */
+  async #afterScores(
+    layers: Passes['wrt'],
+    feeds: Readonly<Record<string, Tensor>>,
+    rules: Readonly<Record<string, Rule>>,
+  ): Promise<Float32Array[]> {
+    const { network, scores, images } = this.#batch;
+    const passes = await network.differentiator(layers, scores, { rules });
+    const forward = await passes.forward(feeds);
+    const seed = this.#seedFor(rowsOf(forward.scores, images), forward.scores.data.length);
+    const gradients = await passes.backward(forward, seed);
+    passes.release(forward);
+    return gradients;
+  }
+
+  async #pass(
+    changes: readonly Change[],
+    kept: KeptRows | undefined,
+    as: 'value' | 'probability' = 'value',
+  ): Promise<void> {
     const { network, scores, passSize, input, feedsOf } = this.#batch;
     const [, ...dims] = input.dims;
     await this.#run(changes, {
+      name: 'pictures',
+      kept,
       length: sizeOf(dims),
       wanted: passSize,
       scores: async (data, N, of) => {
@@ -204,7 +228,7 @@ export class TargetEvidence {
     });
   }
 
-  async #headPass(index: number, changes: readonly Change[]): Promise<void> {
+  async #headPass(index: number, changes: readonly Change[], kept: KeptRows | undefined): Promise<void> {
     if (changes.length === 0) return;
     const { network, scores, forward, feedsOf, heads, passes } = this.#batch;
     const head = heads[index];
@@ -220,6 +244,8 @@ export class TargetEvidence {
         ? ({ type: 'float32', dims: [N, ...dims], data } as const)
         : putBack(data, unchanged(of, N) as Tensor<'float32'>, layer);
     await this.#run(changes, {
+      name: 'activations',
+      kept,
       length: sizeOf(dims),
       wanted: headPassSize,
       scores: async (data, N, of) => {
@@ -233,6 +259,8 @@ export class TargetEvidence {
   async #run(
     changes: readonly Change[],
     run: {
+      readonly name: string;
+      readonly kept: KeptRows | undefined;
       readonly length: number;
       readonly wanted: number;
       readonly scores: (data: Float32Array, count: number, of: number) => Promise<Tensor>;
@@ -240,7 +268,19 @@ export class TargetEvidence {
     },
   ): Promise<void> {
     const { network, rows, progress } = this.#batch;
-    const asked = changes.filter(({ of }) => this.goals[of]); // not the pictures that fill up a fixed batch
+    const isAsked = changes.map(({ of }) => this.goals[of] !== undefined); // not the pictures that fill up a fixed batch
+    const earlier = run.kept?.of(run.name, isAsked);
+    if (earlier) {
+      const unread = new Float32Array(run.length);
+      for (const [i, { of, fill, take }] of changes.entries()) {
+        if (!isAsked[i]) continue;
+        fill(unread); // methods count on it
+        take(run.value(earlier[i], this.goals[of] as Goal));
+      }
+      return;
+    }
+    const asked = changes.filter((_, i) => isAsked[i]);
+    const found: Row[] = [];
     progress.expect(asked.length);
     await runChanges(asked, {
       length: run.length,
@@ -248,9 +288,16 @@ export class TargetEvidence {
       isFixed: network.fixedBatch !== undefined,
       rows: async (data, count, of) => rowsOf(await run.scores(data, count, of), count),
       rowLength: rows[0].data.length,
-      value: (row, of) => run.value(row, this.goals[of] as Goal),
+      value: (row, of) => {
+        if (run.kept) found.push(row);
+        return run.value(row, this.goals[of] as Goal);
+      },
       onDone: (count) => progress.step(count),
     });
+    run.kept?.keep(
+      run.name,
+      isAsked.map((own) => (own ? found.shift() : undefined)),
+    );
   }
 
   async #constantGradient(index: number): Promise<Float32Array | undefined> {
@@ -311,11 +358,25 @@ function remembered<T>(make: (of: number, count: number) => T): (of: number, cou
   };
 }
 
-/** Uniform and normal (Box and Muller) numbers of a stream of their own. */
+/** Uniform and normal numbers of a stream of their own, the normal ones in pairs (Marsaglia's polar method). */
 function numbers(seed: number, name: string, purpose: string): RandomNumbers {
-  const stream = random(seed, purpose, name);
-  return {
-    uniform: () => stream.uniform(),
-    normal: () => Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform()),
+  const { uniform } = random(seed, purpose, name);
+  let spare = Number.NaN;
+  const normal = () => {
+    if (!Number.isNaN(spare)) {
+      const kept = spare;
+      spare = Number.NaN;
+      return kept;
+    }
+    let [x, y, square] = [0, 0, 0];
+    while (square === 0 || square >= 1) {
+      x = 2 * uniform() - 1;
+      y = 2 * uniform() - 1;
+      square = x * x + y * y;
+    }
+    const factor = Math.sqrt((-2 * Math.log(square)) / square);
+    spare = y * factor;
+    return x * factor;
   };
+  return { uniform, normal };
 }

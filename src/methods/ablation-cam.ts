@@ -6,8 +6,8 @@ import { layerMethod } from './method.js';
 
 /**
  * Ablation-CAM, Desai and Ramaswamy, WACV 2020: w_k = S − S(A with channel k set to 0), map relu(Σ_k w_k A_k). Only
- * the network behind the layer is run, once a channel; where it is affine (pooling and a linear layer, say), so that
- * S(A) − S(B) = ⟨g, A − B⟩, w_k = Σ_ij g_k A_k without any pass.
+ * the network behind the layer is run, once a channel that is not 0 everywhere; where it is affine (pooling and a linear layer,
+ * say), so that S(A) − S(B) = ⟨g, A − B⟩, w_k = Σ_ij g_k A_k without any pass.
  *
  * Where we differ: the paper divides by S, which only scales the map where S > 0 and turns it over where S < 0: left out.
  */
@@ -39,6 +39,7 @@ export const ablationCam = layerMethod({
       for (const k of chosenChannels(picture, layer, most)) {
         const at = n * layer.channels + k;
         const [from, to] = [k * positions, (k + 1) * positions];
+        if (picture.subarray(from, to).every((value) => value === 0)) continue; // without it all is as before
         if (slopes) weights[at] = product(slopes.subarray(at * positions), picture.subarray(from, to));
         else
           changes.push({

@@ -26,7 +26,8 @@ export interface Evidence {
   /** Needs 'guided gradients': [N, …inputDims]. */
   guidedGradients(): Promise<Float32Array>;
   /**
-   * Needs 'passes': the target's value for changed pictures, as many at once as the batch size says.
+   * Needs 'passes': the target's value for changed pictures, at least two at once. They are changed alike for every target: those
+   * of one picture share the passes.
    *
    * @param as 'probability': that of the target, or its share in 0…1, where it has one; default 'value'
    */

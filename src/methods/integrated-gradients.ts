@@ -1,4 +1,5 @@
 import { count } from '../options.js';
+import { addTimes, timesInto } from './arrays.js';
 import type { Change, Evidence } from './evidence.js';
 import { type Facts, inputMethod } from './method.js';
 
@@ -37,12 +38,11 @@ export const integratedGradients = inputMethod({
     evidence.expect(steps);
     for (let step = 0; step < steps; step++) {
       const t = (step + 0.5) / steps;
-      for (let i = 0; i < input.length; i++) between[i] = t * input[i];
-      const gradients = await evidence.inputGradients(between);
-      for (let i = 0; i < sum.length; i++) sum[i] += gradients[i];
+      timesInto(between, t, input);
+      addTimes(sum, 1 / steps, await evidence.inputGradients(between));
     }
-    const values = Float64Array.from(sum, (value, i) => (value / steps) * input[i]);
-    return { values: Float32Array.from(values), facts: await completeness(evidence, values) };
+    const values = sum.map((value, i) => value * input[i]);
+    return { values: new Float32Array(values), facts: await completeness(evidence, values) };
   },
 });
 

@@ -1,3 +1,4 @@
+import { rangeOf } from './arrays.js';
 import type { Evidence } from './evidence.js';
 
 /** How much noise, and how often. */
@@ -18,10 +19,7 @@ export function* noisyPictures(
   const size = input.length / images;
   const pictures = Array.from({ length: images }, (_, n) => {
     const own = input.subarray(n * size, (n + 1) * size);
-    const [least, most] = own.reduce(
-      ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
-      [Infinity, -Infinity],
-    );
+    const { least, most } = rangeOf(own);
     return { own, scale: sigma * (most - least), numbers: random(seed, n, 'noise') };
   });
   const noisy = new Float32Array(input.length);

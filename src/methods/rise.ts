@@ -1,6 +1,7 @@
 import { count, number } from '../options.js';
 import { sizeOf } from '../tensor.js';
 import { linearUpsampler } from '../upsample.js';
+import { addTimes } from './arrays.js';
 import type { Change, Evidence, RandomNumbers } from './evidence.js';
 import { maskPicture } from './masked-pictures.js';
 import { type Attribution, inputMethod } from './method.js';
@@ -60,7 +61,10 @@ export const rise = inputMethod({
     }),
 });
 
-/** Σ_m p(x ⊙ M_m) M_m / (n p); `masks` draws those of a picture, of which no more than a group of passes is held at a time. */
+/**
+ * Σ_m p(x ⊙ M_m) M_m / (n p); `masks` draws those of a picture, each in the array of the one before if it likes. No more than a
+ * group of passes is held at a time.
+ */
 export async function meanOfMasks(
   evidence: Evidence,
   { masks, count, keep }: { masks: (n: number) => Iterator<Float64Array>; count: number; keep: number },
@@ -68,20 +72,22 @@ export async function meanOfMasks(
   const { images, size } = evidence;
   const positions = sizeOf(size);
   const sums = new Float64Array(images * positions);
+  const free: Float64Array[] = [];
   const changes = Array.from({ length: images }, (_, n) => {
     const drawn = masks(n);
     const sum = sums.subarray(n * positions, (n + 1) * positions);
     return Array.from({ length: count }, (): Change => {
-      let mask = new Float64Array(0);
+      let mask: Float64Array;
       return {
         of: n,
         fill: (out) => {
-          mask = drawn.next().value;
+          mask = free.pop() ?? new Float64Array(positions);
+          mask.set(drawn.next().value);
           maskPicture(evidence, n, mask, out);
         },
         take: (probability) => {
-          for (let i = 0; i < positions; i++) sum[i] += probability * mask[i];
-          mask = new Float64Array(0);
+          addTimes(sum, probability, mask);
+          free.push(mask);
         },
       };
     });
@@ -90,7 +96,7 @@ export async function meanOfMasks(
   return { values: Float32Array.from(sums, (sum) => sum / (count * keep)) };
 }
 
-/** Random cells, enlarged to (cells + 1) / cells of the picture and cut out at a random place in the first cell. */
+/** Random cells, enlarged to (cells + 1) / cells of the picture and cut out at a random place in the first cell; in one array. */
 export function* shiftedMasks(
   numbers: Pick<RandomNumbers, 'uniform'>,
   size: readonly number[],
@@ -99,33 +105,10 @@ export function* shiftedMasks(
   const coarse = size.map(() => cells);
   const cell = size.map((dim) => Math.ceil(dim / cells));
   const whole = cell.map((length) => (cells + 1) * length);
-  const upsample = linearUpsampler(coarse, whole);
+  const upsample = linearUpsampler(coarse, whole, size);
   while (true) {
     const kept = Float64Array.from({ length: sizeOf(coarse) }, () => (numbers.uniform() < keep ? 1 : 0));
     const offsets = cell.map((length) => Math.floor(numbers.uniform() * length));
-    yield cutOut(upsample(kept), whole, offsets, size);
+    yield upsample(kept, offsets);
   }
-}
-
-/** A box of a row-major array. */
-function cutOut(
-  values: Float64Array,
-  dims: readonly number[],
-  offsets: readonly number[],
-  size: readonly number[],
-): Float64Array {
-  const last = size[size.length - 1];
-  const out = new Float64Array(sizeOf(size));
-  for (let at = 0; at < out.length; at += last) {
-    let row = at / last;
-    let from = offsets[dims.length - 1];
-    let stride = dims[dims.length - 1];
-    for (let axis = dims.length - 2; axis >= 0; axis--) {
-      from += ((row % size[axis]) + offsets[axis]) * stride;
-      row = Math.floor(row / size[axis]);
-      stride *= dims[axis];
-    }
-    out.set(values.subarray(from, from + last), at);
-  }
-  return out;
 }

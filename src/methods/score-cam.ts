@@ -1,5 +1,6 @@
 import { sizeOf } from '../tensor.js';
 import { linearUpsampler } from '../upsample.js';
+import { isConstant } from './arrays.js';
 import { channels, chosenChannels, limitFacts } from './channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
 import type { Change } from './evidence.js';
@@ -8,7 +9,8 @@ import { layerMethod } from './method.js';
 
 /**
  * Score-CAM, Wang et al., arXiv 1910.01279, Alg. 1: M_k = A_k, enlarged linearly to the picture and min–max normalised (a constant
- * channel gives 0), w = softmax over k of S(x ⊙ M_k), map relu(Σ_k w_k A_k). One forward pass a channel.
+ * channel gives 0), w = softmax over k of S(x ⊙ M_k), map relu(Σ_k w_k A_k). One forward pass a channel, and one for all that are
+ * constant.
  *
  * The score of the baseline, which the paper subtracts, is the same for all channels and cancels in the softmax.
  */
@@ -27,18 +29,30 @@ export const scoreCam = layerMethod({
     const upsample = linearUpsampler(layer.dims, size.slice(-layer.dims.length));
     const changes: Change[] = [];
     const scores = new Float64Array(images * layer.channels).fill(Number.NEGATIVE_INFINITY);
-    for (const [n, picture] of picturesOf(layer, layer.activations).entries())
-      for (const k of chosenChannels(picture, layer, most))
+    for (const [n, picture] of picturesOf(layer, layer.activations).entries()) {
+      const own = scores.subarray(n * layer.channels, (n + 1) * layer.channels);
+      const constant: number[] = [];
+      for (const k of chosenChannels(picture, layer, most)) {
+        const channel = picture.subarray(k * positions, (k + 1) * positions);
+        if (isConstant(channel)) constant.push(k);
+        else
+          changes.push({
+            of: n,
+            fill: (out) => maskPicture(evidence, n, normalize(upsample(new Float64Array(channel))), out),
+            take: (score) => {
+              own[k] = score;
+            },
+          });
+      }
+      if (constant.length > 0)
         changes.push({
           of: n,
-          fill: (out) => {
-            const channel = Float64Array.from(picture.subarray(k * positions, (k + 1) * positions));
-            maskPicture(evidence, n, normalize(upsample(channel)), out);
-          },
+          fill: (out) => out.fill(0),
           take: (score) => {
-            scores[n * layer.channels + k] = score;
+            for (const k of constant) own[k] = score;
           },
         });
+    }
     await evidence.pass(changes);
     const weights = new Float32Array(scores.length);
     for (let at = 0; at < scores.length; at += layer.channels)

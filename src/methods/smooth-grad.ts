@@ -1,3 +1,4 @@
+import { addTimes } from './arrays.js';
 import { inputMethod } from './method.js';
 import { noisyPictures } from './noise.js';
 import { samples, seed, sigma } from './sampling-options.js';
@@ -19,10 +20,8 @@ export const smoothGrad = inputMethod({
   attribute: async (evidence, noise) => {
     const sum = new Float64Array(evidence.input.length);
     evidence.expect(noise.samples);
-    for (const noisy of noisyPictures(evidence, noise)) {
-      const gradients = await evidence.inputGradients(noisy);
-      for (let i = 0; i < sum.length; i++) sum[i] += gradients[i];
-    }
-    return { values: Float32Array.from(sum, (value) => value / noise.samples) };
+    for (const noisy of noisyPictures(evidence, noise))
+      addTimes(sum, 1 / noise.samples, await evidence.inputGradients(noisy));
+    return { values: new Float32Array(sum) };
   },
 });

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { Explainer } from '../../src/batch/explainer.js';
+import { settingsOf } from '../../src/explain/explain-options.js';
 import { maskPicture, normalize } from '../../src/methods/masked-pictures.js';
 import { softmax } from '../../src/methods/score-cam.js';
+import { bytesFrom, classifier, values } from '../support/network.js';
 import { furthest, holdsOracle } from './oracle.js';
 
 test.each([
@@ -42,7 +45,7 @@ test.each([
 ])('masks a picture: $what', ({ inputDims, channelAxis, mask, expected }) => {
   const input = Float32Array.from([9, 9, 9, 9, 1, 2, 3, 4]); // the second of two
   const out = new Float32Array(4).fill(-1);
-  maskPicture({ input, inputDims, channelAxis }, 1, mask, out);
+  maskPicture({ input, inputDims, channelAxis }, 1, Float64Array.from(mask), out);
   expect([...out]).toEqual(expected);
 });
 
@@ -55,6 +58,30 @@ test('the softmax of scores by hand, of large ones and of none', () => {
   expect(furthest(softmax(Float64Array.of(0, Math.log(3))), [0.25, 0.75])).toBeLessThan(1e-15);
   expect([...softmax(Float64Array.of(1000, 1000, Number.NEGATIVE_INFINITY))]).toEqual([0.5, 0.5, 0]);
   expect([...softmax(new Float64Array(2).fill(Number.NEGATIVE_INFINITY))]).toEqual([0, 0]);
+});
+
+test('runs a channel once for all targets, and all constant channels once', async () => {
+  const plain = classifier();
+  const constants = { ...plain.constants };
+  const dead = new Float32Array(constants.b2.bytes.buffer.slice(0)); // the sixth is 0 everywhere as it is
+  dead[1] = dead[4] = -100;
+  constants.b2 = { ...constants.b2, bytes: new Uint8Array(dead.buffer) };
+  const image = { type: 'float32', dims: [3, 8, 8], data: values(4, [3, 8, 8]) } as const;
+  await using explainer = await Explainer.open(bytesFrom({ ...plain, constants }), { layer: 'relu2' });
+  const passes: number[][] = [];
+  const settings = settingsOf({ method: 'score-cam', targets: [0, 2, 3] });
+  const [{ targets }] = await explainer.explainPrepared(
+    await explainer.prepare(image),
+    settings,
+    undefined,
+    (...step) => passes.push(step),
+  );
+  expect(passes.at(-1)).toEqual([4, 4]);
+  for (const { target, map } of targets) {
+    const [alone] = await explainer.explain(image, { method: 'score-cam', targets: target.class });
+    expect(map.data).toEqual(alone.targets[0].map.data);
+    expect(map.empty).toBe(false);
+  }
 });
 
 holdsOracle('score-cam', { variant: () => ({ method: 'score-cam' }) });
