@@ -38,18 +38,18 @@ function whatStops(graph: Graph, value: Name, scores: Name): string {
 
 /** The first of some layers, best first, that has a gradient where the layer itself has none. */
 export function withGradient(graph: Graph, layer: Layer, layers: readonly Layer[], scores: Name): Layer {
-  const obstacle = isClear(graph, layer.name, scores)
+  const obstacle = hasRules(graph, layer.name, scores)
     ? undefined
     : gradientObstacle(graph, layer.name, scores);
   if (obstacle === undefined) return layer;
   const next = layers.find(
-    ({ name, isRead }) => isRead && isClear(graph, name, scores) && hasGradient(graph, name, scores),
+    ({ name, isRead }) => isRead && hasRules(graph, name, scores) && hasGradient(graph, name, scores),
   );
   return next ? { ...next, obstacle } : layer;
 }
 
 /** Whether every operator between a value and the scores has a rule, which is seen without building anything. */
-function isClear(graph: Graph, value: Name, scores: Name): boolean {
+export function hasRules(graph: Graph, value: Name, scores: Name): boolean {
   const onPath = between(graph, value, scores);
   return graph.nodes.every(
     (node) =>

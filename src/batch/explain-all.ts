@@ -133,7 +133,7 @@ async function check(options: ExplainAllOptions, explainer: NetworkExplainer) {
   const given: ExplainOptions = part(explainKeys);
   const batchSize = given.batchSize ?? explainer.network.fixedBatch ?? defaultBatch(explainer.options);
   const explain = { ...given, batchSize };
-  await explainer.check(settingsOf(explain));
+  await explainer.checkTargets(settingsOf(explain));
   return {
     stream: read(streamOptions),
     workforce: workforceSettingsOf(part(Object.keys(workforceOptions))),

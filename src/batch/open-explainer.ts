@@ -40,8 +40,8 @@ export async function openForBatch(
   const explainer = await NetworkExplainer.open(model, { threads: 1, ...open, backend });
   const notes = note ? [...explainer.notes, note] : [...explainer.notes];
   try {
-    notes.push(...(await explainer.check(settings)));
-    await explainer.warmUp(settings);
+    notes.push(...(await explainer.checkTargets(settings)));
+    notes.push(...(await explainer.warmUp(settings)));
   } catch (error) {
     await explainer.close();
     throw error;

@@ -1,7 +1,7 @@
-import { gradientObstacle } from '../autodiff/obstacle.js';
-import type { GradcamppError } from '../errors.js';
+import { gradientObstacle, hasRules } from '../autodiff/obstacle.js';
+import { GradcamppError, messageOf } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
-import { ownMethod, type Target } from '../targets/index.js';
+import { ownMethod, readsOf, type Target } from '../targets/index.js';
 import { defaultMethod, type Method, type Settings, settingsOf } from './explain-options.js';
 import type { Wanted } from './layout.js';
 import type { Network } from './network.js';
@@ -27,7 +27,7 @@ export async function fitting(
 ): Promise<Settings> {
   if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
   const own = ownMethod(targets) as Method | undefined;
-  const obstacle = await obstacleOf(opened, scores);
+  const obstacle = await obstacleOf(opened, scores, readsOf(targets));
   if (obstacle === undefined) return own === undefined ? settings : withMethod(settings, own);
   const method = opened.layers.length > 0 ? 'recipro-cam' : 'rise';
   const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${own ?? defaultMethod}.`;
@@ -47,11 +47,22 @@ function withMethod(settings: Settings, method: Method, instead?: string): Setti
 async function obstacleOf(
   { network, layers, layerProblem }: Opened,
   scores: Scores,
+  reads: readonly string[],
 ): Promise<string | undefined> {
-  const values = layerProblem ? [network.image] : layers;
-  const names = values.map(({ name }) => name);
-  return network.once(['obstacle', names, scores.info.name], async () => {
-    const found = names.map((name) => gradientObstacle(network.graph, name, scores.info.name));
-    return found.find((obstacle) => obstacle !== undefined);
-  });
+  const { graph } = network;
+  const output = scores.info.name;
+  const names = (layerProblem ? [network.image] : layers).map(({ name }) => name);
+  if (!names.every((name) => hasRules(graph, name, output)))
+    return network.once(['obstacle', names, output], async () => {
+      const found = names.map((name) => gradientObstacle(graph, name, output));
+      return found.find((obstacle) => obstacle !== undefined);
+    });
+  if (layerProblem) return undefined;
+  try {
+    await network.differentiator(layers, scores, { reads }); // which is kept: a rule may not know this form of its operator
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof GradcamppError) || error.code !== 'UNSUPPORTED_MODEL') throw error;
+    return messageOf(error.cause ?? error);
+  }
 }

@@ -76,15 +76,15 @@ export function headFeeds(
   const feeds: Record<string, Tensor> = {};
   for (const name of crossing) {
     const tensor = name === network.image.name ? input : forward.results[name];
-    feeds[name] = image === undefined ? tensor : repeated(tensor, pictureAxis(network, name), image, count);
+    const axis = pictureAxis(network, name, tensor);
+    feeds[name] = image === undefined || axis === undefined ? tensor : repeated(tensor, axis, image, count);
   }
   return feeds;
 }
 
-/** One picture's part of a value, `count` times; `axis` is that of the pictures. A single number is the same for all. */
+/** One picture's part of a value, `count` times; `axis` is that of the pictures. */
 export function repeated(tensor: Tensor, axis: number, image: number, count: number): Tensor {
   const { type, dims } = tensor;
-  if (dims.length === 0) return tensor;
   const source = tensor.data as Float32Array;
   const inner = sizeOf(dims.slice(axis + 1));
   const outer = sizeOf(dims.slice(0, axis));
@@ -97,11 +97,17 @@ export function repeated(tensor: Tensor, axis: number, image: number, count: num
   return { type, dims: dims.with(axis, count), data } as Tensor;
 }
 
-/** The axis of the pictures: where the dims have the symbol of the network's N, else the first. */
-function pictureAxis({ graph, image }: Network, name: string): number {
-  const symbol = image.dims?.[0];
-  const dims = valueInfo(graph, name).dims ?? [];
-  return typeof symbol === 'string' && symbol !== '' ? Math.max(0, dims.indexOf(symbol)) : 0;
+/**
+ * The axis of the pictures: where the dims have the symbol of the network's N, else the first that is not known. undefined where
+ * the value has none, and is the same for all.
+ */
+function pictureAxis({ graph, image }: Network, name: string, { dims: own }: Tensor): number | undefined {
+  const N = image.dims?.[0];
+  if (typeof N === 'number') return own[0] === N ? 0 : undefined;
+  const dims = valueInfo(graph, name).dims ?? own.map(() => '');
+  const axis = N ? dims.indexOf(N) : -1;
+  const found = axis < 0 ? dims.findIndex((dim) => typeof dim !== 'number') : axis;
+  return found < 0 ? undefined : found;
 }
 
 /**

@@ -232,38 +232,38 @@ export class NetworkExplainer {
     return (await Promise.all(list.map((image) => this.#prepare(image)))).flat();
   }
 
-  /** Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now. */
-  async warmUp(settings = settingsOf({})): Promise<void> {
-    await this.use(async () => {
+  /**
+   * Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now.
+   *
+   * @returns why another method takes the place of the default one, where none was named
+   */
+  async warmUp(settings = settingsOf({})): Promise<string[]> {
+    return this.use(async () => {
       const { passesFor } = await import('./explain-batch.js');
       const { fitting } = await import('./automatic-method.js');
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
       const ready = await this.targets.ready(list);
+      const notes: string[] = [];
       for (const output of new Set(ready.map(outputOf))) {
-        const own = ready.filter((target) => outputOf(target) === output);
         const scores = this.targets.scoresOf(output);
+        const own = ready.filter((target) => outputOf(target) === output);
         const fit = await fitting(this.#context, scores, settings, own);
         await passesFor(this.#context, scores, fit, readsOf(own));
+        notes.push(...fit.variants.flatMap(({ instead }) => instead ?? []));
       }
+      return [...new Set(notes)];
     });
   }
 
   /**
    * Refuses targets that no picture can have, before any is read.
    *
-   * @returns what the user should know of those that are asked for, and of the method where none was named
+   * @returns what the user should know of those that are asked for
    */
-  async check(settings: Settings): Promise<string[]> {
+  async checkTargets(settings: Settings): Promise<string[]> {
     return this.use(async () => {
-      const { fitting } = await import('./automatic-method.js');
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-      const notes = await this.targets.check(list);
-      for (const target of await this.targets.ready(list)) {
-        const scores = this.targets.scoresOf(outputOf(target));
-        const { variants } = await fitting(this.#context, scores, settings, [target]);
-        notes.push(...variants.flatMap(({ instead }) => instead ?? []));
-      }
-      return [...new Set(notes)].filter((note) => !this.notes.includes(note));
+      return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
     });
   }
 

@@ -135,7 +135,7 @@ function quantized(): ShortGraph {
 
 async function explained(network: ShortGraph, options: ExplainOptions, layer?: string) {
   await using explainer = await Explainer.open(bytesFrom(network), { layer, backend: 'reference' });
-  const notes = await explainer.check(settingsOf(options));
+  const notes = await explainer.warmUp(settingsOf(options));
   const found = await explainer.explain(images, { targets: 1, batchSize: 2, ...options });
   return { notes, targets: found.map(({ targets }) => targets) };
 }
@@ -202,6 +202,32 @@ test('Grad-CAM++ explains what has a gradient, and what has none for want of a l
     constants: { w: floatConstant(values(3, [192, 5]), [192, 5]) },
   };
   await expect(explained(flat, {})).rejects.toThrow('No layer between');
+});
+
+test('a form of an operator that its rule does not know', async () => {
+  const network: ShortGraph = {
+    ...whole,
+    constants: {
+      ...whole.constants,
+      none: int64Constant([0]),
+      all: int64Constant([24]),
+      one: int64Constant([1]),
+    },
+    nodes: [
+      ...whole.nodes.slice(0, 6),
+      ['ReduceSum', ['image'], ['sum'], { keepdims: 0 }],
+      ['Cast', ['sum'], ['chosen'], { to: DataType.INT64 }],
+      ['Mul', ['chosen', 'none'], ['zero']],
+      ['Add', ['zero', 'one'], ['axes']],
+      ['Slice', ['flat', 'none', 'all', 'axes'], ['part']],
+      ['Gemm', ['part', 'w3', 'b3'], ['hidden'], { transB: 1 }],
+      ...whole.nodes.slice(7),
+    ],
+  };
+  const { notes, targets } = await explained(network, {});
+  expect(targets[0][0].method).toBe('recipro-cam');
+  expect(notes).toEqual([expect.stringContaining('has axes or steps that are computed when the model runs')]);
+  expect(notes[0]).not.toContain('Methods that need');
 });
 
 test('two auto, or one beside others: each by itself', async () => {
