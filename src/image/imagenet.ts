@@ -9,7 +9,8 @@ const grey = { mean: [0.449], std: [0.226] };
  * Preprocessing for a model without a sidecar, from its input's dims: ImageNet mean and std, RGB (or grey for one
  * channel), channels where dims say 1 or 3, NCHW first. Inputs of 128 and up are cropped from a picture whose
  * shorter edge is 8⁄7 of theirs, as 256 is of 224; smaller ones are not cropped but for the aspect ratio.
- * Unknown H and W are taken for 224. `sentence` says all that to the user.
+ * Unknown H and W are taken for 224, one of them for as much as the other; but an unknown W beside an H of at most 64 is that of
+ * a line of text: 320, and the picture is stretched, not cropped. `sentence` says all that to the user.
  * @param dims the input's, with N; a symbolic or unknown one is a string, null or not positive
  * @param isWhole whether the input takes whole numbers: then the pixels themselves, 0…255
  */
@@ -29,15 +30,21 @@ export function defaultPreprocessing(
     );
   const layout = isColour(dims[1]) ? 'NCHW' : 'NHWC';
   const [colours, height, width] = layout === 'NCHW' ? dims.slice(1) : [dims[3], dims[1], dims[2]];
-  const known = [height, width].every((dim) => typeof dim === 'number' && dim > 0);
-  const size: [number, number] = known ? [height as number, width as number] : [224, 224];
+  const [ownHeight, ownWidth] = [height, width].map((dim) =>
+    typeof dim === 'number' && dim > 0 ? dim : undefined,
+  );
+  const isLine = ownHeight !== undefined && ownHeight <= 64 && ownWidth === undefined;
+  const size: [number, number] = [
+    ownHeight ?? ownWidth ?? 224,
+    ownWidth ?? (isLine ? 320 : (ownHeight ?? 224)),
+  ];
   const resize = size[0] === size[1] && size[0] >= 128 ? Math.round((size[0] * 8) / 7) : undefined;
   const channels = colours === 1 ? 'gray' : 'RGB';
   const preprocessing: Preprocessing = {
     layout,
     size,
     resize,
-    resizeMode: 'shorter-edge',
+    resizeMode: isLine ? 'stretch' : 'shorter-edge',
     interpolation: 'pillow-bilinear',
     channels,
     ...(isWhole
@@ -46,8 +53,12 @@ export function defaultPreprocessing(
   };
   const steps = resize
     ? `shorter edge to ${resize}, centre crop ${size[0]}×${size[1]}`
-    : `scaled and cropped to ${size[0]}×${size[1]}`;
-  const guess = known ? '' : ` (H and W are not fixed: ${size[0]}×${size[1]} assumed)`;
+    : `${isLine ? 'stretched' : 'scaled and cropped'} to ${size[0]}×${size[1]}`;
+  const open = [...(ownHeight === undefined ? ['H'] : []), ...(ownWidth === undefined ? ['W'] : [])];
+  const guess =
+    open.length === 0
+      ? ''
+      : ` (${open.join(' and ')} ${open.length > 1 ? 'are' : 'is'} not fixed: ${size[0]}×${size[1]} assumed${isLine ? ', a line of text' : ''})`;
   return {
     preprocessing,
     sentence: `Preprocessing assumed from the input dims ${shown}${guess}: ${layout}, ${channels} in ${isWhole ? '0…255' : '0…1'}, ${steps}${isWhole ? '' : ', ImageNet mean and std'}. A sidecar file says otherwise (docs/preprocessing.md).`,

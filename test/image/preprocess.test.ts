@@ -219,7 +219,14 @@ describe('defaultPreprocessing', () => {
     });
     const open = defaultPreprocessing(['N', 3, 'H', -1]);
     expect(open.preprocessing).toMatchObject({ size: [224, 224], resize: 256 });
-    expect(open.sentence).toContain('H and W are not fixed: 224×224 assumed');
+    expect(open.sentence).toContain('H and W are not fixed: 224×224 assumed)');
+    const line = defaultPreprocessing(['N', 3, 48, 'W']);
+    expect(line.preprocessing).toMatchObject({ size: [48, 320], resizeMode: 'stretch', resize: undefined });
+    expect(line.sentence).toContain(
+      '(W is not fixed: 48×320 assumed, a line of text): NCHW, RGB in 0…1, stretched to 48×320,',
+    );
+    expect(defaultPreprocessing([1, 640, -1, 3]).preprocessing.size).toEqual([640, 640]);
+    expect(defaultPreprocessing([1, 3, null, 96]).preprocessing.size).toEqual([96, 96]);
   });
 
   test('refuses dims that are no picture', () => {
