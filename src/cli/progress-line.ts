@@ -87,7 +87,7 @@ export class ProgressLine {
     const share = Math.floor((100 * now) / Math.max(images, 1));
     const left = rate > 0 ? `, ${duration((images - now) / rate)} left` : '';
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : '';
-    const place = `${this.#done}/${images} (${share} %), ${rate.toFixed(rate < 0.1 ? 3 : 1)}/s`;
+    const place = `${this.#done}/${images} (${share} %), ${shownRate(rate)}`;
     return visible(`${place}${left}${failed} · ${note}`);
   }
 }
@@ -97,7 +97,7 @@ export function describeSummary(summary: Summary): string[] {
   const { images, explained, failed, before, seconds, workers, out, stages, peakMemory, leftOut } = summary;
   const now = explained + failed - before;
   const who = workers > 0 ? `, ${workers} ${workers === 1 ? 'worker' : 'workers'}` : '';
-  const rate = now > 0 ? ` (${(now / seconds).toFixed(1)}/s${who})` : '';
+  const rate = now > 0 ? ` (${shownRate(now / seconds)}${who})` : '';
   const others = [
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(before > 0 ? [`${before} were done before`] : []),
@@ -117,6 +117,10 @@ export function describeSummary(summary: Summary): string[] {
   }
   lines.push(`Peak memory ${(peakMemory / 1e6).toFixed(0)} MB.`);
   return lines;
+}
+
+function shownRate(rate: number): string {
+  return `${rate.toFixed(rate < 0.1 ? 3 : 1)}/s`;
 }
 
 function duration(seconds: number): string {

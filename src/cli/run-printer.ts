@@ -59,11 +59,12 @@ function named({ image: { path }, error: { message } }: FailedLine): string {
 }
 
 /** `cat.jpg: tabby 93.1 % → cat.overlay.jpg`, `street.jpg: detection car 88.0 % → …` */
-function describe({ image, target, files }: ResultLine): string {
+function describe({ image, target, map, files }: ResultLine): string {
   const value =
     target.probability === undefined ? target.score : `${(100 * target.probability).toFixed(1)} %`;
   const kind = target.kind === 'class' ? '' : `${target.kind} `;
   const written = Object.values(files).join(', ');
   const first = image.frames === undefined ? '' : ` (first of ${image.frames} frames)`;
-  return `${image.path}${first}: ${kind}${target.name} ${value}${written ? ` → ${written}` : ''}`;
+  const empty = map?.empty ? ', the map is empty' : '';
+  return `${image.path}${first}: ${kind}${target.name} ${value}${empty}${written ? ` → ${written}` : ''}`;
 }
