@@ -88,8 +88,9 @@ export class Network {
 
   /** The score tensor behind an output, [N, …]; default: the output that looks like scores. Joined values are as they are. */
   scores(output?: string): Scores {
-    const view = [...this.#joined.values()].find(({ name }) => name === output);
-    if (view) return { info: view, output: view.name, link: 'none', notes: [] };
+    const [key, view] = [...this.#joined].find(([, { name }]) => name === output) ?? [];
+    if (key && view)
+      return { info: view, output: view.name, link: 'none', parts: JSON.parse(key), notes: [] };
     const found = findScores(this.graph, output);
     const scores = { ...found, info: this.#batchFirst(found.info) };
     const isRow = this.fixedBatch === 1 && scores.info.dims?.length === 1 && scores.info.dims[0] !== 1;

@@ -59,7 +59,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const channelAxis = channelAxisOf(preprocessing, image);
   const chosen = options.output ?? given?.output;
   const fitted = fit(network, chosen, { given: given?.classes, channelAxis });
-  const { scores, classes, fitting } = fitted;
+  const { scores, all, classes, fitting } = fitted;
   notes.push(...fitted.notes);
   const inputs = { ...given?.inputs, ...options.inputs };
   const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
@@ -73,7 +73,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
       `The sidecar names ${named} classes, and the model has ${count} scores: the names may be another model's.`,
     );
   const { names, automatic } = layerNames(options.layer, given?.targetLayer);
-  const { layers, problem } = layersOf(network, names, scores, options.tokens);
+  const { layers, problem } = layersOf(network, names, all, options.tokens);
   for (const { obstacle } of layers)
     if (obstacle !== undefined) notes.push(`${obstacle} So a layer behind it is explained.`);
   for (const layer of layers)
@@ -125,8 +125,9 @@ function fit(
   const other = fitting && outputOf(fitting.spec);
   const best = other === undefined ? found : at(other);
   const notes = fitting?.note === undefined ? [] : [fitting.note];
-  if (other === undefined) notes.push(...found.scores.notes);
-  return { ...best, notes };
+  const { joins } = best.fitting ?? {};
+  if (other === undefined && !joins) notes.push(...found.scores.notes);
+  return { ...best, all: joins ? network.scores(network.join(joins).output) : best.scores, notes };
 }
 
 /** Whether an output holds scores; the only one of a detector may hold the indices that it selects. */

@@ -75,7 +75,8 @@ export class ReadyTargets {
 
   /** What is known where an output is explained. Names of classes are those of the model's scores. */
   facts(scores: Scores): NetworkFacts {
-    const isOwn = scores.info.name === this.#opened.scores.info.name;
+    const { name } = this.#opened.scores.info;
+    const isOwn = scores.info.name === name || (scores.parts?.includes(name) ?? false);
     return networkFacts(scores, {
       ...this.#opened,
       classes: isOwn ? this.#opened.classes : undefined,

@@ -20,6 +20,8 @@ export interface Scores {
   readonly steppedOver?: Node;
   /** Whether they are no scores at all, but a vector that is scaled to length 1. */
   readonly isEmbedding?: boolean;
+  /** The values that are joined in it, where it is several. */
+  readonly parts?: readonly string[];
   /** The names of the classes, where an operator behind the scores gives them. */
   readonly classNames?: readonly string[];
   /** What the user should know: other outputs that could be meant. */

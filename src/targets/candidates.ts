@@ -95,11 +95,12 @@ function inOneOutput(row: Row, facts: Facts, plan: Plan): Candidates {
   };
 }
 
-/** Boxes in an output of their own: SSD, RetinaNet, DETR, and what is before a NonMaxSuppression. */
+/** Boxes in an output of their own, or in one a scale: SSD, RetinaNet, DETR, and what is before a NonMaxSuppression. */
 function inTwoOutputs(row: Row, facts: Facts, plan: Plan): Candidates {
-  const boxes = facts.output(plan.boxes as string);
+  const heads = (plan.scales ?? [{ boxes: plan.boxes as string }]).map(({ boxes }) => facts.output(boxes));
+  const [boxes] = heads;
   const width = boxes.dims.filter((dim) => dim !== 1).at(-1) ?? 4; // key points may follow
-  const count = boxes.data.length / width;
+  const count = heads.reduce((sum, { data }) => sum + data.length, 0) / width;
   const channels = row.data.length / count;
   const own = row.dims.filter((dim) => dim !== 1);
   const isSquare = count === channels;

@@ -17,6 +17,8 @@ export interface Plan {
   readonly scores: Output;
   /** The output that holds the boxes, where it is another. */
   readonly boxes?: string;
+  /** Where heads of several scales have outputs of their own: all of them, `scores` and `boxes` being those of the first. */
+  readonly scales?: readonly Scale[];
   /** The output with its boxes as they are, where a sigmoid over scores and boxes is stepped over. */
   readonly unstepped?: string;
   /** Boxes are not decoded: without the network's anchors nobody can say where they are. */
@@ -26,6 +28,12 @@ export interface Plan {
   readonly named: number | undefined;
   /** Numbers of a candidate behind its classes: coefficients of masks, key points, an angle. */
   readonly extra: number;
+}
+
+/** The outputs of a head: scores [N, candidates, classes] and boxes [N, candidates, 4 and more]. */
+export interface Scale {
+  readonly scores: Output;
+  readonly boxes: string;
 }
 
 export interface PlanOptions {
@@ -47,11 +55,21 @@ export function planFor(network: NetworkFacts, { layout, format }: PlanOptions):
       scores: suppression.scores,
       boxes: suppression.boxes,
     };
+  if (layout === undefined || layout === 'ssd') {
+    const scales = isChosen ? undefined : scalesIn(outputs);
+    if (scales) {
+      const [{ scores, boxes }] = scales;
+      return { ...common, layout: 'ssd', scores, boxes, scales, areOffsets: true };
+    }
+  }
   if (layout === undefined || layout === 'ssd' || layout === 'detr') {
     const pair = pairIn(scoresIn, outputs);
     if (pair) {
       const isDetr = /logits/i.test(pair.scores.name) || /pred_box/i.test(pair.boxes.name);
-      const areOffsets = /regress|delta|offset|^locs?$|_locs?$/i.test(pair.boxes.name);
+      const isNamed = isNamedBoxes(pair.boxes);
+      const areOffsets =
+        /regress|delta|offset|^locs?$|_locs?$/i.test(pair.boxes.name) ||
+        (!isNamed && !withoutOnes(pair.boxes).includes(4));
       return {
         ...(isDetr ? { format: 'cxcywh' } : {}),
         ...common,
@@ -188,25 +206,68 @@ export function cellsOfGrid(
   };
 }
 
+/** Candidates of one scale each, in two or more scales: raw heads, whose boxes are relative to anchors that are not told. */
+function scalesIn(outputs: readonly Output[]): readonly Scale[] | undefined {
+  const byCount = new Map<number, Output[]>();
+  for (const item of outputs) {
+    const [count, width] = item.dims.slice(1);
+    if (item.dims.length !== 3 || typeof count !== 'number' || typeof width !== 'number') continue;
+    byCount.set(count, [...(byCount.get(count) ?? []), item]);
+  }
+  const scales = [...byCount]
+    .filter(([count, { length }]) => count > 1 && length > 1)
+    .map(([, own]) => scaleOf(own));
+  const [first] = scales;
+  if (scales.length < 2 || !first) return undefined;
+  const areAlike = scales.every(
+    (scale) => scale && widthOf(scale.scores) === widthOf(first.scores) && scale.width === first.width,
+  );
+  return areAlike ? scales.filter((scale) => scale !== undefined) : undefined;
+}
+
+/** Which output of a scale holds boxes, by name or width, and which of the others the scores. */
+function scaleOf(outputs: readonly Output[]): (Scale & { readonly width: number }) | undefined {
+  const isWide = (item: Output) => widthOf(item) > 4 && widthOf(item) % 2 === 0;
+  const boxes =
+    outputs.find((item) => isNamedBoxes(item) && widthOf(item) >= 4) ??
+    outputs.find((item) => widthOf(item) === 4 && !isNamedScores(item)) ??
+    outputs.find(isWide); // key points may follow
+  const others = outputs.filter((item) => item !== boxes && isNoOther(item));
+  const narrowest = others.toSorted((a, b) => widthOf(a) - widthOf(b))[0];
+  const scores = others.find(isNamedScores) ?? narrowest;
+  if (!boxes || !scores) return undefined;
+  const isPlain = widthOf(boxes) === 4 || widthOf(scores) === 1 || isNamedScores(scores);
+  return isPlain ? { scores, boxes: boxes.name, width: widthOf(boxes) } : undefined;
+}
+
+const widthOf = ({ dims }: Output) => dims[dims.length - 1] as number;
+const withoutOnes = ({ dims }: Output) => dims.slice(1).filter((dim) => dim !== 1);
+const isNamedBoxes = ({ name }: Output) => /box|regress|loc/i.test(name);
+const isNamedScores = ({ name }: Output) => /score|conf|cls|class|logit|prob/i.test(name);
+const isNoOther = ({ name }: Output) => !/box|label|num|regress|mask|index|indices/i.test(name);
+
 /** Scores and boxes in outputs of their own, as many of the one as of the other. */
 function pairIn(
   scoresIn: readonly Output[],
   outputs: readonly Output[],
 ): { scores: Output; boxes: Output } | undefined {
-  const withoutOnes = ({ dims }: Output) => dims.slice(1).filter((dim) => dim !== 1);
+  /** Whether an output holds one score of each of as many candidates. */
+  const areRated = ([count]: Dims) =>
+    typeof count === 'number' &&
+    scoresIn.some((other) => other.dims.length === 3 && other.dims[1] === count && other.dims[2] === 1);
   const isBoxes = (item: Output) => {
     const own = withoutOnes(item);
     const width = own[own.length - 1];
-    const isNamed = /box|regress|loc/i.test(item.name);
     return (
       own.length === 2 &&
-      (width === 4 || (isNamed && typeof width === 'number' && width > 4 && width % 2 === 0))
+      (width === 4 ||
+        ((isNamedBoxes(item) || areRated(own)) && typeof width === 'number' && width > 4 && width % 2 === 0))
     );
   };
   const pairs = outputs.filter(isBoxes).flatMap((boxes) =>
     scoresIn
       .filter((scores) => scores.value !== boxes.value && scores.name !== boxes.name)
-      .filter((scores) => !/box|label|num|regress|mask|index|indices/i.test(scores.name))
+      .filter(isNoOther)
       .filter((scores) => {
         const own = withoutOnes(scores);
         const [count] = withoutOnes(boxes);
@@ -217,7 +278,7 @@ function pairIn(
       .map((scores) => ({ scores, boxes })),
   );
   const points = ({ scores, boxes }: { scores: Output; boxes: Output }) =>
-    (/score|conf|cls|class|logit|prob/i.test(scores.name) ? 2 : 0) + (/box/i.test(boxes.name) ? 1 : 0);
+    (isNamedScores(scores) ? 2 : 0) + (/box/i.test(boxes.name) ? 1 : 0);
   return pairs.toSorted((a, b) => points(b) - points(a))[0];
 }
 
@@ -274,13 +335,17 @@ export function readScores({ layout, scores, named }: Plan, facts: ScoreFacts): 
 }
 
 /** For the user: how the output was understood, and how to say otherwise. */
-export function noteOf({ layout, scores, boxes }: Plan, isDefault: boolean): string {
-  const dims = scores.dims.map((dim) => dim || '?').join(', ');
+export function noteOf({ layout, scores, boxes, scales, areOffsets }: Plan, isDefault: boolean): string {
+  const outputs = (scales?.map((scale) => scale.scores) ?? [scores]).map(
+    ({ name, dims }) => `${show(name)} [${dims.map((dim) => dim || '?').join(', ')}]`,
+  );
+  const are = outputs.length > 1 ? 'outputs' : 'output';
+  const inBoxes = scales?.map((scale) => show(scale.boxes)).join(', ') ?? show(boxes);
   const words: Readonly<Record<LayoutName, string>> = {
     yolov5: 'box, objectness and classes of each candidate, as YOLOv5',
     yolov8: 'box and classes of each candidate, as YOLOv8',
     end2end: 'corners, score and class of the candidates that are left, as YOLOv10',
-    ssd: `classes of each candidate, with boxes in ${show(boxes)}, as SSD and RetinaNet`,
+    ssd: `classes of each candidate, with boxes in ${inBoxes}, as SSD and RetinaNet`,
     detr: `classes of each query, with boxes in ${show(boxes)}, as DETR`,
     nms: `the candidates before NonMaxSuppression, with boxes in ${show(boxes)}`,
   };
@@ -288,7 +353,10 @@ export function noteOf({ layout, scores, boxes }: Plan, isDefault: boolean): str
   const choice = isDefault
     ? ' Explained is the best one; choose with --target detection:CLASS, :top=N or :at=X,Y,WIDTH,HEIGHT.'
     : '';
-  return `The output ${show(scores.name)} [${dims}] is taken as detections: ${words[layout]}.${choice} Another layout: --target detection:layout=${others.join('|')}.`;
+  const anchors = areOffsets
+    ? ' Boxes are relative to anchors that the model does not tell: results have none.'
+    : '';
+  return `The ${are} ${outputs.join(', ')} ${are === 'output' ? 'is' : 'are'} taken as detections: ${words[layout]}.${anchors}${choice} Another layout: --target detection:layout=${others.join('|')}.`;
 }
 
 export function unfitting(network: NetworkFacts, layout: LayoutName | undefined) {

@@ -2,7 +2,15 @@ import { invalid, oneOf, onlyKeys } from '../check.js';
 import { boxFormats, type BoxFormat, differentObjects, overlap } from './boxes.js';
 import { type Candidates, candidatesIn } from './candidates.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
-import { type LayoutName, layouts, noteOf, type Plan, planFor, unfitting } from './detection-layouts.js';
+import {
+  type LayoutName,
+  layouts,
+  noteOf,
+  type Plan,
+  planFor,
+  type Scale,
+  unfitting,
+} from './detection-layouts.js';
 import { partsOf, typedClass } from './parts.js';
 import { type Box, type Facts, type Goal, isObject, type Row, type TargetKind } from './target.js';
 import { checkTop } from './top.js';
@@ -47,7 +55,7 @@ const mostOverlap = 0.5;
  * Layouts, told from dims, names and metadata, and said in a note: `yolov5` [N, candidates, 5 + classes] with box, objectness and
  * classes (YOLOX, too); `yolov8` [N, 4 + classes, candidates] (YOLO11, too); `end2end` [N, n, 6], corners, score and class of few
  * candidates (YOLOv10), which are found again in changed pictures by class and box, since they are sorted; `ssd` scores
- * [N, candidates, classes] and boxes [N, candidates, 4] (RetinaNet, too); `detr` the same with queries, a softmax whose last
+ * [N, candidates, classes] and boxes [N, candidates, 4] (RetinaNet, too), of all scales or an output a scale (BlazeFace); `detr` the same with queries, a softmax whose last
  * class is no object, and boxes of centre and size (YOLOS, too); `nms` what a NonMaxSuppression reads.
  *
  * Boxes in results are in pixels of the network's input; boxes in 0…1 are scaled by its size. Where the output only has offsets
@@ -73,15 +81,18 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
   },
   output: ({ output }) => output,
   reads: (spec) => {
-    const { boxes, unstepped } = 'plan' in spec ? (spec as Planned).plan : {};
-    return [boxes, unstepped].filter((name) => name !== undefined);
+    const { boxes, scales, unstepped } = 'plan' in spec ? (spec as Planned).plan : ({} as Partial<Plan>);
+    return [...(scales?.map((scale) => scale.boxes) ?? [boxes]), unstepped].filter(
+      (name) => name !== undefined,
+    );
   },
   isSingle: ({ top = 1 }) => top === 1,
-  prepare: (spec, network) => {
+  prepare: (spec, network, tools) => {
     const plan = planFor(network, spec);
     if (!plan) throw unfitting(network, spec.layout);
     const isDefault = Object.keys(spec).every((key) => key === 'kind' || key === 'output');
-    const output = plan.scores.value === network.output.value ? spec.output : plan.scores.name;
+    const single = plan.scores.value === network.output.value ? spec.output : plan.scores.name;
+    const output = plan.scales ? tools.join(valuesOf(plan.scales)).output : single;
     const planned: Planned = { ...spec, ...(output === undefined ? {} : { output }), plan };
     return { spec: planned, ...(spec.layout === undefined ? { note: noteOf(plan, isDefault) } : {}) };
   },
@@ -109,10 +120,14 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
     return {
       spec: { kind: 'detection', ...(isOwn ? {} : { output: plan.scores.name }) },
       note: noteOf(plan, true),
+      ...(plan.scales ? { joins: valuesOf(plan.scales) } : {}),
     };
   },
   ofClass: (choice) => ({ kind: 'detection', ...choice }),
 };
+
+/** The scores of every scale, whose candidates are explained as one list. */
+const valuesOf = (scales: readonly Scale[]) => scales.map(({ scores }) => scores.value);
 
 const typedKeys = ['top', 'at', 'index', 'layout', 'format', 'output'] as const;
 const keys = ['kind', 'class', ...typedKeys];

@@ -134,6 +134,8 @@ export interface Ready<Spec> {
   readonly spec: Spec;
   /** What is said to the user, where a choice was made that is not plain. */
   readonly note?: string;
+  /** The values that it is found in together, where they are several: the layer is one that all of them come from. */
+  readonly joins?: readonly string[];
 }
 
 /** A kind of target. */

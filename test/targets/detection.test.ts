@@ -4,7 +4,7 @@ import { modelFile } from '../../src/graph/model-file.js';
 import { int64Constant } from '../../src/onnx/constant.js';
 import { overlap } from '../../src/targets/boxes.js';
 import { type DetectionTarget, detectionTarget } from '../../src/targets/detection.js';
-import { parseTarget } from '../../src/targets/index.js';
+import { parseTarget, type Target } from '../../src/targets/index.js';
 import type { Facts, Goal, NetworkFacts, Output, Row, Tools } from '../../src/targets/target.js';
 import {
   bytesFrom,
@@ -375,6 +375,15 @@ describe('which outputs it fits', () => {
     expect(fitting(detr)?.spec).toEqual({ kind: 'detection' });
     expect(fitting(detr.toReversed())?.spec).toEqual({ kind: 'detection', output: 'logits' });
     expect(fitting(detr.toReversed(), { isChosen: true })).toBeUndefined();
+    const scales = (...dims: Dims[]) => fitting(dims.map((own, i) => output(`Identity_${i}:0`, own)));
+    expect(scales(['N', 512, 16], ['N', 512, 1], ['N', 384, 16], ['N', 384, 1])?.spec).toEqual({
+      kind: 'detection',
+      output: 'Identity_1:0',
+    });
+    expect(scales(['N', 896, 16], ['N', 896, 1])?.note).toContain('results have none');
+    const faces = [12800, 3200].flatMap((count): Dims[] => [1, 4, 10].map((width) => ['N', count, width]));
+    expect(scales(...faces)?.note).toContain('boxes in "Identity_1:0", "Identity_4:0"');
+    expect(scales(['N', 65, 768], ['N', 65, 384], ['N', 17, 768], ['N', 17, 384])).toBeUndefined();
     for (const dims of [
       ['N', 1000],
       ['N', 40, 97],
@@ -407,20 +416,21 @@ describe('which outputs it fits', () => {
 describe('networks', () => {
   const base = classifier();
   const image = { type: 'float32', dims: [3, 8, 8], data: values(2, [3, 8, 8]) } as const;
-  /** relu2 [N, 6, 4, 4] → [N, 16, channels] of 16 candidates. */
+  /** relu2 [N, 6, 4, 4] → [N, 16, channels] of 16 candidates, or of as many as another value has positions. */
   const head = (
     name: string,
     seed: number,
     channels: number,
+    { from = 'relu2', count = 16 } = {},
   ): { nodes: ShortNode[]; constants: ShortGraph['constants'] } => ({
     nodes: [
-      ['Conv', ['relu2', `${name}_w`], [`${name}_conv`], {}],
+      ['Conv', [from, `${name}_w`], [`${name}_conv`], {}],
       ['Reshape', [`${name}_conv`, `${name}_dims`], [`${name}_flat`]],
       ['Transpose', [`${name}_flat`], [name], { perm: [0, 2, 1] }],
     ],
     constants: {
       [`${name}_w`]: weights(seed, [channels, 6, 1, 1], 3),
-      [`${name}_dims`]: int64Constant([0, channels, 16]),
+      [`${name}_dims`]: int64Constant([0, channels, count]),
     },
   });
   const graph = (
@@ -456,6 +466,44 @@ describe('networks', () => {
     const [byClass] = await explainer.explain(image, { targets: 2 });
     expect(byClass.targets[0].target).toMatchObject({ kind: 'detection', class: 2 });
     expect(targets[0].map.dims).toEqual([8, 8]);
+  });
+
+  describe('BlazeFace: two scales, each with scores and with boxes and key points', () => {
+    const halved = { from: 'halved', count: 4 };
+    const scales = ['a', 'b', 'c', 'd'];
+    const heads = [head('a', 23, 1), head('b', 24, 1, halved), head('c', 25, 16), head('d', 26, 16, halved)];
+    const halve: ShortNode = ['MaxPool', ['relu2'], ['halved'], { kernel_shape: [2, 2], strides: [2, 2] }];
+    const short = graph(heads, scales);
+    const bytes = bytesFrom({
+      ...short,
+      nodes: [...short.nodes.slice(0, 4), halve, ...short.nodes.slice(4)],
+    });
+
+    test('the best candidate of all scales, from a layer that all come from', async () => {
+      await using explainer = await Explainer.open(bytes, { backend: 'reference' });
+      expect(explainer.notes.join('\n')).toMatch(
+        /^The outputs "a" \[N, 16, 1\], "b" \[N, 4, 1\] are taken as detections: .* boxes in "c", "d", as SSD and RetinaNet\. Boxes are relative to anchors that the model does not tell: results have none\./m,
+      );
+      expect(explainer.notes.join('\n')).not.toContain('could be the class scores');
+      expect(explainer.layers).toEqual(['relu2']);
+      const [{ targets, scores }] = await explainer.explain(image);
+      expect(scores).toHaveLength(16 + 4);
+      const most = Math.max(...scores);
+      expect(targets[0].target).toMatchObject({ class: 0, name: 'object', score: most, box: undefined });
+      expect(targets[0].target.probability).toBeCloseTo(1 / (1 + Math.exp(-most)), 6);
+      const of = async (target: Target) =>
+        (await explainer.explain(image, { targets: target }))[0].targets[0];
+      const candidate = await of({ kind: 'detection', index: 17 });
+      const value = await of({ kind: 'expression', of: 'b[0,1,0]' });
+      expect(candidate.target.score).toBe(value.target.score);
+      expect(candidate.raw?.data).toEqual(value.raw?.data);
+    });
+
+    test('of one scale where its output is named', async () => {
+      await using explainer = await Explainer.open(bytes, { backend: 'reference', output: 'b' });
+      const [{ scores }] = await explainer.explain(image);
+      expect(scores).toHaveLength(4);
+    });
   });
 
   test('YOLO with one sigmoid over boxes and scores: scores before it, boxes behind it', async () => {
