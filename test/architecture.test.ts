@@ -129,6 +129,24 @@ test('the parts form no circle', () => {
   for (const part of Object.keys(allowed)) visit(part, []);
 });
 
+test('files form no circle, imports of types counted', () => {
+  const ways = new Map(
+    files.map((file) => {
+      const own = importsOf(file).filter((name) => name.startsWith('.'));
+      return [file, own.map((name) => relative(root, join(root, file, '..', name)).replace(/\.js$/, '.ts'))];
+    }),
+  );
+  const done = new Set<string>();
+  const visit = (file: string, above: readonly string[]): void => {
+    expect(above).not.toContain(file);
+    if (done.has(file)) return;
+    for (const next of ways.get(file) ?? []) visit(next, [...above, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(done.size).toBe(files.length);
+});
+
 test('importing the package loads no other package: what is heavy waits for its first call', () => {
   const seen = new Set<string>();
   const packages = new Set<string>();

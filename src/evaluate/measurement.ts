@@ -1,3 +1,4 @@
+import type { OnStep } from '../explain/progress.js';
 import type { Pixels } from '../image/pixels.js';
 import type { ShownPicture } from './report/report.js';
 import type { ExplanationMap, Subject, Variant } from './subject.js';
@@ -23,23 +24,6 @@ export interface MeasuredPicture {
 export interface CommonSettings {
   readonly variants: readonly Variant[];
   readonly seed: number;
-}
-
-/** Told how far one job is: so many of its steps, such as forward passes, are done. `total` may grow. */
-export type OnStep = (done: number, total: number) => void;
-
-/** For a job of several parts, each of which counts its own steps: what to tell each of them. */
-export function inParts(onStep: OnStep | undefined): () => OnStep {
-  let [allDone, allTotal] = [0, 0];
-  return () => {
-    let [ownDone, ownTotal] = [0, 0];
-    return (done, total) => {
-      allDone += done - ownDone;
-      allTotal += total - ownTotal;
-      [ownDone, ownTotal] = [done, total];
-      onStep?.(allDone, allTotal);
-    };
-  };
 }
 
 /** Measures one job; its answer depends on the job, the settings and the subject alone, never on other jobs. */

@@ -16,7 +16,7 @@ import type { Pixels } from '../image/pixels.js';
 import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 import { dependencies, version } from '../package.js';
 import { sizeOf } from '../tensor.js';
-import { inParts, type OnStep } from './measurement.js';
+import { inParts, type OnStep } from '../explain/progress.js';
 import { shuffleConstants, weightGroups } from './sanity/randomize.js';
 import type { Explained, PreparedImage, Subject, Variant } from './subject.js';
 

@@ -1,4 +1,4 @@
-import type { OnStep } from './measurement.js';
+import type { OnStep } from '../explain/progress.js';
 import type { Subject } from './subject.js';
 
 /** Writes a picture, as the network gets it, to `out`. */

@@ -1,9 +1,9 @@
 import type { Method } from '../explain/explain-options.js';
+import type { OnStep } from '../explain/progress.js';
 import type { Pixels } from '../image/pixels.js';
 import type { MethodOptions } from '../methods/index.js';
 import type { Geometry } from './annotations/region.js';
 import type { PictureLayout } from './masking.js';
-import type { OnStep } from './measurement.js';
 
 /** One of the compared ways to explain: a method with its settings, and a layer. */
 export interface Variant extends MethodOptions {

@@ -1,6 +1,7 @@
 import { evaluations } from './evaluations.js';
 import type { AnyEvaluation } from './definition.js';
-import type { CommonSettings, Job, Measure, Measured, OnStep } from './measurement.js';
+import type { CommonSettings, Job, Measure, Measured } from './measurement.js';
+import type { OnStep } from '../explain/progress.js';
 import { showPicture } from './report/gallery.js';
 import type { ShownPicture } from './report/report.js';
 import type { Thumbnails } from './report/thumbnail.js';

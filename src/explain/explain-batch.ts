@@ -14,7 +14,8 @@ import { type Augmentation, augmentationsOf, augmented, meanOf } from './augment
 import { fitting } from './automatic-method.js';
 import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
-import { type Batch, type OnStep, Progress, TargetEvidence } from './target-evidence.js';
+import { type Batch, TargetEvidence } from './target-evidence.js';
+import { type OnStep, Progress } from './progress.js';
 import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import type { SelfAttention } from '../graph/self-attention.js';

@@ -19,8 +19,8 @@ import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
 import type { Session } from '../runtime/session.js';
 import { sizeOf, type Tensor } from '../tensor.js';
-import type { Batch } from './target-evidence.js';
 import type { Network } from './network.js';
+import type { Forward } from './passes.js';
 
 /** The network behind a layer. */
 export interface Head {
@@ -69,7 +69,11 @@ export function openHead(network: Network, { layer, graph }: Head): Promise<Sess
 /** What crosses into the head: of the whole batch, or of one picture, `count` times. */
 export function headFeeds(
   { crossing }: Head,
-  { forward, input, network }: Batch,
+  {
+    forward,
+    input,
+    network,
+  }: { readonly forward: Forward; readonly input: Tensor<'float32'>; readonly network: Network },
   image?: number,
   count = 1,
 ): Record<string, Tensor> {

@@ -5,9 +5,12 @@ import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import { type Preprocessing, preprocess } from '../image/preprocess.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
-import type { Network } from './network.js';
 
-type Ends = Pick<Network, 'image' | 'original'>;
+/** The network's input as it is fed, and as the model has it. */
+interface Ends {
+  readonly image: ValueInfo;
+  readonly original: ValueInfo;
+}
 
 /**
  * A picture: a path, file URL, the bytes of a picture file, decoded pixels, or a tensor that is preprocessed

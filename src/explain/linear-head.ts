@@ -6,16 +6,14 @@ type Backward = Differentiator['backward'];
 /** Memory for the gradients of a linear head, in numbers. */
 const mostRemembered = 1 << 22;
 
-/**
- * A linear head has the same gradient for every picture, so that of a class is computed once. `batch` is the N to compute it
- * with, `dims` are those of the scores.
- */
-export function rememberedClasses(
-  run: Backward,
-  dims: readonly (number | string)[],
-  batch: number,
-): Backward {
-  const rest = dims.slice(1) as number[];
+/** A linear head has the same gradient for every picture, so that of a class is computed once. */
+export function withRememberedClasses(passes: Differentiator): Differentiator {
+  if (!passes.isConstant || passes.count === 0) return passes;
+  return { ...passes, backward: rememberedClasses(passes) };
+}
+
+function rememberedClasses({ backward: run, scores, batch = 1 }: Differentiator): Backward {
+  const rest = (scores.info.dims ?? []).slice(1) as number[];
   const count = sizeOf(rest);
   const known = new Map<number, Float32Array[]>();
   let size = 0;
@@ -24,8 +22,8 @@ export function rememberedClasses(
     if (found) return found;
     const seed = new Float32Array(batch * count);
     seed[index] = 1;
-    const scores = { type: 'float32', dims: [batch, ...rest], data: seed } as const;
-    const gradients = (await run({ saved: {}, images: batch, scores }, seed)).map((gradient) =>
+    const asScores = { type: 'float32', dims: [batch, ...rest], data: seed } as const;
+    const gradients = (await run({ saved: {}, images: batch, scores: asScores }, seed)).map((gradient) =>
       gradient.slice(0, gradient.length / batch),
     );
     size += gradients.reduce((sum, gradient) => sum + gradient.length, 0);

@@ -10,14 +10,14 @@ import { best, probabilitiesOf } from '../targets/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
 import type { Context, Watch } from './explain-batch.js';
-import type { OnStep } from './target-evidence.js';
+import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
 import type { Network } from './network.js';
 import type { Parts } from './open-parts.js';
 import type { ReadyTargets } from './ready-targets.js';
-import { predictRow } from './rows.js';
+import { predictRow } from './predict-row.js';
 import {
   checkExplainerOptions,
   type ExplainerOptions,

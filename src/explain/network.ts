@@ -28,6 +28,7 @@ import {
 } from './passes.js';
 import { withAlternatives } from './alternatives.js';
 import type { Wanted } from './layout.js';
+import { withRememberedClasses } from './linear-head.js';
 import { adaptPicture } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
 
@@ -157,7 +158,7 @@ export class Network {
   ): Promise<Differentiator> {
     const key = ['gradient', layers, scores.info.name, Object.keys(more.rules ?? {}), more.reads ?? []];
     return this.once(key, () =>
-      openDifferentiator(this.#source, layers, scores, more).catch((error: unknown) => {
+      openDifferentiator(this.#source, layers, scores, more).then(withRememberedClasses, (error: unknown) => {
         throw withAlternatives(error);
       }),
     );

@@ -8,7 +8,6 @@ import { DataType } from '../onnx/types.js';
 import { inferredInfo, type OutputInfo, type Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { laidOut, type Wanted } from './layout.js';
-import { rememberedClasses } from './linear-head.js';
 import { rowSize } from './rows.js';
 
 /** What is kept of a forward pass. */
@@ -139,7 +138,7 @@ export async function openDifferentiator(
     isPooled,
     forward: async (feeds) =>
       forwardOf(await forward.run(feeds), feeds, { image, scores, layers, saved: split.saved }),
-    backward: isConstant && count > 0 ? rememberedClasses(run, dims, source.fixedBatch ?? 1) : run,
+    backward: run,
     release,
   };
 }

@@ -13,7 +13,8 @@ import type { Feeds } from './feeds.js';
 import { type ImageInput, prepareImages } from './input.js';
 import { readMask } from './mask-file.js';
 import type { Network } from './network.js';
-import { predictRow, rowSize } from './rows.js';
+import { predictRow } from './predict-row.js';
+import { rowSize } from './rows.js';
 
 function unreadable(path: string, reason: string): GradcamppError {
   return new GradcamppError('INVALID_TARGET', `${show(path)} cannot be read: ${reason}.`);

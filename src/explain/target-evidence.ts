@@ -9,6 +9,7 @@ import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, 
 import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward, Passes } from './passes.js';
+import type { Progress } from './progress.js';
 import { rowsOf } from './rows.js';
 import type { Scores } from '../graph/scores.js';
 
@@ -35,29 +36,6 @@ export interface Batch {
   /** Where a method needs it. */
   readonly attention: AttentionPass | undefined;
   readonly progress: Progress;
-}
-
-/** Told how far the methods are that run the network many times: passes done, of those known so far. */
-export type OnStep = (done: number, total: number) => void;
-
-/** Counts passes that were announced, and those that are done. */
-export class Progress {
-  #done = 0;
-  #total = 0;
-  readonly #onStep: OnStep | undefined;
-
-  constructor(onStep?: OnStep) {
-    this.#onStep = onStep;
-  }
-
-  expect(count: number): void {
-    this.#total += count;
-  }
-
-  step(count: number): void {
-    this.#done += count;
-    this.#onStep?.(this.#done, this.#total);
-  }
 }
 
 /** Changed activations in one pass of the head. */

@@ -8,31 +8,12 @@ import type { ResultLine } from '../../src/batch/results.js';
 import { encodePng } from '../../src/image/encode.js';
 import { int64Constant } from '../../src/onnx/constant.js';
 import { targetKinds } from '../../src/targets/index.js';
-import {
-  bytesFrom,
-  classifier,
-  type ShortGraph,
-  type ShortNode,
-  values,
-  weights,
-} from '../support/network.js';
+import { bytesFrom, grown, type ShortGraph, values, weights } from '../support/network.js';
 
 /** `gradcampp explain --target`, with the built command; `npm test` builds before. */
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-cli-targets-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const base = classifier({ head: 'pool' });
-const grown = (
-  outputs: string[],
-  nodes: readonly ShortNode[],
-  constants: ShortGraph['constants'] = {},
-): ShortGraph => ({
-  inputs: base.inputs,
-  outputs,
-  nodes: [...base.nodes, ...nodes],
-  constants: { ...base.constants, ...constants },
-});
 
 beforeAll(() => {
   const graphs: Record<string, ShortGraph> = {

@@ -127,3 +127,18 @@ export function classifier({
     },
   };
 }
+
+/** The pooled classifier with further nodes behind it, and other outputs. */
+export function grown(
+  outputs: string[],
+  nodes: readonly ShortNode[],
+  constants: ShortGraph['constants'] = {},
+): ShortGraph {
+  const base = classifier({ head: 'pool' });
+  return {
+    inputs: base.inputs,
+    outputs,
+    nodes: [...base.nodes, ...nodes],
+    constants: { ...base.constants, ...constants },
+  };
+}

@@ -10,6 +10,7 @@ import { parseTarget, type Target, targetKinds } from '../../src/targets/index.j
 import {
   bytesFrom,
   classifier,
+  grown,
   type ShortGraph,
   type ShortNode,
   values,
@@ -24,17 +25,6 @@ const sections = page
   .map((text) => ({ names: text.split('\n', 1)[0].split(', '), text }));
 
 const classes = ['ant', 'cat', 'dog', 'wolf', 'eel'];
-const base = classifier({ head: 'pool' });
-const grown = (
-  outputs: string[],
-  nodes: readonly ShortNode[],
-  constants: ShortGraph['constants'] = {},
-): ShortGraph => ({
-  inputs: base.inputs,
-  outputs,
-  nodes: [...base.nodes, ...nodes],
-  constants: { ...base.constants, ...constants },
-});
 const inRows = (name: string): ShortNode[] => [
   ['Conv', ['relu2', `${name}_w`], [`${name}_map`], {}],
   ['Reshape', [`${name}_map`, `${name}_dims`], [`${name}_columns`]],

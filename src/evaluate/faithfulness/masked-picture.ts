@@ -1,5 +1,6 @@
 import { controlMap } from '../control.js';
-import { inParts, type Job, type Measurement, type OnStep } from '../measurement.js';
+import type { Job, Measurement } from '../measurement.js';
+import { inParts, type OnStep } from '../../explain/progress.js';
 import { saliencyOrder } from '../saliency-order.js';
 import { Predictions } from '../predictions.js';
 import type { Subject } from '../subject.js';

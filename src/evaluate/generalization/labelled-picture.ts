@@ -1,7 +1,8 @@
 import { GradcamppError } from '../../errors.js';
 import type { Label } from '../annotations/labels.js';
 import { baselineTensor, maskByMap } from '../masking.js';
-import { type CommonSettings, inParts, type Job, type Measurement, type OnStep } from '../measurement.js';
+import type { CommonSettings, Job, Measurement } from '../measurement.js';
+import { inParts, type OnStep } from '../../explain/progress.js';
 import { Predictions } from '../predictions.js';
 import type { Subject } from '../subject.js';
 

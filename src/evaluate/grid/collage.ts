@@ -1,7 +1,8 @@
 import type { Pixels } from '../../image/pixels.js';
 import type { Box } from '../annotations/region.js';
 import type { PictureLayout } from '../masking.js';
-import type { Measurement, OnStep } from '../measurement.js';
+import type { Measurement } from '../measurement.js';
+import type { OnStep } from '../../explain/progress.js';
 import { resizeArea } from '../resize-area.js';
 import type { PreparedImage, Subject } from '../subject.js';
 import { gridCells, gridScore } from './grid-cells.js';

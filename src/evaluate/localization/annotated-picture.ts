@@ -9,7 +9,8 @@ import {
 } from '../annotations/annotation.js';
 import { readMask } from '../annotations/mask-region.js';
 import { type Box, boxInInput, regionOfBoxes, regionOfMask } from '../annotations/region.js';
-import type { Job, Measurement, OnStep } from '../measurement.js';
+import type { Job, Measurement } from '../measurement.js';
+import type { OnStep } from '../../explain/progress.js';
 import type { PreparedImage, Subject } from '../subject.js';
 import { localizationMetrics } from './metrics/index.js';
 import { areasAt, localization } from './metrics/loc.js';

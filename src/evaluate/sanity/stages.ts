@@ -1,7 +1,8 @@
 import { GradcamppError } from '../../errors.js';
 import { best } from '../../targets/probabilities.js';
 import { controlMap, withNewControl } from '../control.js';
-import type { CommonSettings, Job, MeasuredPicture, Measurement, OnStep } from '../measurement.js';
+import type { CommonSettings, Job, MeasuredPicture, Measurement } from '../measurement.js';
+import type { OnStep } from '../../explain/progress.js';
 import { isOfPicture } from '../report/report-files.js';
 import type { Failure } from '../report/report.js';
 import type { PreparedImage, Subject, ExplanationMap } from '../subject.js';
