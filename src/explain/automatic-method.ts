@@ -1,8 +1,15 @@
 import { gradientObstacle, hasRules } from '../autodiff/obstacle.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Scores } from '../graph/scores.js';
-import { ownMethod, readsOf, type Target } from '../targets/index.js';
-import { defaultMethod, type Method, type Settings, settingsOf } from './explain-options.js';
+import { readsOf, type Target } from '../targets/index.js';
+import type { Goal } from '../targets/target.js';
+import {
+  defaultMethod,
+  type Method,
+  type MethodSettings,
+  type Settings,
+  settingsOf,
+} from './explain-options.js';
 import type { Wanted } from './layout.js';
 import type { Network } from './network.js';
 
@@ -14,10 +21,9 @@ interface Opened {
 }
 
 /**
- * The settings for a network, its scores and the targets found in them: where no method was named, the one that the targets ask
- * for takes the place of the default one. Where there is no gradient for that, because an operator has no rule or lets none through,
- * it is a method that needs none, which says why: recipro-cam, which explains the target and runs the network behind the layer
- * alone, once a position; without a layer it is rise.
+ * The settings for a network, its scores and the targets found in them: where no method was named and there is no gradient for the
+ * default one, because an operator has no rule or lets none through, a method that needs none takes its place and says why. It is
+ * recipro-cam, which explains the target and runs the network behind the layer alone, once a position; without a layer it is rise.
  */
 export async function fitting(
   opened: Opened,
@@ -26,21 +32,43 @@ export async function fitting(
   targets: readonly Target[],
 ): Promise<Settings> {
   if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
-  const own = ownMethod(targets) as Method | undefined;
   const obstacle = await obstacleOf(opened, scores, readsOf(targets));
-  if (obstacle === undefined) return own === undefined ? settings : withMethod(settings, own);
+  if (obstacle === undefined) return settings;
   const method = opened.layers.length > 0 ? 'recipro-cam' : 'rise';
-  const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${own ?? defaultMethod}.`;
-  return withMethod(settings, method, instead);
+  const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${defaultMethod}.`;
+  const variants = settings.variants.map((variant) =>
+    variant.isAutomatic ? { ...inPlaceOf(variant, method), instead } : variant,
+  );
+  return { ...settings, variants };
 }
 
-function withMethod(settings: Settings, method: Method, instead?: string): Settings {
-  const variants = settings.variants.map((variant) => {
-    if (!variant.isAutomatic) return variant;
-    const [own] = settingsOf({ method: [{ method, ...variant.modifiers }] }).variants;
-    return instead === undefined ? own : { ...own, instead };
-  });
-  return { ...settings, variants };
+function inPlaceOf({ modifiers }: MethodSettings, method: Method): MethodSettings {
+  const [own] = settingsOf({ method: [{ method, ...modifiers }] }).variants;
+  return own;
+}
+
+/**
+ * The methods of goals, some of which have one of their own where none was named.
+ *
+ * @returns all methods that are wanted, and the places among them of those that explain a goal, in the order of the variants
+ */
+export function variantsOf(
+  variants: readonly MethodSettings[],
+  goals: readonly Goal[],
+): { readonly all: readonly MethodSettings[]; readonly of: (goal: Goal) => readonly number[] } {
+  const all: MethodSettings[] = [];
+  const places = new Map<string, number>();
+  const placeOf = (variant: MethodSettings, v: number, method: string | undefined) => {
+    const key = `${v} ${method}`;
+    const place = places.get(key) ?? all.length;
+    if (place === all.length) all.push(method === undefined ? variant : inPlaceOf(variant, method as Method));
+    places.set(key, place);
+    return place;
+  };
+  const of = ({ method }: Goal) =>
+    variants.map((variant, v) => placeOf(variant, v, variant.isAutomatic ? method : undefined));
+  goals.forEach(of);
+  return { all, of };
 }
 
 /** Why there is no gradient at the layers; at the picture, where there is no layer. */

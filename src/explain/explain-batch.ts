@@ -11,7 +11,7 @@ import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
-import { fitting } from './automatic-method.js';
+import { fitting, variantsOf } from './automatic-method.js';
 import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
 import { type Batch, TargetEvidence } from './target-evidence.js';
@@ -149,6 +149,10 @@ async function explainOutput(
   const goals = images.map((_, n) =>
     goalsOf(pictures.targets[n], batch.rows[n], factsOf(batch, n, scores, classes)),
   );
+  const methods = variantsOf(
+    settings.variants,
+    goals.flat().map(({ goal }) => goal),
+  );
   const slots = Math.max(...goals.map((list) => list.length));
   const needsMoments = neededBy(settings.variants).has('moments');
   const areClasses = slots > 0 && goals.flat().every(({ goal }) => goal.place !== undefined);
@@ -173,7 +177,7 @@ async function explainOutput(
     const question = questionOf(batch);
     const answers: Answer[][] = [];
     const since = performance.now();
-    for (const variant of settings.variants) answers.push(await answersOf(question, variant));
+    for (const variant of methods.all) answers.push(await answersOf(question, variant));
     const again = async (augmentation: Augmentation): Promise<Again> => {
       const own = await forwardPass(context, changed(context, pictures, augmentation), settings, {
         passes,
@@ -184,18 +188,18 @@ async function explainOutput(
       const moved = moments && (await classMoments(passes as Differentiator, own.forward));
       return { question: questionOf(own, moved), release: () => releaseBatch(own) };
     };
-    await takeMeans(answers, settings, batch, again);
+    await takeMeans(answers, { ...settings, variants: methods.all }, batch, again);
     if (watch) watch.map += performance.now() - since;
     images.forEach((_, n) => {
       for (const [t, slot] of group.entries()) {
         const asked = goals[n][slot];
         if (!asked) continue;
         const { goal, target } = asked;
-        for (const [v, variant] of settings.variants.entries()) {
+        for (const v of methods.of(goal)) {
           const explained = explanationOf({
             context,
             settings,
-            variant,
+            variant: methods.all[v],
             goal,
             output,
             row: batch.rows[n],

@@ -116,11 +116,11 @@ const ownExplainOptions = {
   /** Targets of each picture apart, as many entries as pictures. */
   targetsPerImage: option(checkPerImage, { help: 'targets of each picture apart' }),
   /**
-   * One method or several, which then share the forward and backward passes. 'auto' (default) is 'grad-cam++', of readings
-   * 'layer-cam', and where the network has no gradient a method that needs none: 'recipro-cam', or 'rise' where there is no layer.
+   * One method or several, which then share the forward and backward passes. 'auto' (default) is 'grad-cam++', of characters
+   * of a line 'layer-cam', and where the network has no gradient a method that needs none: 'recipro-cam', or 'rise' where there is no layer.
    */
   method: option((value) => value as 'auto' | Method | readonly ('auto' | Method | Variant)[], {
-    help: `auto (${defaultMethod}, of readings layer-cam, or where there is no gradient a method that needs none), or of ${methodNames.join(', ')}`,
+    help: `auto (${defaultMethod}, of characters of a line layer-cam, or where there is no gradient a method that needs none), or of ${methodNames.join(', ')}`,
     otherwise: 'auto',
     flag: '--method <name>',
     many: true,

@@ -67,12 +67,6 @@ export function kindOf(target: Target): TargetKind<Target> {
   );
 }
 
-/** The method for these targets where none is named and another than the usual one fits them. */
-export function ownMethod(targets: readonly Target[]): string | undefined {
-  const methods = new Set(targets.map((target) => kindOf(target).method));
-  return methods.size === 1 ? [...methods][0] : undefined;
-}
-
 /** A target as the command line spells it: `kind:what`, or a class. */
 export function parseTarget(text: string): Target {
   const at = text.indexOf(':');

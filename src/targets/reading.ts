@@ -45,14 +45,13 @@ interface Lettered extends ReadingTarget {
  * Outputs are [N, T, C], or [T, N, C] as recurrent networks give them.
  *
  * What a frame says is made of few positions of the explained layer, often of one, and of all characters by the same channels. One
- * weight a channel, as Grad-CAM and Grad-CAM++ have it, then marks every character alike; where no method is named it is
- * `layer-cam`, whose weights are of channel and position.
+ * weight a channel, as Grad-CAM and Grad-CAM++ have it, then marks every character alike; where no method is named a character is
+ * explained by `layer-cam`, whose weights are of channel and position. The line is every character.
  */
 export const readingTarget: TargetKind<ReadingTarget> = {
   name: 'reading',
   help: 'a line of text; reading:characters, reading:3; :blank=last, :alphabet=FILE',
   example: 'reading:line',
-  method: 'layer-cam',
   is: (spec): spec is ReadingTarget => isObject(spec) && 'kind' in spec && spec.kind === 'reading',
   check: (spec) => {
     onlyKeys('a target of the kind "reading"', spec, ['kind', 'part', 'blank', 'alphabet', 'output']);
@@ -91,7 +90,13 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     const characters = readGreedily(frames.path, empty);
     const goals = characters.map(({ index, from, to }, i) =>
       readingGoal(
-        { name: nameOf(index), class: index, key: `reading ${i}`, box: boxOf(from, to, frames, facts) },
+        {
+          name: nameOf(index),
+          class: index,
+          key: `reading ${i}`,
+          box: boxOf(from, to, frames, facts),
+          method: 'layer-cam',
+        },
         [from, to],
         frames,
       ),
@@ -131,7 +136,7 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     const shown = dims.map((dim) => dim || '?').join(', ');
     return {
       spec: { kind: 'reading' },
-      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained, by default with layer-cam. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
+      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained, characters by default with layer-cam. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
     };
   },
 };
@@ -217,7 +222,7 @@ function readGreedily(path: Int32Array, blank: number): Character[] {
 }
 
 function readingGoal(
-  goal: Pick<Goal, 'name' | 'class' | 'key' | 'box'>,
+  goal: Pick<Goal, 'name' | 'class' | 'key' | 'box' | 'method'>,
   [from, to]: readonly [number, number],
   { path, logs, slopes, count }: Frames,
 ): Goal {

@@ -123,6 +123,8 @@ export interface Goal {
   readonly probability?: (row: Row) => number | undefined;
   /** A number in 0…1 that grows with what is explained, where it has no probability. */
   readonly share?: (row: Row) => number;
+  /** The method that explains it where none is named, of those that need activations and gradients; default: the usual one. */
+  readonly method?: string;
   /** Goals of equal keys are one: explained once where two targets of a picture ask for it. */
   readonly key?: string;
   /** Where it lies in the network's input, in its pixels. */
@@ -158,8 +160,6 @@ export interface TargetKind<Spec = unknown> {
   readonly prepare?: (spec: Spec, network: NetworkFacts, tools: Tools) => Promise<Ready<Spec>> | Ready<Spec>;
   /** The goals in one picture. */
   readonly find: (spec: Spec, row: Row, facts: Facts) => Goal[];
-  /** The method where none is named and the usual one does not fit. */
-  readonly method?: string;
   /** Whether `find` gives at most one goal. */
   readonly isSingle: (spec: Spec) => boolean;
   /** From what follows `--target <name>:` on the command line. */

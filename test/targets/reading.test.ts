@@ -218,30 +218,37 @@ describe('networks', () => {
       }
   });
 
-  test('where no method is named, by one that weighs positions', async () => {
+  test('where no method is named, characters by one that weighs positions', async () => {
     const graph = reader(false, 'N', undefined);
     await using explainer = await Explainer.open(bytesFrom(graph), { backend: 'reference' });
     const methodsOf = async (options: ExplainOptions) => {
       const [{ targets }] = await explainer.explain(image(1), options);
-      return [...new Set(targets.map(({ method }) => method))];
+      return targets.map(({ target, method }) => `${target.box ? 'character' : 'line'} ${method}`);
     };
-    const line: Target = { kind: 'reading', part: 'line' };
-    expect(await methodsOf({})).toEqual(['layer-cam']);
-    expect(await methodsOf({ targets: line })).toEqual(['layer-cam']);
-    expect(await methodsOf({ targetsPerImage: [[line]] })).toEqual(['layer-cam']);
-    expect(await methodsOf({ method: 'grad-cam++' })).toEqual(['grad-cam++']);
-    expect(await methodsOf({ gradientRelu: false })).toEqual(['grad-cam++']);
-    const value: Target = { output: 'scores', select: [0] };
-    expect(await methodsOf({ targets: [line, value] })).toEqual(['grad-cam++']);
-    expect(await methodsOf({ method: ['auto', 'eigen-cam'] })).toEqual(['layer-cam', 'eigen-cam']);
-    for await (const { explanation } of explainer.explainAll([image(1)], { workers: 0 }))
-      expect(explanation?.targets[0].method).toBe('layer-cam');
+    const [line, first]: Target[] = [
+      { kind: 'reading', part: 'line' },
+      { kind: 'reading', part: 0 },
+    ];
+    const both = ['line grad-cam++', 'character layer-cam'];
+    expect((await methodsOf({})).slice(0, 2)).toEqual(both);
+    expect(await methodsOf({ targetsPerImage: [[line, first]] })).toEqual(both);
+    expect(await methodsOf({ targets: first, method: 'grad-cam++' })).toEqual(['character grad-cam++']);
+    expect(await methodsOf({ targets: first, gradientRelu: false })).toEqual(['character grad-cam++']);
+    expect(await methodsOf({ targets: [line, first], method: ['eigen-cam', 'auto'] })).toEqual([
+      'line eigen-cam',
+      'line grad-cam++',
+      'character eigen-cam',
+      'character layer-cam',
+    ]);
+    const [named] = await explainer.explain(image(1), { targets: first, method: 'layer-cam' });
+    const [own] = await explainer.explain(image(1), { targets: [line, first] });
+    expect(own.targets[1].map.data).toEqual(named.targets[0].map.data);
     const [model, picture, out] = ['reader.onnx', 'line.npy', 'out'].map((name) => join(folder, name));
     writeFileSync(model, bytesFrom(graph));
     writeFileSync(picture, encodeNpy(image(1)));
     await explainFolder({ model, images: [picture], out, workforce: { workers: 0 }, outputs: { save: [] } });
-    const written = (name: string) => readFileSync(join(out, name), 'utf8');
-    expect(JSON.parse(written('results.jsonl').split('\n', 1)[0]).method).toBe('layer-cam');
+    const lines = readFileSync(join(out, 'results.jsonl'), 'utf8').split('\n', 2);
+    expect(lines.map((text) => JSON.parse(text).method)).toEqual(['grad-cam++', 'layer-cam']);
   });
 
   test('with keys in a file beside', async () => {
