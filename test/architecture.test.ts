@@ -51,10 +51,12 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['methods', 'targets', 'explain', 'map', 'image', 'telemetry'],
     packages: ['hyparquet-writer'],
   },
-  train: { parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime'] },
   evaluate: {
     parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'explain', 'batch'],
     packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml', 'yaml'],
+  },
+  train: {
+    parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime', 'image', 'explain', 'batch', 'evaluate'],
   },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
@@ -73,7 +75,17 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     ],
   },
   cli: {
-    parts: ['methods', 'targets', 'differentiate', 'autodiff', 'explain', 'export', 'batch', 'evaluate'],
+    parts: [
+      'methods',
+      'targets',
+      'differentiate',
+      'autodiff',
+      'explain',
+      'export',
+      'batch',
+      'evaluate',
+      'train',
+    ],
     packages: ['commander', '@commander-js/extra-typings'],
   },
 };

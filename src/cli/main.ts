@@ -4,11 +4,13 @@ import { GradcamppError, InternalFault, messageOf } from '../errors.js';
 import { version } from '../package.js';
 import { differentiateCommand } from './differentiate-command.js';
 import { evaluateCommand } from './evaluate-command.js';
+import { distillCommand } from './distill-command.js';
 import { explainCommand } from './explain-command.js';
 import { exportCommand } from './export-command.js';
 import { inspectCommand } from './inspect-command.js';
 import { opsCommand } from './ops-command.js';
 import { studyCommand } from './study-command.js';
+import { trainCommand } from './train-command.js';
 import { complain, printText, say, watchStreams } from './terminal.js';
 
 /** The command line: argv → the options the API takes. Commands load what they need when they run. */
@@ -29,6 +31,8 @@ async function program(): Promise<Command> {
     opsCommand,
     evaluateCommand,
     studyCommand,
+    distillCommand,
+    trainCommand,
   ])
     root.addCommand((await command()) as unknown as Command);
   printThroughTerminal(root);

@@ -58,6 +58,11 @@ export class ProgressLine {
     this.#show();
   }
 
+  /** What is said at the end of the line from now on. */
+  say(note: string): void {
+    this.#counted = { ...this.#counted, note };
+  }
+
   #show(): void {
     const time = this.#now();
     if (time - this.#recent[this.#recent.length - 1].time > 1000)

@@ -21,3 +21,13 @@ export { buildStudent } from './students/index.js';
 export type { StudentOptions } from './students/layers.js';
 export { type Step, Trainer, type TrainerOptions } from './trainer.js';
 export { decayingWeights, forTraining, forUse, weightsOf } from './training-form.js';
+export {
+  distill,
+  type DistillOptions,
+  train,
+  type Trained,
+  type TrainOptions,
+  type TrainProgress,
+} from './run/run.js';
+export type { ArmResult, Results, SeedResult } from './run/results.js';
+export type { Terms } from './run/train-options.js';

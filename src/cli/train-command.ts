@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { addFlags, fromFlags } from './flags.js';
+import { printOptions } from './terminal.js';
+
+/** `gradcampp train`: a network from labelled pictures. */
+export async function trainCommand(argv: readonly string[] = process.argv): Promise<Command> {
+  const command = new Command('train').description(
+    'Train a network on folders of pictures, one folder a class, or fine-tune one.',
+  );
+  if (!argv.includes('train')) return command;
+  const { trainOptions } = await import('../train/run/train-options.js');
+  return addFlags(command, trainOptions, printOptions)
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ gradcampp train --student resnet-20 --data train/ --test test/ --epochs 30 --out run/',
+    )
+    .action(async (flags) => {
+      const { train } = await import('../train/run/run.js');
+      const { printTrained, trainingProgress } = await import('./training-printer.js');
+      const progress = trainingProgress(flags.quiet);
+      const options = fromFlags(trainOptions, flags);
+      const trained = await train({ ...options, onProgress: progress.show }).finally(progress.clear);
+      if (!flags.quiet) printTrained(trained);
+    });
+}

@@ -1,0 +1,10 @@
+import type { Augmentation } from './augmentation.js';
+import { colour } from './colour.js';
+import { crop } from './crop.js';
+import { cutout } from './cutout.js';
+import { flip } from './flip.js';
+
+/** Every augmentation, in the order in which they are applied. */
+export const augmentations: readonly Augmentation[] = [crop, flip, colour, cutout];
+
+export const augmentationNames = augmentations.map(({ name }) => name);

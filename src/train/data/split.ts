@@ -1,0 +1,26 @@
+import { random } from '../../random-stream.js';
+
+/**
+ * Picks a share of every class, at least one picture where the share is not 0, for validation.
+ *
+ * @returns indices of both parts, ascending
+ */
+export function validationSplit(
+  labels: readonly number[],
+  share: number,
+  seed: number,
+): { train: number[]; validation: number[] } {
+  const byClass = new Map<number, number[]>();
+  for (const [i, label] of labels.entries()) {
+    const own = byClass.get(label);
+    if (own) own.push(i);
+    else byClass.set(label, [i]);
+  }
+  const chosen = new Set<number>();
+  for (const [label, own] of byClass) {
+    const count = share === 0 ? 0 : Math.min(Math.max(1, Math.round(share * own.length)), own.length - 1);
+    for (const i of random(seed, 'validation', label).shuffle(own).slice(0, count)) chosen.add(i);
+  }
+  const all = labels.map((_, i) => i);
+  return { train: all.filter((i) => !chosen.has(i)), validation: all.filter((i) => chosen.has(i)) };
+}

@@ -1,0 +1,339 @@
+import { GradcamppError } from '../../errors.js';
+import type { Graph, ValueInfo } from '../../graph/graph.js';
+import type { Name } from '../../graph/builder.js';
+import { DataType } from '../../onnx/types.js';
+import { random } from '../../random-stream.js';
+import { openSession } from '../../runtime/session.js';
+import { firstNotFinite, type Tensor } from '../../tensor.js';
+import type { Pictures } from '../data/pictures.js';
+import { Views } from '../data/views.js';
+import * as losses from '../losses/index.js';
+import type { NetworkBuilder } from '../network-builder.js';
+import { clipGradients } from '../optimizers/clip.js';
+import { optimizers } from '../optimizers/index.js';
+import { schedules } from '../schedules/index.js';
+import { warmUp } from '../schedules/warm-up.js';
+import { oneHot } from '../teacher.js';
+import { Trainer } from '../trainer.js';
+import { decayingWeights, weightsOf } from '../training-form.js';
+import { Checkpoint, type EpochLine, type Place } from './checkpoint.js';
+import type { Lessons } from './lessons.js';
+import { type StudentNetwork, studentNetwork } from './student-network.js';
+import type { Job, RunPlan } from './plan.js';
+
+/** How far a training is. */
+export interface JobProgress {
+  readonly epoch: number;
+  /** Share of all steps that are done. */
+  readonly share: number;
+  /** Of an epoch that has just ended. */
+  readonly line?: EpochLine;
+}
+
+/** What a training came to. */
+export interface JobResult {
+  readonly graph: Graph;
+  readonly layer: string;
+  readonly log: readonly EpochLine[];
+  readonly notes: readonly string[];
+}
+
+/** What a training reads. */
+export interface JobData {
+  readonly pictures: Pictures;
+  readonly labels: readonly number[];
+  readonly train: readonly number[];
+  readonly validation: readonly number[];
+  readonly lessons: Lessons | undefined;
+}
+
+/**
+ * Trains one student. Whenever it ends, and however often it is called again, the weights are the same, bit for bit: orders and
+ * views are pure functions of seed and epoch, and everything else is in the checkpoint.
+ */
+export async function trainStudent(
+  plan: RunPlan,
+  job: Job,
+  data: JobData,
+  tell: (progress: JobProgress) => void,
+): Promise<JobResult> {
+  const { settings } = plan;
+  const network = await studentNetwork({
+    ...settings,
+    classes: plan.classes.length,
+    preprocessing: plan.preprocessing,
+    layer: settings.layer,
+    seed: job.seed,
+  });
+  const weights = weightsOf(network.graph);
+  const trainer = await Trainer.open(network.graph, {
+    weights,
+    inputs: inputsOf(plan, job),
+    loss: (b) => lossOf(b, network, job, settings.smoothing),
+    threads: 1,
+  });
+  try {
+    const decayed = decayingWeights(network.graph, weights);
+    const { weightDecay, momentum, nesterov } = settings;
+    const optimizer = optimizers[settings.optimizer]({ weightDecay, momentum, nesterov, decayed });
+    const learner: Learner = { trainer, optimizer, network };
+    const checkpoint = new Checkpoint(plan.folder, `${job.folder}/checkpoint.bin`, plan.run);
+    const log = await learn(plan, job, data, { learner, checkpoint, tell });
+    return { graph: trainer.trained(), layer: network.layer, log, notes: network.notes };
+  } finally {
+    await trainer.close();
+  }
+}
+
+interface Learner {
+  readonly trainer: Trainer;
+  readonly optimizer: ReturnType<(typeof optimizers)[keyof typeof optimizers]>;
+  readonly network: StudentNetwork;
+}
+
+async function learn(
+  plan: RunPlan,
+  job: Job,
+  data: JobData,
+  {
+    learner,
+    checkpoint,
+    tell,
+  }: { learner: Learner; checkpoint: Checkpoint; tell: (progress: JobProgress) => void },
+): Promise<readonly EpochLine[]> {
+  const { settings } = plan;
+  const { trainer, optimizer } = learner;
+  const { epochs, batch } = settings;
+  const views = new Views(data.pictures, { ...plan, augment: settings.augment });
+  const others = job.terms.placebo ? otherPictures(data.labels.length, plan.seed) : [];
+  const perEpoch = Math.floor(data.train.length / batch);
+  const schedule = warmUp(schedules[settings.schedule](), settings.warmUp);
+  const beginning: Place = { epoch: 0, step: 0, sums: {}, log: [] };
+  let { epoch, step, sums, log } = (await checkpoint.restore(learner)) ?? beginning;
+  let savedAt = performance.now();
+  for (; epoch < epochs; epoch++, step = 0, sums = {}) {
+    const order = random(job.seed, 'order', epoch).shuffle(data.train);
+    for (; step < perEpoch; step++) {
+      const done = epoch * perEpoch + step;
+      if (performance.now() - savedAt > plan.checkpointEvery) {
+        await checkpoint.save(learner, { epoch, step, sums, log });
+        savedAt = performance.now();
+      }
+      const rate = plan.learningRate * schedule(done / (epochs * perEpoch));
+      const pictures = order.slice(step * batch, (step + 1) * batch);
+      const feeds = feedsOf(plan, job, data, {
+        views,
+        pictures,
+        epoch,
+        image: learner.network.image,
+        others,
+      });
+      const { loss, gradients, fetched } = await trainer.step(feeds);
+      const length = clipGradients(gradients, settings.clip ?? Number.POSITIVE_INFINITY);
+      if (!Number.isFinite(loss) || !Number.isFinite(length)) throw diverged(job, epoch, step, rate);
+      optimizer.update(trainer.weights, gradients, rate);
+      sums = added(sums, { loss, ...fetched });
+      tell({ epoch, share: (done + 1) / (epochs * perEpoch) });
+    }
+    for (const values of trainer.weights.values())
+      if (firstNotFinite(values) >= 0) throw diverged(job, epoch, step, plan.learningRate);
+    const line = await lineOf(plan, job, { data, views, learner, epoch, sums, steps: perEpoch });
+    log = [...log, line];
+    await checkpoint.save(learner, { epoch: epoch + 1, step: 0, sums: {}, log });
+    savedAt = performance.now();
+    tell({ epoch: epoch + 1, share: (epoch + 1) / epochs, line });
+  }
+  return log;
+}
+
+/** For every picture another one, the same for all students: the next in a random circle of all. */
+function otherPictures(count: number, seed: number): number[] {
+  const circle = random(seed, 'placebo').shuffle(Array.from({ length: count }, (_, i) => i));
+  const others = Array<number>(count);
+  for (const [i, picture] of circle.entries()) others[picture] = circle[(i + 1) % count];
+  return others;
+}
+
+function added(
+  sums: Readonly<Record<string, number>>,
+  values: Record<string, number>,
+): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, (sums[name] ?? 0) + value]));
+}
+
+function diverged({ arm, seed }: Job, epoch: number, step: number, rate: number): GradcamppError {
+  return new GradcamppError(
+    'RUNTIME',
+    `Training diverged: the loss of "${arm}", seed ${seed}, is no number in epoch ${epoch + 1}, step ${step + 1}, at a learning rate of ${Number(rate.toPrecision(3))}. Lower --learning-rate, or limit steps with --clip or --warm-up; the last good checkpoint is kept.`,
+  );
+}
+
+/** What an epoch came to, and the error on pictures that are not trained on. */
+async function lineOf(
+  plan: RunPlan,
+  { arm, seed }: Job,
+  own: {
+    data: JobData;
+    views: Views;
+    learner: Learner;
+    epoch: number;
+    sums: Readonly<Record<string, number>>;
+    steps: number;
+  },
+): Promise<EpochLine> {
+  const { data, views, learner, epoch, sums, steps } = own;
+  const { loss = 0, correct = 0, ...terms } = sums;
+  const mean = (sum: number) => sum / Math.max(steps, 1);
+  const { validation, labels } = data;
+  const predicted =
+    validation.length > 0
+      ? await predict(learner.trainer.trained(), learner.network, views, validation)
+      : undefined;
+  const wrong = predicted?.filter((label, i) => label !== labels[validation[i]]).length;
+  return {
+    arm,
+    seed,
+    epoch: epoch + 1,
+    loss: mean(loss),
+    trainError: 1 - correct / Math.max(steps * plan.settings.batch, 1),
+    terms: Object.fromEntries(
+      Object.entries(terms).map(([name, sum]) => [name, name === 'zero maps' ? sum : mean(sum)]),
+    ),
+    ...(wrong === undefined ? {} : { validationError: wrong / validation.length }),
+  };
+}
+
+/** Pictures that are classified together. */
+const together = 200;
+
+/** The best class of each picture, as it is. */
+export async function predict(
+  graph: Graph,
+  { image, scores }: Pick<StudentNetwork, 'image' | 'scores'>,
+  views: Views,
+  pictures: readonly number[],
+): Promise<number[]> {
+  const outputs = [{ name: scores, type: DataType.FLOAT, dims: undefined }];
+  const session = await openSession({ ...graph, outputs }, { threads: 1 });
+  try {
+    const best: number[] = [];
+    for (let start = 0; start < pictures.length; start += together) {
+      const own = pictures.slice(start, start + together);
+      const feed: Tensor = {
+        type: 'float32',
+        dims: [own.length, ...views.dims],
+        data: views.batch(own, () => 'original'),
+      };
+      const result = (await session.run({ [image]: feed }))[scores].data as Float32Array;
+      const classes = result.length / own.length;
+      for (let n = 0; n < own.length; n++) {
+        const row = result.subarray(n * classes, (n + 1) * classes);
+        best.push(row.reduce((most, value, i) => (value > row[most] ? i : most), 0));
+      }
+    }
+    return best;
+  } finally {
+    await session.close();
+  }
+}
+
+/** What a job's loss reads of the teacher. */
+function readsOf({ terms }: Job): readonly ('scores' | 'maps' | 'attention')[] {
+  return [
+    ...(terms.kd > 0 ? ['scores' as const] : []),
+    ...(terms.interpret > 0 ? ['maps' as const] : []),
+    ...(terms.attention > 0 ? ['attention' as const] : []),
+  ];
+}
+
+function inputsOf(plan: RunPlan, job: Job): ValueInfo[] {
+  const classes = plan.classes.length;
+  const info = (name: string, dims: (string | number)[]): ValueInfo => ({ name, type: DataType.FLOAT, dims });
+  return [
+    info('labels', ['N', classes]),
+    ...readsOf(job).map((what) =>
+      info(
+        `teacher ${what}`,
+        what === 'scores' ? ['N', classes] : ['N', 1, ...(plan.lessons?.mapDims ?? [])],
+      ),
+    ),
+  ];
+}
+
+function lossOf(
+  b: NetworkBuilder,
+  { scores, layer }: StudentNetwork,
+  { terms }: Job,
+  smoothing: number,
+): Name {
+  const own: Record<string, losses.Term> = {};
+  if (terms.labels > 0)
+    own['cross entropy'] = {
+      value: losses.crossEntropy(b, scores, 'labels', { smoothing }),
+      weight: terms.labels,
+    };
+  if (terms.kd > 0)
+    own.distillation = {
+      value: losses.distillation(b, scores, 'teacher scores', terms.temperature),
+      weight: terms.kd,
+    };
+  if (terms.attention > 0)
+    own['attention transfer'] = {
+      value: losses.attentionTransfer(b, layer, 'teacher attention'),
+      weight: terms.attention,
+    };
+  if (terms.interpret > 0) {
+    const { method, normalization, form } = terms;
+    const teacher = 'teacher maps';
+    const options = { scores, labels: 'labels', layer, teacher, method, normalization, form };
+    own.explanation = { value: losses.explanationLoss(b, options), weight: terms.interpret };
+  }
+  b.at('progress');
+  const best = (value: Name) => b.op('ArgMax', [value], { axis: 1, keepdims: 0 });
+  const same = b.asFloat(b.op('Equal', [best(scores), best('labels')]));
+  b.fetch('correct', b.op('ReduceSum', [same], { keepdims: 0 }));
+  b.at('loss');
+  return losses.sumOfTerms(b, own);
+}
+
+function feedsOf(
+  plan: RunPlan,
+  job: Job,
+  { labels, lessons }: JobData,
+  own: {
+    views: Views;
+    pictures: readonly number[];
+    epoch: number;
+    image: string;
+    others: readonly number[];
+  },
+): Record<string, Tensor> {
+  const { views, pictures, epoch, image, others } = own;
+  const N = pictures.length;
+  const classes = plan.classes.length;
+  // With a teacher some views of each picture come again and again; without, every epoch has its own.
+  const viewOf = (picture: number) => (lessons ? (epoch + picture) % lessons.views : epoch);
+  const tensor = (data: Float32Array, ...dims: readonly number[]): Tensor => ({
+    type: 'float32',
+    dims: [N, ...dims],
+    data,
+  });
+  const feeds: Record<string, Tensor> = {
+    [image]: tensor(views.batch(pictures, viewOf), ...views.dims),
+    labels: tensor(
+      oneHot(
+        pictures.map((picture) => labels[picture]),
+        classes,
+      ),
+      classes,
+    ),
+  };
+  for (const what of readsOf(job)) {
+    const known = lessons as Lessons;
+    const dims = what === 'scores' ? [classes] : [1, ...known.mapDims];
+    const isPlacebo = job.terms.placebo && what !== 'scores';
+    const of = isPlacebo ? pictures.map((picture) => others[picture]) : pictures;
+    feeds[`teacher ${what}`] = tensor(known.of(what, of, viewOf), ...dims);
+  }
+  return feeds;
+}

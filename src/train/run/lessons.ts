@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { folderWriter } from '../../batch/write-file.js';
+import type { Views } from '../data/views.js';
+import type { Lesson, Teacher } from '../teacher.js';
+
+/** Where what a teacher says of every view of every picture is kept. */
+export interface LessonFiles {
+  /** One file a view, in the cache. */
+  readonly files: readonly string[];
+  /** M. */
+  readonly classes: number;
+  readonly mapDims: readonly number[];
+  readonly has: readonly Part[];
+}
+
+/** What a lesson holds beside the scores. */
+export type Part = 'maps' | 'attention';
+
+/** Pictures that the teacher sees at once. */
+const together = 64;
+
+export interface AskOptions {
+  readonly teacher: Teacher;
+  readonly views: Views;
+  readonly labels: readonly number[];
+  /** How many views there are of each picture. */
+  readonly count: number;
+  readonly has: readonly Part[];
+  /** What the answers depend on: the network, the layer, the pictures and how they are changed. */
+  readonly key: unknown;
+  readonly cache: string;
+  readonly onProgress?: (done: number) => void;
+}
+
+/** Asks the teacher once for everything that it will be asked. Views that are in the cache already are not asked for again. */
+export async function askTeacher(options: AskOptions): Promise<LessonFiles> {
+  const { teacher, views, labels, count, has, key, cache, onProgress } = options;
+  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16);
+  const size = rowSize(teacher.classCount, teacher.mapDims, has);
+  const files: string[] = [];
+  for (let view = 0; view < count; view++) {
+    const name = `lesson-${hash}-${view}.f32`;
+    files.push(name);
+    const known = await readFile(join(cache, name)).catch(() => undefined);
+    if (known?.length === labels.length * size * 4) continue;
+    const rows = new Float32Array(labels.length * size);
+    for (let start = 0; start < labels.length; start += together) {
+      const pictures = Array.from({ length: Math.min(together, labels.length - start) }, (_, i) => start + i);
+      const images = views.batch(pictures, () => view);
+      const own = pictures.map((picture) => labels[picture]);
+      const lesson = await teacher.run(images, views.dims, own);
+      writeRows(rows, { lesson, has, first: start, size, pictures: own.length });
+      onProgress?.(view * labels.length + start + own.length);
+    }
+    const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+    await folderWriter(cache, 'lesson')(name, [bytes]);
+  }
+  return { files, classes: teacher.classCount, mapDims: teacher.mapDims, has };
+}
+
+/** Numbers kept of one picture: scores, then the parts. */
+function rowSize(classes: number, mapDims: readonly number[], has: readonly Part[]): number {
+  return classes + has.length * mapDims.reduce((product, dim) => product * dim, 1);
+}
+
+function writeRows(
+  rows: Float32Array,
+  own: { lesson: Lesson; has: readonly Part[]; first: number; size: number; pictures: number },
+): void {
+  const { lesson, has, first, size, pictures } = own;
+  const parts = [lesson.scores, ...has.map((part) => lesson[part] as Float32Array)];
+  for (let n = 0; n < pictures; n++) {
+    let at = (first + n) * size;
+    for (const part of parts) {
+      const length = part.length / pictures;
+      rows.set(part.subarray(n * length, (n + 1) * length), at);
+      at += length;
+    }
+  }
+}
+
+/** What the cache holds, in memory. */
+export class Lessons {
+  readonly classes: number;
+  readonly mapDims: readonly number[];
+  readonly views: number;
+  readonly #has: readonly Part[];
+  readonly #size: number;
+  readonly #rows: readonly Float32Array[];
+
+  private constructor({ classes, mapDims, has }: LessonFiles, rows: readonly Float32Array[]) {
+    this.classes = classes;
+    this.mapDims = mapDims;
+    this.views = rows.length;
+    this.#has = has;
+    this.#size = rowSize(classes, mapDims, has);
+    this.#rows = rows;
+  }
+
+  static async read(cache: string, files: LessonFiles): Promise<Lessons> {
+    const rows: Float32Array[] = [];
+    for (const name of files.files) {
+      const bytes = await readFile(join(cache, name));
+      rows.push(new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)));
+    }
+    return new Lessons(files, rows);
+  }
+
+  /** Scores, maps or attention of some pictures, each in the view that it is seen in. */
+  of(what: 'scores' | Part, pictures: readonly number[], view: (picture: number) => number): Float32Array {
+    const area = (this.#size - this.classes) / Math.max(this.#has.length, 1);
+    const start = what === 'scores' ? 0 : this.classes + this.#has.indexOf(what) * area;
+    const length = what === 'scores' ? this.classes : area;
+    const out = new Float32Array(pictures.length * length);
+    for (const [n, picture] of pictures.entries()) {
+      const at = picture * this.#size + start;
+      out.set(this.#rows[view(picture)].subarray(at, at + length), n * length);
+    }
+    return out;
+  }
+}

@@ -1,0 +1,42 @@
+import type { Preprocessing } from '../../image/preprocess.js';
+import type { SettingsOf } from '../../options.js';
+import type { LessonFiles } from './lessons.js';
+import type { Terms, trainOptions } from './train-options.js';
+
+export type TrainSettings = SettingsOf<typeof trainOptions> & {
+  /** The student's layer. */
+  readonly layer: string | undefined;
+};
+
+/** What all students of a run share; it travels to the processes that train. */
+export interface RunPlan {
+  readonly settings: TrainSettings;
+  readonly learningRate: number;
+  readonly preprocessing: Preprocessing;
+  readonly classes: readonly string[];
+  /** The output folder. */
+  readonly folder: string;
+  readonly cache: string;
+  /** Milliseconds between checkpoints within an epoch. When they are written changes nothing in what is computed. */
+  readonly checkpointEvery: number;
+  /** Tells this run from others. */
+  readonly run: string;
+  /** Of views and of the validation split: the same for all students. */
+  readonly seed: number;
+  /** Files of decoded pictures in the cache, and the class of each. */
+  readonly pictures: string;
+  readonly labels: readonly number[];
+  readonly train: readonly number[];
+  readonly validation: readonly number[];
+  readonly test: { readonly pictures: string; readonly labels: readonly number[] } | undefined;
+  readonly lessons: LessonFiles | undefined;
+}
+
+/** One student. */
+export interface Job {
+  readonly arm: string;
+  readonly seed: number;
+  readonly terms: Terms;
+  /** Where its files go, in the output folder: as labels-alone/seed-1. */
+  readonly folder: string;
+}

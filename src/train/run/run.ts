@@ -1,0 +1,559 @@
+import { createHash } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
+import { availableCores } from '../../batch/cores.js';
+import { type Executor, inThisThread } from '../../batch/executor.js';
+import { makeRecord, type RunRecord } from '../../batch/record.js';
+import { type Owned, RunFolder } from '../../batch/run-folder.js';
+import { Pool } from '../../batch/worker-pool.js';
+import { folderWriter, makeFolder } from '../../batch/write-file.js';
+import { invalid } from '../../check.js';
+import { asOurs, GradcamppError } from '../../errors.js';
+import { hashFile, stateOf, statsOf } from '../../files.js';
+import { decodeImage } from '../../image/decode.js';
+import type { Preprocessing } from '../../image/preprocess.js';
+import { readSidecar } from '../../image/sidecar.js';
+import { type OptionsOf, readOptions } from '../../options.js';
+import { random } from '../../random-stream.js';
+import { type Labelled, labelledFolder } from '../data/folder.js';
+import { decodePictures, readPictures } from '../data/pictures.js';
+import { validationSplit } from '../data/split.js';
+import { Views } from '../data/views.js';
+import { Teacher } from '../teacher.js';
+import type { JobProgress } from './job.js';
+import { askTeacher, type LessonFiles, type Part } from './lessons.js';
+import type { Job, RunPlan, TrainSettings } from './plan.js';
+import { reportOf } from './report.js';
+import { type Measured, type Results, resultsOf } from './results.js';
+import { isFile, studentNetwork } from './student-network.js';
+import { distillOptions, type Terms, trainOptions } from './train-options.js';
+import { type JobOutcome, trainingService } from './training-service.js';
+import { reportPage } from '../../evaluate/report/page.js';
+
+/** How far a run is. */
+export interface TrainProgress {
+  readonly stage: 'pictures' | 'teacher' | 'training';
+  readonly done: number;
+  readonly total: number;
+  /** What is said beside it, as the last epoch's error. */
+  readonly note: string;
+}
+
+interface Callbacks {
+  readonly onProgress?: (progress: TrainProgress) => void;
+}
+
+export type TrainOptions = OptionsOf<typeof trainOptions> & Callbacks;
+export type DistillOptions = OptionsOf<typeof trainOptions> & OptionsOf<typeof distillOptions> & Callbacks;
+
+/** What a run came to. */
+export interface Trained extends Results {
+  /** Paths of what was written. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Trains a student to do what its teacher does, and to look where it looks; writes student.onnx with its sidecar, log.jsonl,
+ * results.json and report.html. The same options give the same weights again, bit for bit, however often the run was ended and
+ * gone on with.
+ *
+ * @throws GradcamppError INVALID_OPTION, INVALID_IMAGE, UNSUPPORTED_MODEL, OUTPUT; RUNTIME where the training diverges
+ */
+export async function distill(options: DistillOptions): Promise<Trained> {
+  const { onProgress, ...given } = options;
+  const settings = readOptions('distill', { ...trainOptions, ...distillOptions }, given);
+  if (settings.teacher === undefined)
+    throw invalid('teacher', 'the path of an ONNX file with its sidecar', undefined);
+  const terms: Terms = settings;
+  const arms = settings.arms ?? {
+    ...(settings.baseline ? { 'labels alone': { interpret: 0, kd: 0, attention: 0 } } : {}),
+    distilled: {},
+  };
+  const byName = Object.entries(arms).map(([name, own]) => [name, { ...termsOf(terms), ...own }] as const);
+  return careful(() => run('distill', settings, new Map(byName), onProgress));
+}
+
+/** Trains a network from labels: as `distill`, without a teacher. */
+export async function train(options: TrainOptions): Promise<Trained> {
+  const { onProgress, ...given } = options;
+  const settings = { ...readOptions('train', trainOptions, given), layer: undefined };
+  const terms: Terms = {
+    labels: 1,
+    interpret: 0,
+    kd: 0,
+    attention: 0,
+    temperature: 4,
+    method: 'grad-cam++',
+    normalization: 'l2',
+    form: 'squared',
+  };
+  return careful(() => run('train', settings, new Map([['trained', terms]]), onProgress));
+}
+
+function termsOf(settings: Terms): Terms {
+  const { labels, interpret, kd, temperature, attention, method, normalization, form } = settings;
+  return { labels, interpret, kd, temperature, attention, method, normalization, form };
+}
+
+async function careful<T>(work: () => Promise<T>): Promise<T> {
+  return work().catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+type Settings = TrainSettings & {
+  readonly teacher?: string | undefined;
+  readonly teacherLayer?: string | undefined;
+  readonly views?: number;
+};
+
+const owned: Owned = {
+  names: ['results.json', 'report.html', 'student.onnx', 'student.json', 'log.jsonl'],
+  isOurs: (text) => /^\{\s*"command": "(distill|train)"/.test(text),
+};
+
+/** Of views and of the validation split: the same for all students. */
+const seed = 1;
+
+/** Options that change nothing in a result. */
+const indifferent = [
+  'out',
+  'resume',
+  'overwrite',
+  'workers',
+  'cache',
+  'teacher',
+  'student',
+  'data',
+  'test',
+  'arms',
+];
+
+/** What a finished part of the run is noted as. */
+interface Entry {
+  readonly part: string;
+  /** In V8's format, in base 64. */
+  readonly result: string;
+}
+
+async function run(
+  command: 'distill' | 'train',
+  settings: Settings,
+  arms: ReadonlyMap<string, Terms>,
+  onProgress: (progress: TrainProgress) => void = () => undefined,
+): Promise<Trained> {
+  checkSettings(settings, arms);
+  const teacher = await openTeacher(settings, arms);
+  try {
+    const classes = teacher && namesOf(teacher);
+    const data = limited(await labelledFolder('data', settings.data as string, classes), settings.limit);
+    const test =
+      settings.test === undefined ? undefined : await labelledFolder('test', settings.test, data.classes);
+    if (data.classes.length < 2)
+      throw invalid('data', 'a folder with at least two folders of pictures', settings.data);
+    const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
+    await checkStudent(settings, data, preprocessing);
+    const record = await recordOf(command, settings, arms, [data, test]);
+    const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned);
+    if (!(folder instanceof RunFolder)) return finishedBefore(settings.out, folder);
+    try {
+      if (!settings.resume) await removeCheckpoints(settings, arms);
+      const plan = await planOf({ settings, arms, teacher, data, test, preprocessing, record, onProgress });
+      const noted = await Noted.of(folder);
+      const measuredBy = await teacherPredictions(plan, teacher, noted);
+      const outcomes = await trainAll(plan, arms, noted, onProgress);
+      return await conclude({ command, plan, settings, folder, outcomes, measuredBy, test, data });
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    await teacher?.close();
+  }
+}
+
+function checkSettings({ data, test, validation }: Settings, arms: ReadonlyMap<string, Terms>): void {
+  if (data === undefined) throw invalid('data', 'a folder with a folder of pictures for each class', data);
+  if (test === undefined && validation === 0)
+    throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', validation);
+  if (arms.size === 0) throw invalid('arms', 'at least one student', []);
+  for (const [name, { labels, interpret, kd, attention }] of arms)
+    if (labels + interpret + kd + attention === 0)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `"${name}" has no term to learn from: give one of labels, interpret, kd and attention a weight above 0.`,
+      );
+}
+
+/** What would be wrong with every student is said before anything is written. */
+async function checkStudent(
+  settings: Settings,
+  { labels, classes }: Labelled,
+  preprocessing: Preprocessing,
+): Promise<void> {
+  await studentNetwork({ ...settings, classes: classes.length, preprocessing, seed });
+  const { train } = validationSplit(labels, settings.validation, seed);
+  if (train.length < settings.batch)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `"batch" is ${settings.batch}, and there are ${train.length} pictures to train on: take a smaller one, or more pictures.`,
+    );
+}
+
+async function openTeacher(
+  { teacher, teacherLayer, workers }: Settings,
+  arms: ReadonlyMap<string, Terms>,
+): Promise<Teacher | undefined> {
+  if (teacher === undefined) return undefined;
+  const all = [...arms.values()];
+  const methods = new Set(all.filter(({ interpret }) => interpret > 0).map(({ method }) => method));
+  if (methods.size > 1)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `Students of one run learn maps of one method; received ${[...methods].join(', ')}. Make a run of each.`,
+    );
+  return Teacher.open(teacher, {
+    layer: teacherLayer,
+    method: [...methods][0] ?? 'grad-cam++',
+    map: methods.size > 0,
+    attention: all.some(({ attention }) => attention > 0),
+    threads: workers,
+  });
+}
+
+/** The classes of the teacher, which folders must be called like. */
+function namesOf({ classes, classCount }: Teacher): readonly string[] | undefined {
+  if (classes && classes.length === classCount) return classes;
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `The teacher has ${classCount} scores and ${classes ? `${classes.length} names` : 'no names'} of classes: name them in its sidecar ("classes"), as the folders of pictures are called.`,
+  );
+}
+
+/** So many pictures of each class, drawn. */
+function limited(data: Labelled, limit: number | undefined): Labelled {
+  if (limit === undefined) return data;
+  const chosen = data.classes.flatMap((_, label) => {
+    const own = data.labels.flatMap((other, i) => (other === label ? [i] : []));
+    return random(seed, 'limit', label)
+      .shuffle(own)
+      .slice(0, limit)
+      .sort((a, b) => a - b);
+  });
+  return {
+    files: chosen.map((i) => data.files[i]),
+    labels: chosen.map((i) => data.labels[i]),
+    classes: data.classes,
+  };
+}
+
+/** Without a teacher: the sidecar of a student that is a file, or the pictures' own size and a mean of grey. */
+async function ownPreprocessing({ student, size }: Settings, data: Labelled): Promise<Preprocessing> {
+  if (isFile(student)) return (await readSidecar(student.replace(/(\.onnx)?$/i, '.json'))).input;
+  const first = size === undefined ? await decodeImage(data.files[0]) : undefined;
+  const side = size ?? Math.min(first?.width as number, first?.height as number, 64);
+  return {
+    layout: 'NCHW',
+    size: [side, side],
+    resizeMode: 'shorter-edge',
+    interpolation: 'pillow-bilinear',
+    channels: 'RGB',
+    range: 1,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.25, 0.25, 0.25],
+  };
+}
+
+async function recordOf(
+  command: string,
+  settings: Settings,
+  arms: ReadonlyMap<string, Terms>,
+  parts: readonly (Labelled | undefined)[],
+): Promise<RunRecord> {
+  const files = parts.flatMap((part) => part?.files ?? []);
+  const names = createHash('sha256');
+  const states = createHash('sha256');
+  let i = 0;
+  for await (const stats of statsOf(files)) {
+    names.update(`${basename(files[i++])}\0`);
+    states.update(`${stateOf(stats)}\0`);
+  }
+  const { teacher, student } = settings;
+  const models = [teacher, isFile(student) ? student : undefined].filter((path) => path !== undefined);
+  const determining = Object.entries(settings).filter(([key]) => !indifferent.includes(key));
+  return makeRecord({
+    command,
+    models: await Promise.all(models.map(async (path) => ({ path, sha256: await hashFile(path) }))),
+    settings: {
+      ...Object.fromEntries(determining),
+      ...(isFile(student) ? {} : { student }),
+      arms: Object.fromEntries(arms),
+    },
+    inputs: { count: files.length, sha256: names.digest('hex'), state: states.digest('hex') },
+  });
+}
+
+async function removeCheckpoints(settings: Settings, arms: ReadonlyMap<string, Terms>): Promise<void> {
+  for (const { folder } of jobsOf(settings, arms))
+    await rm(join(settings.out, folder, 'checkpoint.bin'), { force: true });
+}
+
+function jobsOf({ seeds }: Settings, arms: ReadonlyMap<string, Terms>): Job[] {
+  return Array.from({ length: seeds }, (_, i) => i + 1).flatMap((seed) =>
+    [...arms].map(([arm, terms]) => ({
+      arm,
+      seed,
+      terms,
+      folder: `${arm.replaceAll(/[^\w+-]+/g, '-')}/seed-${seed}`,
+    })),
+  );
+}
+
+interface PlanParts {
+  readonly settings: Settings;
+  readonly arms: ReadonlyMap<string, Terms>;
+  readonly teacher: Teacher | undefined;
+  readonly data: Labelled;
+  readonly test: Labelled | undefined;
+  readonly preprocessing: Preprocessing;
+  readonly record: RunRecord;
+  readonly onProgress: (progress: TrainProgress) => void;
+}
+
+/** Decodes the pictures, asks the teacher, and writes down what the students share. */
+async function planOf(parts: PlanParts): Promise<RunPlan> {
+  const { settings, arms, teacher, data, test, preprocessing, record, onProgress } = parts;
+  const cache = settings.cache ?? join(settings.out, '.cache');
+  await makeFolder(join(cache, '.partial'));
+  const total = data.files.length + (test?.files.length ?? 0);
+  const decode = (files: readonly string[], before: number) =>
+    decodePictures(files, preprocessing, cache, (done) =>
+      onProgress({ stage: 'pictures', done: before + done, total, note: 'pictures decoded' }),
+    );
+  const pictures = await decode(data.files, 0);
+  const tested = test && { pictures: await decode(test.files, data.files.length), labels: test.labels };
+  const { train, validation } = validationSplit(data.labels, settings.validation, seed);
+  const plan = {
+    settings,
+    learningRate: settings.learningRate ?? (settings.optimizer === 'sgd' ? 0.1 : 1e-3),
+    preprocessing,
+    classes: data.classes,
+    folder: settings.out,
+    cache,
+    checkpointEvery: 20_000,
+    run: record.checksum,
+    seed,
+    pictures,
+    labels: data.labels,
+    train,
+    validation,
+    test: tested,
+  };
+  const lessons = teacher && (await lessonsOf(plan, settings, arms, teacher, onProgress));
+  return { ...plan, lessons };
+}
+
+async function lessonsOf(
+  plan: Omit<RunPlan, 'lessons'>,
+  { teacher: path, augment, views: count = 1 }: Settings,
+  arms: ReadonlyMap<string, Terms>,
+  teacher: Teacher,
+  onProgress: (progress: TrainProgress) => void,
+): Promise<LessonFiles> {
+  const { cache, preprocessing, labels, pictures, seed } = plan;
+  const all = [...arms.values()];
+  const mapped = all.find(({ interpret }) => interpret > 0);
+  const has: Part[] = [
+    ...(mapped ? ['maps' as const] : []),
+    ...(all.some(({ attention }) => attention > 0) ? ['attention' as const] : []),
+  ];
+  const total = count * labels.length;
+  return askTeacher({
+    teacher,
+    views: new Views(await readPictures(cache, pictures, preprocessing.size), {
+      preprocessing,
+      augment,
+      seed,
+    }),
+    labels,
+    count,
+    has,
+    key: [await hashFile(path as string), teacher.layer, mapped?.method, has, augment, seed, pictures],
+    cache,
+    onProgress: (done) => onProgress({ stage: 'teacher', done, total, note: 'views shown to the teacher' }),
+  });
+}
+
+/** What earlier runs have finished, and where this one notes what it does. */
+class Noted {
+  readonly #folder: RunFolder<Entry>;
+  readonly #known: ReadonlyMap<string, string>;
+
+  private constructor(folder: RunFolder<Entry>, known: ReadonlyMap<string, string>) {
+    this.#folder = folder;
+    this.#known = known;
+  }
+
+  static async of(folder: RunFolder<Entry>): Promise<Noted> {
+    await folder.journal.keep(({ isAlone }) => isAlone);
+    const known = new Map<string, string>();
+    for await (const { entry } of folder.journal.read()) known.set(entry.part, entry.result);
+    return new Noted(folder, known);
+  }
+
+  /** The result of a part, computed where no run has yet. */
+  async once<T>(part: string, compute: () => Promise<T>): Promise<T> {
+    const known = this.#known.get(part);
+    if (known !== undefined) return deserialize(Buffer.from(known, 'base64')) as T;
+    const result = await compute();
+    await this.#folder.journal.add({ part, result: serialize(result).toString('base64') });
+    return result;
+  }
+}
+
+/** Pictures that the teacher classifies together. */
+const together = 100;
+
+/** The teacher's best class of each picture that students are measured on; undefined without a teacher. */
+async function teacherPredictions(
+  plan: RunPlan,
+  teacher: Teacher | undefined,
+  noted: Noted,
+): Promise<readonly number[] | undefined> {
+  if (!teacher) return undefined;
+  const { cache, preprocessing } = plan;
+  return noted.once('teacher', async () => {
+    const pictures = await readPictures(cache, plan.test?.pictures ?? plan.pictures, preprocessing.size);
+    const views = new Views(pictures, { ...plan, augment: [] });
+    const measured = plan.test ? plan.test.labels.map((_, i) => i) : plan.validation;
+    const labels = plan.test?.labels ?? plan.labels;
+    const best: number[] = [];
+    for (let start = 0; start < measured.length; start += together) {
+      const own = measured.slice(start, start + together);
+      const images = views.batch(own, () => 'original');
+      const { scores } = await teacher.run(
+        images,
+        views.dims,
+        own.map((i) => labels[i]),
+      );
+      const M = teacher.classCount;
+      for (let n = 0; n < own.length; n++) {
+        const row = scores.subarray(n * M, (n + 1) * M);
+        best.push(row.reduce((most, value, i) => (value > row[most] ? i : most), 0));
+      }
+    }
+    return best;
+  });
+}
+
+/** Trains every student that no earlier run has finished. */
+async function trainAll(
+  plan: RunPlan,
+  arms: ReadonlyMap<string, Terms>,
+  noted: Noted,
+  onProgress: (progress: TrainProgress) => void,
+): Promise<ReadonlyMap<Job, JobOutcome>> {
+  const jobs = jobsOf(plan.settings, arms);
+  const size = Math.min(plan.settings.workers ?? availableCores(), jobs.length);
+  const executor: Executor<Job, JobOutcome, unknown> =
+    size === 0
+      ? inThisThread(trainingService(plan))
+      : new Pool({
+          script: new URL('../train-worker.js', import.meta.url),
+          init: plan,
+          size,
+          depth: 1,
+          isolate: true,
+        });
+  const shares = new Map<Job, number>();
+  let note = 'epochs';
+  const tell = () =>
+    onProgress({
+      stage: 'training',
+      done: [...shares.values()].reduce((sum, share) => sum + share, 0) * plan.settings.epochs,
+      total: jobs.length * plan.settings.epochs,
+      note,
+    });
+  try {
+    const outcomes = await Promise.all(
+      jobs.map(async (job) => {
+        const outcome = await noted.once(job.folder, () =>
+          executor.run(job, {
+            onProgress: ({ share, line }: JobProgress) => {
+              shares.set(job, share);
+              if (line) note = noteOf(line);
+              tell();
+            },
+          }),
+        );
+        shares.set(job, 1);
+        tell();
+        return [job, outcome] as const;
+      }),
+    );
+    return new Map(outcomes);
+  } finally {
+    await executor.close();
+  }
+}
+
+function noteOf({
+  arm,
+  seed,
+  epoch,
+  loss,
+  trainError,
+  validationError,
+}: NonNullable<JobProgress['line']>): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const measured = validationError === undefined ? '' : `, validation ${percent(validationError)}`;
+  return `epochs; ${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, error ${percent(trainError)}${measured}`;
+}
+
+/** Writes what the run came to. */
+async function conclude(own: {
+  readonly command: string;
+  readonly plan: RunPlan;
+  readonly settings: Settings;
+  readonly folder: RunFolder<Entry>;
+  readonly outcomes: ReadonlyMap<Job, JobOutcome>;
+  readonly measuredBy: readonly number[] | undefined;
+  readonly test: Labelled | undefined;
+  readonly data: Labelled;
+}): Promise<Trained> {
+  const { command, plan, settings, folder, outcomes, measuredBy, test, data } = own;
+  const measured: Measured = {
+    on: test ? 'test' : 'validation',
+    files: test?.files ?? plan.validation.map((i) => data.files[i]),
+    labels: test?.labels ?? plan.validation.map((i) => plan.labels[i]),
+  };
+  const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy });
+  const write = folderWriter(settings.out, 'results');
+  const files: string[] = [];
+  const put = async (name: string, content: string | Uint8Array) => {
+    await write(name, [typeof content === 'string' ? Buffer.from(content) : content]);
+    files.push(name);
+  };
+  const { best } = results;
+  for (const name of ['student.onnx', 'student.json'])
+    await put(name, await readFile(join(settings.out, best.folder, name)));
+  const lines = [...outcomes.values()].flatMap(({ log }) => log.map((line) => `${JSON.stringify(line)}\n`));
+  await put('log.jsonl', lines.join(''));
+  await put('results.json', `${JSON.stringify({ command, ...results }, undefined, 1)}\n`);
+  await put(
+    'report.html',
+    await reportPage(await reportOf({ command, plan, settings, outcomes, measured, results })),
+  );
+  for (const { folder: own } of outcomes.keys()) {
+    files.push(`${own}/student.onnx`, `${own}/student.json`);
+    await rm(join(settings.out, own, 'checkpoint.bin'), { force: true });
+  }
+  await folder.finish({ files });
+  return { ...results, files: files.map((name) => join(settings.out, name)) };
+}
+
+/** What is left to say of a run that an earlier one had finished. */
+async function finishedBefore(out: string, { files = [] }: RunRecord): Promise<Trained> {
+  const results = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as Results;
+  return { ...results, files: files.map((name) => join(out, name)) };
+}

@@ -1,0 +1,201 @@
+import { outOption, reuseOptions } from '../../batch/run-options.js';
+import { asTyped, choice, choices, count, number, option, text, yesOrNo } from '../../options.js';
+import { augmentationNames } from '../data/augmentations/index.js';
+import { normalizations } from '../maps.js';
+import { optimizerNames } from '../optimizers/index.js';
+import { scheduleNames } from '../schedules/index.js';
+import { studentNames } from '../students/index.js';
+
+const folder = (help: string, flag: string) =>
+  text({ expected: 'the path of a folder', help, flag, parse: asTyped });
+
+/** What every training run takes. */
+export const trainOptions = {
+  student: text({
+    default: 'resnet-8',
+    expected: `one of ${studentNames.join(', ')}, or the path of an ONNX file`,
+    help: `what is trained: ${studentNames.join(', ')}, or an ONNX file`,
+    flag: '--student <name>',
+  }),
+  width: number({
+    above: 0,
+    to: 64,
+    default: 1,
+    help: 'a factor of every number of channels of a student that is built',
+    flag: '--width <factor>',
+  }),
+  size: count({
+    from: 8,
+    to: 1024,
+    help: 'side of the input of a student that is built without a teacher',
+    otherwise: 'that of the first picture, at most 64',
+    flag: '--size <pixels>',
+  }),
+  data: folder('a folder with a folder of pictures for each class', '--data <dir>'),
+  test: folder('the same, of pictures that the result is measured on', '--test <dir>'),
+  limit: count({
+    from: 1,
+    help: 'pictures of each class at most, drawn at random; for a first try',
+    otherwise: 'all',
+    flag: '--limit <n>',
+  }),
+  validation: number({
+    from: 0,
+    below: 1,
+    default: 0.1,
+    help: 'share of the pictures that is kept for choosing, and never trained on',
+    flag: '--validation <share>',
+  }),
+  epochs: count({ from: 1, default: 30, help: 'times that every picture is seen', flag: '--epochs <n>' }),
+  batch: count({ from: 2, default: 64, help: 'pictures of one step', flag: '--batch <n>' }),
+  optimizer: choice(optimizerNames, {
+    default: 'sgd',
+    help: `how weights move: ${optimizerNames.join(', ')}`,
+    flag: '--optimizer <name>',
+  }),
+  learningRate: number({
+    above: 0,
+    to: 100,
+    help: 'learning rate at its highest',
+    otherwise: '0.1 for sgd, 0.001 for others',
+    flag: '--learning-rate <rate>',
+  }),
+  momentum: number({ from: 0, below: 1, default: 0.9, help: 'momentum of sgd', flag: '--momentum <share>' }),
+  nesterov: yesOrNo({ default: true, help: 'plain momentum, not Nesterov’s', flag: '--no-nesterov' }),
+  weightDecay: number({
+    from: 0,
+    to: 1,
+    default: 5e-4,
+    help: 'decay of kernels and matrices, not of biases and normalisation',
+    flag: '--weight-decay <factor>',
+  }),
+  clip: number({
+    above: 0,
+    help: 'longest gradient of a step, of all weights together',
+    otherwise: 'any',
+    flag: '--clip <length>',
+  }),
+  schedule: choice(scheduleNames, {
+    default: 'cosine',
+    help: `how the learning rate changes: ${scheduleNames.join(', ')}`,
+    flag: '--schedule <name>',
+  }),
+  warmUp: number({
+    from: 0,
+    below: 1,
+    default: 0,
+    help: 'share of all steps over which the learning rate rises',
+    flag: '--warm-up <share>',
+  }),
+  smoothing: number({
+    from: 0,
+    below: 1,
+    default: 0,
+    help: 'label smoothing of the cross entropy',
+    flag: '--smoothing <share>',
+  }),
+  augment: choices(augmentationNames, {
+    default: ['crop', 'flip'],
+    many: true,
+    help: `changes of pictures: ${augmentationNames.join(', ')}`,
+    flag: '--augment <names>',
+  }),
+  seeds: count({
+    from: 1,
+    to: 1000,
+    default: 1,
+    help: 'students that are trained, from other weights and in other orders each',
+    flag: '--seeds <n>',
+  }),
+  workers: count({
+    to: 1024,
+    help: 'processes that train, one student each at a time; 0 for none',
+    otherwise: 'the cores',
+    flag: '--workers <n>',
+  }),
+  cache: text({
+    expected: 'the path of a folder',
+    parse: asTyped,
+    help: 'where decoded pictures and what the teacher says of them are kept, for other runs too',
+    otherwise: '.cache in the output folder',
+    flag: '--cache <dir>',
+  }),
+  ...outOption('gradcampp-train'),
+  ...reuseOptions,
+};
+
+/** A term of the loss is left out at weight 0. */
+const weight = (otherwise: number, help: string, flag: string) =>
+  number({ from: 0, to: 1e6, default: otherwise, help, flag });
+
+/** What distilling takes beside. */
+export const distillOptions = {
+  teacher: text({
+    expected: 'the path of an ONNX file',
+    parse: asTyped,
+    help: 'the trained network to learn from, with its sidecar beside it',
+    flag: '--teacher <file>',
+  }),
+  labels: weight(1, 'weight of the cross entropy of the labels', '--labels <weight>'),
+  interpret: weight(
+    2,
+    'weight of the explanation loss: look where the teacher looks',
+    '--interpret <weight>',
+  ),
+  kd: weight(1, 'weight of Hinton’s distillation of the scores', '--kd <weight>'),
+  temperature: number({
+    above: 0,
+    to: 1000,
+    default: 4,
+    help: 'temperature of the scores',
+    flag: '--temperature <t>',
+  }),
+  attention: weight(0, 'weight of attention transfer', '--attention <weight>'),
+  method: text({ default: 'grad-cam++', help: 'the map that is compared', flag: '--method <name>' }),
+  normalization: choice(normalizations, {
+    default: 'l2',
+    help: `how maps are made comparable: ${normalizations.join(', ')}`,
+    flag: '--normalization <name>',
+  }),
+  form: choice(['squared', 'cosine'], {
+    default: 'squared',
+    help: 'the distance of maps: squared or cosine',
+    flag: '--form <name>',
+  }),
+  layer: text({ help: 'the student’s layer', otherwise: 'found in the network', flag: '--layer <name>' }),
+  teacherLayer: text({
+    help: 'the teacher’s layer',
+    otherwise: 'its sidecar’s, or found in the network',
+    flag: '--teacher-layer <name>',
+  }),
+  views: count({
+    from: 1,
+    to: 1000,
+    default: 4,
+    help: 'augmented views of each picture, which the teacher is asked about once',
+    flag: '--views <n>',
+  }),
+  baseline: yesOrNo({
+    default: true,
+    help: 'do not train the same student from the labels alone beside it',
+    flag: '--no-baseline',
+  }),
+  /** Several students on the same pictures, by name: the terms of each, over those of the run. For programs. */
+  arms: option((value) => value as Readonly<Record<string, Partial<Terms>>>, {
+    help: 'several students with their terms, by name',
+  }),
+};
+
+/** The loss of one arm. */
+export interface Terms {
+  readonly labels: number;
+  readonly interpret: number;
+  readonly kd: number;
+  readonly temperature: number;
+  readonly attention: number;
+  readonly method: string;
+  readonly normalization: (typeof normalizations)[number];
+  readonly form: 'squared' | 'cosine';
+  /** Maps are another picture's: what they cannot teach. */
+  readonly placebo?: boolean;
+}

@@ -1,0 +1,5 @@
+import { serve } from '../batch/serve.js';
+import { trainingService } from './run/training-service.js';
+
+/** What a process that trains runs. */
+serve(trainingService);

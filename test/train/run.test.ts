@@ -1,0 +1,263 @@
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Explainer } from '../../src/batch/explainer.js';
+import { checkSidecar } from '../../src/image/sidecar.js';
+import { decodePictures, readPictures } from '../../src/train/data/pictures.js';
+import { type JobData, type JobProgress, trainStudent } from '../../src/train/run/job.js';
+import type { Job, RunPlan } from '../../src/train/run/plan.js';
+import { distill, type DistillOptions, train } from '../../src/train/run/run.js';
+import { drawFolder, drawnClasses } from './drawn.js';
+
+let root: string;
+const at = (...parts: string[]) => join(root, ...parts);
+const small = {
+  student: 'resnet-8',
+  width: 0.25,
+  batch: 20,
+  epochs: 3,
+  workers: 0,
+} as never as DistillOptions;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gradcampp-train-'));
+  await drawFolder(at('data'), 40, 1);
+  await drawFolder(at('test'), 20, 2);
+  await train({ ...small, data: at('data'), test: at('test'), epochs: 20, width: 0.5, out: at('teacher') });
+}, 120_000);
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const common = () => ({
+  ...small,
+  teacher: at('teacher', 'student.onnx'),
+  data: at('data'),
+  test: at('test'),
+  cache: at('cache'),
+});
+
+describe('train', () => {
+  test('learns the classes, and leaves a model that is explained like any other', async () => {
+    const results = JSON.parse(await readFile(at('teacher', 'results.json'), 'utf8'));
+    expect(results.arms[0].error.mean).toBeLessThan(0.2);
+    expect(results.measured).toEqual({ on: 'test', pictures: 60 });
+    const explainer = await Explainer.open(at('teacher', 'student.onnx'));
+    const [{ targets }] = await explainer.explain([at('test', 'ring', '0.png')]);
+    expect(drawnClasses).toContain(targets[0].target.name);
+    expect(targets[0].layers).toEqual(['stage3.0/relu']);
+    await explainer.close();
+  });
+});
+
+describe('distill', () => {
+  test('trains students beside each other, and says what they came to', async () => {
+    const stages = new Set<string>();
+    const { arms, differences, teacher, files } = await distill({
+      ...common(),
+      seeds: 2,
+      out: at('run'),
+      onProgress: ({ stage }) => stages.add(stage),
+    });
+    expect([...stages]).toEqual(['pictures', 'teacher', 'training']);
+    expect(arms.map(({ name }) => name)).toEqual(['labels alone', 'distilled']);
+    expect(teacher?.errorByClass.length).toBe(3);
+    expect(differences[0].each.length).toBe(2);
+    expect(differences[0].difference.low).toBeLessThanOrEqual(differences[0].difference.mean);
+    expect(files.map((file) => file.slice(at('run').length + 1)).slice(0, 5)).toEqual([
+      'student.onnx',
+      'student.json',
+      'log.jsonl',
+      'results.json',
+      'report.html',
+    ]);
+    const lines = (await readFile(at('run', 'log.jsonl'), 'utf8')).trim().split('\n');
+    expect(lines.length).toBe(2 * 2 * 3);
+    expect(Object.keys(JSON.parse(lines[3]).terms)).toEqual(
+      expect.arrayContaining(['cross entropy', 'distillation', 'explanation', 'zero maps']),
+    );
+    const page = await readFile(at('run', 'report.html'), 'utf8');
+    for (const part of ['Error by class', 'Training error', 'Explanation', 'untrained', 'teacher'])
+      expect(page).toContain(part);
+    await checkSidecar(JSON.parse(await readFile(at('run', 'student.json'), 'utf8')));
+  }, 120_000);
+
+  test('gives the same weights again, from a cache or without one', async () => {
+    await distill({ ...common(), out: at('again'), baseline: false, cache: at('other-cache'), seeds: 1 });
+    const [first, again] = await Promise.all(
+      ['run', 'again'].map((out) => readFile(at(out, 'distilled', 'seed-1', 'student.onnx'))),
+    );
+    expect(again.equals(first)).toBe(true);
+  }, 60_000);
+
+  test('every term, form and placebo is trained with', async () => {
+    const terms = { labels: 1, kd: 0, interpret: 0, attention: 0 };
+    const { arms } = await distill({
+      ...common(),
+      epochs: 1,
+      out: at('arms'),
+      method: 'grad-cam',
+      arms: {
+        CE: terms,
+        attention: { ...terms, attention: 10 },
+        cosine: { ...terms, interpret: 1, form: 'cosine' },
+        'min-max': { ...terms, interpret: 1, normalization: 'min-max' },
+        placebo: { ...terms, interpret: 2, placebo: true },
+        own: { ...terms, interpret: 2 },
+      },
+    });
+    const log = (await readFile(at('arms', 'log.jsonl'), 'utf8')).trim().split('\n');
+    const [, , , , placebo, own] = log.map((line) => JSON.parse(line).terms.explanation);
+    expect(arms.length).toBe(6);
+    expect(placebo).toBeGreaterThan(0);
+    expect(placebo).not.toBe(own);
+  }, 60_000);
+
+  test('a finished run is given back, and not replaced unasked', async () => {
+    const again = await distill({ ...common(), out: at('again'), baseline: false, seeds: 1, resume: true });
+    expect(again.arms.length).toBe(1);
+    await expect(distill({ ...common(), out: at('again'), baseline: false, seeds: 1 })).rejects.toThrow(
+      'holds a finished run',
+    );
+  });
+});
+
+describe('a training that ends and is gone on with', () => {
+  const labels = () => Array.from({ length: 120 }, (_, i) => Math.floor(i / 40));
+  const all = Array.from({ length: 120 }, (_, i) => i);
+
+  async function plan(folder: string): Promise<{ plan: RunPlan; job: Job; data: JobData }> {
+    const { input: preprocessing } = await checkSidecar({ input: { size: [16, 16] } });
+    const files = all.map((i) => at('data', drawnClasses[labels()[i]], `${i % 40}.png`));
+    const pictures = await decodePictures(files, preprocessing, at('cache'));
+    const settings = {
+      student: 'resnet-8',
+      width: 0.25,
+      epochs: 2,
+      batch: 30,
+      optimizer: 'adamw',
+      weightDecay: 1e-3,
+      schedule: 'cosine',
+      warmUp: 0.1,
+      smoothing: 0.1,
+      augment: ['crop', 'flip', 'colour', 'cutout'],
+    };
+    await mkdir(at(folder, '.partial'), { recursive: true });
+    return {
+      plan: {
+        settings: settings as never,
+        learningRate: 0.01,
+        preprocessing,
+        classes: drawnClasses,
+        folder: at(folder),
+        cache: at('cache'),
+        checkpointEvery: 0,
+        run: 'test',
+        seed: 1,
+        pictures,
+        labels: labels(),
+        train: all,
+        validation: [],
+        test: undefined,
+        lessons: undefined,
+      },
+      job: {
+        arm: 'trained',
+        seed: 1,
+        folder: 'job',
+        terms: { labels: 1, kd: 0, interpret: 0, attention: 0 } as never,
+      },
+      data: {
+        pictures: await readPictures(at('cache'), pictures, [16, 16]),
+        labels: labels(),
+        train: all,
+        validation: [],
+        lessons: undefined,
+      },
+    };
+  }
+
+  test('has the same weights and the same log, wherever it ended', async () => {
+    const whole = await plan('whole');
+    const expected = await trainStudent(whole.plan, whole.job, whole.data, () => undefined);
+    const steps = 2 * 4;
+    for (const end of [1, 3, 4, 6]) {
+      const own = await plan(`ended-${end}`);
+      let seen = 0;
+      const kill = (_: JobProgress) => {
+        if (++seen > end) throw new Error('killed');
+      };
+      await expect(trainStudent(own.plan, own.job, own.data, kill)).rejects.toThrow('killed');
+      let rest = 0;
+      const gone = await trainStudent(own.plan, own.job, own.data, () => void rest++);
+      expect(rest).toBeLessThan(steps + 2); // it did not begin again
+      expect(gone.log).toEqual(expected.log);
+      expect(gone.graph.constants).toEqual(expected.graph.constants);
+    }
+  }, 60_000);
+
+  test('a checkpoint of another run is not gone on with', async () => {
+    const own = await plan('ended-1');
+    let steps = 0;
+    await trainStudent({ ...own.plan, run: 'another' }, own.job, own.data, () => void steps++);
+    expect(steps).toBe(2 * 4 + 2);
+  });
+
+  test('a learning rate that diverges is a sentence, and the last good checkpoint is kept', async () => {
+    const own = await plan('diverged');
+    const wild = { ...own.plan, learningRate: 1e30, settings: { ...own.plan.settings, optimizer: 'sgd' } };
+    await expect(trainStudent(wild as never, own.job, own.data, () => undefined)).rejects.toThrow(
+      /^Training diverged: the loss of "trained", seed 1, is no number in epoch \d, step \d, at a learning rate of .*--learning-rate/,
+    );
+    expect((await readFile(at('diverged', 'job', 'checkpoint.bin'))).length).toBeGreaterThan(1000);
+  });
+});
+
+describe('what is wrong is said in a sentence', () => {
+  let tries = 0;
+  const wrong = async (options: Partial<DistillOptions>, sentence: RegExp | string) =>
+    expect(distill({ ...common(), out: at(`wrong-${tries++}`), epochs: 1, ...options })).rejects.toThrow(
+      sentence,
+    );
+
+  test('options', async () => {
+    await wrong({ teacher: undefined }, '"teacher" must be the path of an ONNX file with its sidecar');
+    await wrong({ data: undefined }, '"data" must be a folder with a folder of pictures for each class');
+    await wrong({ data: at('nowhere') }, /"data" ".*nowhere" cannot be read: there is no such file\./);
+    await wrong({ student: 'resnet-9' }, /"student" must be one of resnet-DEPTH/);
+    await wrong({ batch: 500 }, '"batch" is 500, and there are 108 pictures to train on');
+    await wrong({ labels: 0, kd: 0, interpret: 0, baseline: false }, '"distilled" has no term to learn from');
+    await wrong({ method: 'score-cam' }, 'Maps of score-cam cannot be trained on: use one of grad-cam++,');
+  });
+
+  test('pictures and classes', async () => {
+    const copy = async (name: string) => {
+      await drawFolder(at(name), 2, 3);
+      return at(name);
+    };
+    const broken = await copy('broken');
+    await writeFile(join(broken, 'ring', '1.png'), 'no picture');
+    await wrong({ data: broken, batch: 2 }, /ring.1\.png" cannot be read/);
+    const empty = await copy('empty');
+    await rm(join(empty, 'cross'), { recursive: true });
+    await mkdir(join(empty, 'cross'));
+    await wrong({ data: empty }, /"data" ".*empty" has no pictures of class "cross"/);
+    await rm(join(empty, 'cross'), { recursive: true });
+    await wrong({ data: empty }, /"data" ".*empty" has no folder for class "cross"/);
+    const other = await copy('other');
+    await mkdir(join(other, 'rings'));
+    await wrong(
+      { data: other },
+      /has a folder "rings", which is no class: the classes are cross, ring, square\. Closest: "ring"\./,
+    );
+  });
+
+  test('a student of other dims, and one without normalisation', async () => {
+    await wrong(
+      { student: 'assets/shapes.onnx' },
+      'Student "shapes.onnx" has scores of dims [N, 8], and [N, 3] is expected.',
+    );
+    await copyFile(at('teacher', 'student.onnx'), at('file.onnx'));
+    const { notes } = await distill({ ...common(), student: at('file.onnx'), epochs: 1, out: at('tuned') });
+    expect(notes).toEqual([]);
+  }, 60_000);
+});
