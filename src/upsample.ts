@@ -15,11 +15,13 @@ interface Taps {
  * The function that is returned owns its buffers: each call overwrites the result of the one before.
  *
  * @param size of a window of the result; each call says where it begins, by default at 0. Nothing else is computed
+ * @param tapsOf where the places of an axis that changes lie; default: half-pixel centres
  */
 export function linearUpsampler(
   from: readonly number[],
   to: readonly number[],
   size = to,
+  tapsOf: (from: number, to: number) => Taps = linearTaps,
 ): (map: Float64Array, offsets?: readonly number[]) => Float64Array {
   // The last axis first: it is the only one that gathers, and there is least to gather from.
   const steps: {
@@ -39,7 +41,7 @@ export function linearUpsampler(
         axis,
         outer,
         inner,
-        taps: linearTaps(from[axis], to[axis]),
+        taps: tapsOf(from[axis], to[axis]),
         input: from[axis],
         output: new Float64Array(outer * size[axis] * inner),
       });
@@ -84,6 +86,17 @@ export function linearTaps(from: number, to: number): Taps {
     t[i] = x - low[i];
   }
   return { low, high, t };
+}
+
+/** Aligned corners: input coordinate i · (from − 1) / (to − 1). */
+export function alignedTaps(from: number, to: number): Taps {
+  const places = Float64Array.from({ length: to }, (_, i) => (to > 1 ? (i * (from - 1)) / (to - 1) : 0));
+  const low = Int32Array.from(places, Math.floor);
+  return {
+    low,
+    high: low.map((place) => Math.min(place + 1, from - 1)),
+    t: places.map((place, i) => place - low[i]),
+  };
 }
 
 function windowOf({ low, high, t }: Taps, from: number, length: number): Taps {

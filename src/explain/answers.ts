@@ -10,7 +10,9 @@ import {
 } from '../map/compute.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import type { Form } from '../methods/grad-cam++.js';
-import { methodNamed, needsOf } from '../methods/index.js';
+import { type PeerName, peers } from '../methods/compat/index.js';
+import type { Peer, PeerMaps, PeerSettings } from '../methods/compat/peer.js';
+import { methodNamed, needsOf, peerMethodOf } from '../methods/index.js';
 import type {
   AnyMethod,
   ChannelMethod,
@@ -60,6 +62,8 @@ export interface Question {
 /** One method's answer for each target. */
 export async function answersOf(question: Question, variant: MethodSettings): Promise<Answer[]> {
   const method = methodNamed(variant.method);
+  if (variant.modifiers.compat !== undefined)
+    return ofPeer(question, method, variant, variant.modifiers.compat);
   switch (method.kind) {
     case 'channel':
     case 'position':
@@ -113,8 +117,7 @@ interface GradientRequest {
 function gradientRequest({ batch, method, variant, layer, gradients, moments }: GradientRequest): MapInput {
   const passes = batch.passes as Differentiator;
   const isPooled = passes.isPooled[layer];
-  const refusal = 'refuses' in method && method.refuses?.({ isPooled, isLinear: passes.isConstant });
-  if (refusal) throw new GradcamppError('UNSUPPORTED_MODEL', refusal);
+  refuse(method, batch, layer);
   const common = layerRequest(batch, layer);
   const { activations } = common;
   const positions = sizeOf(common.layer);
@@ -139,6 +142,14 @@ function gradientRequest({ batch, method, variant, layer, gradients, moments }: 
     channelWeights(method, { activations, gradients: own, positions, moments }, settings),
   );
   return { ...common, method: 'cam', weights };
+}
+
+/** Says why a method does not explain a layer, where it does not. */
+function refuse(method: AnyMethod, batch: Batch, layer: number): void {
+  if (!('refuses' in method)) return;
+  const { isPooled, isConstant } = batch.passes as Differentiator;
+  const why = method.refuses?.({ isPooled: isPooled[layer], isLinear: isConstant });
+  if (why) throw new GradcamppError('UNSUPPORTED_MODEL', why);
 }
 
 function layerRequest({ forward, images, size }: Batch, layer: number) {
@@ -316,6 +327,57 @@ async function ofInput(question: Question, method: InputMethod, variant: MethodS
     });
   }
   return answers;
+}
+
+/** A method as another package has it. */
+async function ofPeer(
+  { batch, targets, combine }: Question,
+  method: AnyMethod,
+  { settings, modifiers }: MethodSettings,
+  compat: PeerName,
+): Promise<Answer[]> {
+  const { maps } = peerMethodOf(method, compat);
+  const { axes, merge }: Peer = peers[compat];
+  const layers = isOfLayers(method) ? [...batch.passes.wrt.keys()] : [];
+  for (const layer of layers) {
+    const { name } = batch.passes.wrt[layer];
+    const rank = batch.forward.dims[layer].length - 2;
+    if (!axes.includes(rank))
+      throw refusal(
+        compat,
+        `explains layers of ${axes.join(' or ')} axes; ${JSON.stringify(name)} has ${rank}`,
+      );
+    refuse(method, batch, layer);
+  }
+  if (layers.length > 1 && !merge) throw refusal(compat, `explains one layer; received ${layers.length}`);
+  if (layers.length > 1 && combine !== 'mean')
+    throw refusal(compat, `takes the mean of several layers; received "combine" ${combine}`);
+  const answers: Answer[] = [];
+  for (const target of targets) {
+    const made: PeerMaps[] = [];
+    for (const layer of layers.length > 0 ? layers : [0])
+      made.push(await maps(target.at(layer), { ...settings, ...modifiers } as PeerSettings));
+    const all = made.map((own) => own.maps);
+    const whole = merge ? merge(all, batch.images) : all[0];
+    const length = whole.length / batch.images;
+    answers.push({
+      maps: whole,
+      size: batch.size,
+      raw: made[0].raw,
+      rawDims: made[0].raw && batch.forward.dims[0].slice(2),
+      empty: Array.from({ length: batch.images }, (_, n) =>
+        whole.subarray(n * length, (n + 1) * length).every((value) => value === 0),
+      ),
+    });
+  }
+  return answers;
+}
+
+function refusal(compat: PeerName, what: string): GradcamppError {
+  return new GradcamppError(
+    'INVALID_OPTION',
+    `"compat" ${compat} ${what}. Leave it out, or name another layer.`,
+  );
 }
 
 /** Where a picture's element lies in the map. */

@@ -409,7 +409,7 @@ function explanationOf({
   const { size: dims } = answer;
   const data = part(answer.maps, n, sizeOf(dims));
   const empty = answer.empty[n];
-  const logScale = 'logScale' in method && method.logScale;
+  const logScale = variant.modifiers.compat === undefined && 'logScale' in method && method.logScale;
   const usesMoments = needsOf(method, variant.settings as never).includes('moments');
   return {
     target: {

@@ -10,6 +10,7 @@ import {
   methodOptions,
   optionsOf,
 } from '../methods/index.js';
+import type { PeerName } from '../methods/compat/index.js';
 import type { Modifiers } from '../methods/modifiers.js';
 import {
   asTyped,
@@ -214,15 +215,24 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
       ? item
       : { method: item === 'auto' ? defaultMethod : (item as Method) };
     const method = methodNamed(name);
-    const stage = optionsOf(method);
+    const own: Readonly<Record<string, unknown>> = Object.fromEntries(
+      Object.entries(given).filter(([, value]) => value !== undefined),
+    );
+    const wanted = own.compat ?? common.compat;
+    const peer = wanted === undefined ? undefined : methodOptions.compat.check(wanted, 'compat');
+    const stage = optionsOf(method, peer);
     const known = Object.keys(stage);
     for (const key of known) unused.delete(key);
-    const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     for (const key of Object.keys(own))
-      if (!known.includes(key) && key in methodOptions) throw changesOthers(key, [name]);
+      if (!known.includes(key) && key in methodOptions) throw changesOthers(key, [{ method: name, peer }]);
     const fitting = Object.fromEntries(Object.entries(common).filter(([key]) => known.includes(key)));
-    const { aug, eigen, ...settings } = readOptions(`method ${name}`, stage, { ...fitting, ...own } as never);
-    const modifiers: Modifiers = { ...(aug ? { aug: true } : {}), ...(eigen ? { eigen: true } : {}) };
+    const read = readOptions(`method ${name}`, stage, { ...fitting, ...own } as never);
+    const { aug, eigen, compat, ...settings } = read as Readonly<Record<string, unknown>>;
+    const modifiers: Modifiers = {
+      ...(aug ? { aug: true } : {}),
+      ...(eigen ? { eigen: true } : {}),
+      ...(compat === undefined ? {} : { compat: compat as PeerName }),
+    };
     const named = { method: method.name as Method, settings, modifiers };
     const isFree = item === 'auto' && Object.keys(fitting).every((key) => key === 'aug'); // nothing that another has not
     return isFree ? { ...named, isAutomatic: true } : named;
@@ -231,17 +241,22 @@ function variantsOf(options: ExplainOptions): MethodSettings[] {
   if (useless !== undefined)
     throw changesOthers(
       useless,
-      variants.map(({ method }) => method),
+      variants.map(({ method, modifiers }) => ({ method, peer: modifiers.compat })),
     );
   return variants;
 }
 
-function changesOthers(key: string, received: readonly string[]): GradcamppError {
+function changesOthers(
+  key: string,
+  received: readonly { readonly method: string; readonly peer: PeerName | undefined }[],
+): GradcamppError {
   const having = methodNames.filter((name) => key in optionsOf(methodNamed(name)));
-  return new GradcamppError(
-    'INVALID_OPTION',
-    `"${key}" changes ${having.join(' and ')} alone; received it with method ${received.join(', ')}. Leave it out.`,
-  );
+  const theirs = received.filter(({ method, peer }) => peer !== undefined && having.includes(method));
+  const why =
+    theirs.length > 0
+      ? `is no option of ${theirs.map(({ method, peer }) => `${peer}'s ${method}`).join(' and ')} ("compat")`
+      : `changes ${having.join(' and ')} alone; received it with method ${received.map(({ method }) => method).join(', ')}`;
+  return new GradcamppError('INVALID_OPTION', `"${key}" ${why}. Leave it out.`);
 }
 
 function checkLayer(value: unknown): string | readonly string[] {

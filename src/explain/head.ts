@@ -147,13 +147,16 @@ export interface SecondOrder {
 
 /** T = seed · log softmax(S) (or log sigmoid, or S itself), ∂T/∂A, and ∂⟨∂T/∂A, v⟩/∂A, which is H v. */
 export async function openSecondOrder(network: Network, head: Head, scores: Scores): Promise<SecondOrder> {
-  const made = await network.once(`second order ${head.layer} ${scores.info.name}`, async () => {
+  const made = await network.once(['second order', head.layer, scores.info.name, scores.link], async () => {
     const built = await secondOrderGraph(head, scores).catch((error: unknown) => {
       throw withAlternatives(error);
     });
     return {
       ...built,
-      session: await network.session(`derivatives ${head.layer} ${scores.info.name}`, () => built.graph),
+      session: await network.session(
+        ['derivatives', head.layer, scores.info.name, scores.link],
+        () => built.graph,
+      ),
     };
   });
   return {

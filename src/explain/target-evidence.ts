@@ -92,7 +92,7 @@ export class TargetEvidence {
       expect: (gradients) => batch.progress.expect(gradients),
       attention: () => this.#attention.values,
       attentionGradients: () => this.#attention.gradients(this.seed()),
-      secondDerivatives: () => this.#secondDerivatives(index),
+      secondDerivatives: (of) => this.#secondDerivatives(index, of),
       random: (seed, image, purpose) => numbers(seed, names[image], purpose),
     };
   }
@@ -289,16 +289,18 @@ export class TargetEvidence {
     return this.#spread(isWhole ? laidOut(gradient, passes.wrt[index]).data : gradient.data, index);
   }
 
-  async #secondDerivatives(index: number): Promise<{ gradients: Float32Array; product: Float32Array }> {
+  async #secondDerivatives(
+    index: number,
+    of: 'log-probability' | 'value' = 'log-probability',
+  ): Promise<{ gradients: Float32Array; product: Float32Array }> {
     const { network, scores, forward, images } = this.#batch;
     const head = this.#batch.heads[index];
-    const second = await openSecondOrder(network, head, scores);
+    const isClass = of !== 'value' && this.goals.every((goal) => !goal || goal.place !== undefined);
+    const second = await openSecondOrder(network, head, isClass ? scores : { ...scores, link: 'none' });
     const length = forward.scores.data.length / images;
-    const seed = new Float32Array(forward.scores.data.length);
-    for (const [n, goal] of this.goals.entries()) {
-      if (goal?.place !== undefined) seed[n * length + goal.place] = 1;
-      else if (goal) seed.set(goal.seed(this.#batch.rows[n]), n * length);
-    }
+    const seed = isClass ? new Float32Array(forward.scores.data.length) : this.seed();
+    if (isClass)
+      for (const [n, goal] of this.goals.entries()) if (goal) seed[n * length + (goal.place as number)] = 1;
     const values = forward.layers[index];
     const { gradients, product } = await second.run(
       { ...this.#batch.feeds, ...headFeeds(head, this.#batch), [head.layer]: values },

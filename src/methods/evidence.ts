@@ -44,8 +44,12 @@ export interface Evidence {
   /**
    * Needs 'second derivatives': of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes),
    * ∂T/∂A and H A with the Hessian H = ∂²T/∂A², [N, K, …layer] each.
+   *
+   * @param of 'value': T is the target itself; default 'log-probability'
    */
-  secondDerivatives(): Promise<{ readonly gradients: Float32Array; readonly product: Float32Array }>;
+  secondDerivatives(
+    of?: 'log-probability' | 'value',
+  ): Promise<{ readonly gradients: Float32Array; readonly product: Float32Array }>;
   /** Needs 'attention' or 'attention gradients'. */
   attention(): AttentionValues;
   /** Needs 'attention gradients': ∂S/∂P of each block, [N, heads, T, T]. */

@@ -1,9 +1,12 @@
 import { didYouMean, invalid } from '../check.js';
+import { GradcamppError } from '../errors.js';
 import type { SettingsOf, Stage } from '../options.js';
 import { ablationCam } from './ablation-cam.js';
 import { attentionGradient } from './attention-gradient.js';
 import { attentionRollout } from './attention-rollout.js';
 import { cam } from './cam.js';
+import { type PeerName, peers } from './compat/index.js';
+import type { Peer, PeerMethod } from './compat/peer.js';
 import { eigenCam } from './eigen-cam.js';
 import { eigenGradCam } from './eigen-grad-cam.js';
 import { fem } from './fem.js';
@@ -82,10 +85,26 @@ export function methodNamed(name: string): AnyMethod {
   throw invalid('method', `one of ${methodNames.join(', ')}`, name, didYouMean(String(name), methodNames));
 }
 
-/** The options that change a method: its own, and the modifiers that it can have. */
-export function optionsOf(method: AnyMethod): Stage {
-  const { eigen, ...others } = modifiers;
-  return { ...method.options, ...others, ...(hasChannels(method) ? { eigen } : {}) };
+/** The options that change a method: its own, and the modifiers that it can have; of another package, those that it has. */
+export function optionsOf(method: AnyMethod, compat?: PeerName): Stage {
+  const all = { ...method.options, ...modifiers };
+  const keys =
+    compat === undefined
+      ? Object.keys(all)
+      : ['compat', ...peers[compat].modifiers, ...peerMethodOf(method, compat).options];
+  return Object.fromEntries(
+    Object.entries(all).filter(([key]) => keys.includes(key) && (key !== 'eigen' || hasChannels(method))),
+  );
+}
+
+/** A method as another package has it. */
+export function peerMethodOf({ name }: AnyMethod, compat: PeerName): PeerMethod {
+  const its: Peer['methods'] = peers[compat].methods;
+  if (Object.hasOwn(its, name)) return its[name];
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `"compat" ${compat} has no ${name}; it has ${Object.keys(its).join(', ')}. Name one of these, or leave "compat" out.`,
+  );
 }
 
 /** All that a method needs with some settings. */

@@ -1,4 +1,5 @@
-import { yesOrNo } from '../options.js';
+import { choice, yesOrNo } from '../options.js';
+import { type PeerName, peerNames } from './compat/index.js';
 
 /** What can be asked of any method beside its own options; those that cannot have it say so. */
 export const modifiers = {
@@ -24,10 +25,16 @@ export const modifiers = {
     help: 'first principal map of the weighted channels in place of their sum',
     flag: '--eigen',
   }),
+  /** The numbers of another package, where it has the method: each says in compat/ what it does differently. */
+  compat: choice(peerNames, {
+    help: 'numbers as another package gives them: pytorch-grad-cam, torch-cam, authors or tf-keras-vis',
+    flag: '--compat <package>',
+  }),
 };
 
 /** Those that are on; plain data. */
 export interface Modifiers {
   readonly aug?: true;
   readonly eigen?: true;
+  readonly compat?: PeerName;
 }
