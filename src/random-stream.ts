@@ -43,3 +43,24 @@ export function random(...parts: readonly (string | number)[]): Random {
   for (let i = 0; i < 12; i++) bits();
   return { bits, uniform, below, shuffle };
 }
+
+/** Normal numbers, mean 0 and standard deviation 1, drawn in pairs (Marsaglia's polar method). */
+export function normals({ uniform }: Pick<Random, 'uniform'>): () => number {
+  let spare = Number.NaN;
+  return () => {
+    if (!Number.isNaN(spare)) {
+      const kept = spare;
+      spare = Number.NaN;
+      return kept;
+    }
+    let [x, y, square] = [0, 0, 0];
+    while (square === 0 || square >= 1) {
+      x = 2 * uniform() - 1;
+      y = 2 * uniform() - 1;
+      square = x * x + y * y;
+    }
+    const factor = Math.sqrt((-2 * Math.log(square)) / square);
+    spare = y * factor;
+    return x * factor;
+  };
+}

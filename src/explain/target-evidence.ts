@@ -1,6 +1,6 @@
 import type { Rule } from '../autodiff/rule.js';
 import type { Change, Evidence, LayerValues, RandomNumbers } from '../methods/evidence.js';
-import { random } from '../random-stream.js';
+import { normals, random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import type { AttentionPass } from './attention-values.js';
@@ -338,25 +338,8 @@ function remembered<T>(make: (of: number, count: number) => T): (of: number, cou
   };
 }
 
-/** Uniform and normal numbers of a stream of their own, the normal ones in pairs (Marsaglia's polar method). */
+/** Uniform and normal numbers of a stream of their own. */
 function numbers(seed: number, name: string, purpose: string): RandomNumbers {
-  const { uniform } = random(seed, purpose, name);
-  let spare = Number.NaN;
-  const normal = () => {
-    if (!Number.isNaN(spare)) {
-      const kept = spare;
-      spare = Number.NaN;
-      return kept;
-    }
-    let [x, y, square] = [0, 0, 0];
-    while (square === 0 || square >= 1) {
-      x = 2 * uniform() - 1;
-      y = 2 * uniform() - 1;
-      square = x * x + y * y;
-    }
-    const factor = Math.sqrt((-2 * Math.log(square)) / square);
-    spare = y * factor;
-    return x * factor;
-  };
-  return { uniform, normal };
+  const stream = random(seed, purpose, name);
+  return { uniform: stream.uniform, normal: normals(stream) };
 }
