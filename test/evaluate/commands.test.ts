@@ -162,6 +162,7 @@ describe('gradcampp evaluate', () => {
       'boxFound',
       'pointing',
       'energy',
+      'rankAccuracy',
     ]);
   });
 

@@ -70,13 +70,13 @@ export async function measureLocalization(
   if (job.problem !== undefined) throw new GradcamppError('INVALID_IMAGE', job.problem);
   const prepared = await subject.prepare(job.image);
   const targets =
-    settings.target === 'top' ? undefined : await annotatedTarget(subject, prepared, job, settings);
+    settings.target === 'top' ? [{ top: 1 }] : await annotatedTarget(subject, prepared, job, settings);
   if (targets?.length === 0)
     return excluded(job.image, { class: -1, probability: NaN, annotated: null }, noTarget(job, settings));
   const explained = await subject.explain(prepared, settings.variants, targets, onStep);
-  const index = explained.targets[0];
+  const [{ class: index, confidence: probability }] = explained.targets;
   const annotated = settings.mapping[index];
-  const what = { class: index, probability: explained.probabilities[index], annotated };
+  const what = { class: index, probability, annotated };
   const found = await placeOf(job, annotated, prepared);
   if (typeof found === 'string') return excluded(job.image, what, found);
   const { place, size } = found;

@@ -85,7 +85,7 @@ const options = {
   }),
 };
 
-/** Loc(δ), box IoU, pointing game and energy on annotated pictures. */
+/** Loc(δ), box IoU, pointing game, energy and rank accuracy on annotated pictures. */
 export const localization = defineEvaluation<
   typeof options,
   AnnotatedPictures,
@@ -93,7 +93,7 @@ export const localization = defineEvaluation<
   LocalizationRecord
 >({
   name: 'localization',
-  description: 'Loc(δ), box IoU, pointing game and energy on annotated pictures.',
+  description: 'Loc(δ), box IoU, pointing game, energy and rank accuracy on annotated pictures.',
   asks: 'does the map mark the thing? Pictures with boxes or masks',
   metrics: localizationMetrics({ deltas: [0.5], tolerance: 0, boxThreshold: 0.15 }).map((metric) => ({
     ...metric,
@@ -271,7 +271,7 @@ export function summarizeLocalization(
         ? 'Explained is the top class of each picture; pictures without an annotated place of that class do not count.'
         : 'Explained is the most probable of the classes that are annotated in the picture, whether or not it is the top class.',
       'Boxes follow the picture through resizing and cropping; what the network does not see is cut off. A pixel is inside when its centre is.',
-      'Pointing game (Zhang et al., arXiv 1608.00507): where several positions share the maximum, the share of them that is inside; an empty map is a miss. Energy (Wang et al., arXiv 1910.01279): 0 for an empty map.',
+      'Pointing game (Zhang et al., arXiv 1608.00507): where several positions share the maximum, the share of them that is inside; an empty map is a miss. Energy (Wang et al., arXiv 1910.01279), the relevance mass accuracy of Arras et al. (arXiv 2003.07258): 0 for an empty map. Rank accuracy (Arras et al.): ties at the last place count as a draw would.',
       controlNote,
       statisticsNote(seed),
     ],

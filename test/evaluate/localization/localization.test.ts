@@ -52,11 +52,11 @@ describe('localisation', () => {
     const { variants: found, area, boxes } = await record({ image: 'leftish', ...objects(leftHalf) });
     expect(area).toBe(0.5);
     expect(boxes).toEqual([[0, 0, 0.5, 1]]);
-    const perfect = { ...locs(1, 1, 1), boxIoU: 1, boxFound: 1, pointing: 1, energy: 1 };
-    const wrong = { ...locs(0, 0, 0), boxIoU: 0, boxFound: 0, pointing: 0, energy: 0 };
+    const perfect = { ...locs(1, 1, 1), boxIoU: 1, boxFound: 1, pointing: 1, energy: 1, rankAccuracy: 1 };
+    const wrong = { ...locs(0, 0, 0), boxIoU: 0, boxFound: 0, pointing: 0, energy: 0, rankAccuracy: 0 };
     expect(found[0]).toMatchObject({ values: perfect, empty: false });
     expect(found[1]).toMatchObject({ values: wrong, empty: false });
-    expect(found[2]).toMatchObject({ values: wrong, empty: true });
+    expect(found[2]).toMatchObject({ values: { ...wrong, rankAccuracy: 0.5 }, empty: true });
   });
 
   it('unites the boxes of the class and leaves other classes alone', async () => {
@@ -139,6 +139,7 @@ describe('localisation', () => {
       boxFound: 0,
       pointing: 0.5,
       energy: 0.5,
+      rankAccuracy: 0.5,
     });
     expect(
       (await record({ image: 'leftish', ...objects(leftHalf) }, { tolerance: 1 })).chances.pointing,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { iouOf, proposeBox } from '../../../src/evaluate/localization/metrics/box-iou.js';
 import { energyInside } from '../../../src/evaluate/localization/metrics/energy.js';
 import { areasAt, localization } from '../../../src/evaluate/localization/metrics/loc.js';
+import { rankedInside } from '../../../src/evaluate/localization/metrics/rank-accuracy.js';
 import { pointing } from '../../../src/evaluate/localization/metrics/pointing-game.js';
 import { random } from '../../../src/random-stream.js';
 
@@ -54,6 +55,16 @@ describe('localisation', () => {
   it('measures the energy inside', () => {
     expect(energyInside(map(3, 1, 0, 0), mask(1, 0, 0, 1))).toBe(0.75);
     expect(energyInside(empty, left)).toBe(0);
+  });
+
+  it('ranks: the share of the highest positions that is inside, by hand, ties as a draw', () => {
+    const inside = mask(1, 1, 0, 0, 1);
+    expect(rankedInside(map(0.9, 0.1, 0.8, 0.2, 0.7), inside)).toBeCloseTo(2 / 3, 15);
+    // The highest, and two of the three at 0.5, of which two are inside: 1 + 2 · 2/3.
+    expect(rankedInside(map(1, 0.5, 0.5, 0, 0.5), inside)).toBeCloseTo((1 + 4 / 3) / 3, 15);
+    expect(rankedInside(half, left)).toBe(1);
+    expect(rankedInside(other, left)).toBe(0);
+    expect(rankedInside(empty, left)).toBe(0.5);
   });
 
   it('points: hit, miss, shared maximum, empty map', () => {

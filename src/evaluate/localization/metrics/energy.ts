@@ -5,7 +5,8 @@ export const energy: LocalizationMetric = {
   key: 'energy',
   name: 'Energy inside',
   hint: 'share of the map’s sum that lies inside',
-  definition: 'share of the map’s sum inside; 0 for an empty map (Wang et al., arXiv 1910.01279)',
+  definition:
+    'share of the map’s sum inside; 0 for an empty map (Wang et al., arXiv 1910.01279). It is the relevance mass accuracy of Arras et al. (arXiv 2003.07258, Eq. 1)',
   column: 'energy',
   better: 'higher',
   ...percent,

@@ -3,6 +3,7 @@ import { boxFound, boxIoU } from './box-iou.js';
 import { energy } from './energy.js';
 import { loc } from './loc.js';
 import { pointingGame } from './pointing-game.js';
+import { rankAccuracy } from './rank-accuracy.js';
 
 /** Every metric, in the order of the report. */
 export function localizationMetrics({
@@ -10,5 +11,12 @@ export function localizationMetrics({
   tolerance,
   boxThreshold,
 }: Pick<LocalizationSettings, 'deltas' | 'tolerance' | 'boxThreshold'>): LocalizationMetric[] {
-  return [...deltas.map(loc), boxIoU(boxThreshold), boxFound(boxThreshold), pointingGame(tolerance), energy];
+  return [
+    ...deltas.map(loc),
+    boxIoU(boxThreshold),
+    boxFound(boxThreshold),
+    pointingGame(tolerance),
+    energy,
+    rankAccuracy,
+  ];
 }
