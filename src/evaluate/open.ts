@@ -3,12 +3,15 @@ import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { PreparedImage as Input } from '../explain/input.js';
+import { rowsOf } from '../explain/rows.js';
 import {
   type ExplainerOptions,
   settingsOf,
   type Variant as MethodVariant,
 } from '../explain/explain-options.js';
-import { best, probabilitiesOf } from '../targets/probabilities.js';
+import type { Target } from '../targets/index.js';
+import { probabilitiesOf } from '../targets/probabilities.js';
+import { isOfScores } from '../targets/target.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';
 import { linkName } from '../graph/scores.js';
@@ -17,8 +20,9 @@ import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 import { dependencies, version } from '../package.js';
 import { sizeOf } from '../tensor.js';
 import { inParts, type OnStep } from '../explain/progress.js';
+import { explainedTargets, type RowsOfPictures } from './explained-targets.js';
 import { shuffleConstants, weightGroups } from './sanity/randomize.js';
-import type { Explained, PreparedImage, Subject, Variant } from './subject.js';
+import type { Explained, ExplainedTarget, PreparedImage, Subject, Variant } from './subject.js';
 
 /** A network under evaluation, from a model file. Variants that name a layer get an explainer of their own, once. */
 export async function openSubject(model: string, options: ExplainerOptions = {}): Promise<Subject> {
@@ -62,7 +66,8 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
   const channelsLast = preprocessing?.layout === 'NHWC';
   const channels = channelsLast ? dims[dims.length - 1] : dims[0];
   const size = channelsLast ? dims.slice(0, -1) : dims.slice(1);
-  const count = sizeOf((scores.info.dims ?? []).slice(1) as number[]);
+  const own = (scores.info.dims ?? []).slice(1);
+  const count = isOfScores(own) ? sizeOf(own as number[]) : (explainer.classes?.length ?? 0);
   const classes = Array.from({ length: count }, (_, i) => explainer.classes?.[i]?.name ?? `class ${i}`);
   const others = new Map<string, Promise<NetworkExplainer>>();
   const explainerAt = (layer: string | undefined): Promise<NetworkExplainer> | NetworkExplainer => {
@@ -72,11 +77,11 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
     return opened;
   };
 
-  /** [N, M] probabilities of `images` pictures; a model with a fixed N gets full batches, the last one padded. */
-  const predict = async (tensors: Float32Array, images: number): Promise<Float32Array> => {
+  /** A model with a fixed N gets full batches, the last one padded. */
+  const rowsOfPictures: RowsOfPictures = async (tensors, images, of) => {
     const length = tensors.length / images;
     const step = network.fixedBatch ?? images;
-    const result = new Float32Array(images * count);
+    const rows = [];
     for (let start = 0; start < images; start += step) {
       const real = Math.min(step, images - start);
       let data = tensors.subarray(start * length, (start + real) * length);
@@ -85,14 +90,22 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
         padded.set(data);
         data = padded;
       }
-      const all = await explainer.scoresOf({ type: 'float32', dims: [step, ...dims], data });
-      for (let i = 0; i < real; i++)
-        result.set(probabilities(all.subarray(i * count, (i + 1) * count)), (start + i) * count);
+      const input = { type: 'float32', dims: [step, ...dims], data } as const;
+      const feeds = { ...explainer.feeds.of(0, 1, 1, step), [network.image.name]: input };
+      const values = await explainer.use(() => network.predict(feeds, of));
+      rows.push(...rowsOf(values, step).slice(0, real));
     }
+    return rows;
+  };
+  /** [N, M] */
+  const predict = async (tensors: Float32Array, images: number): Promise<Float32Array> => {
+    const rows = await rowsOfPictures(tensors, images, scores);
+    const result = new Float32Array(images * count);
+    for (const [i, { data }] of rows.entries()) result.set(probabilities(data), i * count);
     return result;
   };
   const probabilities = (row: Float32Array): Float32Array => {
-    const found = probabilitiesOf(row, scores.link);
+    const found = isOfScores(own) ? probabilitiesOf(row, scores.link) : undefined;
     if (found) return found;
     throw new GradcamppError(
       'UNSUPPORTED_MODEL',
@@ -103,32 +116,36 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
   const explain = async (
     { image: name, tensor }: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
-    targets?: readonly number[],
+    targets?: readonly Target[],
     onStep?: OnStep,
   ): Promise<Explained> => {
     const part = inParts(onStep);
     const image = { type: 'float32', dims, data: tensor } as const;
-    let explained = targets?.slice();
-    let all: Float32Array | undefined;
+    let asked = targets ?? [explainer.targetsOf(settingsOf({})) as Target];
+    let explained: ExplainedTarget[] | undefined;
     const maps: Explained['maps'][number][] = variants.map(() => []);
-    for (const layer of new Set(variants.map((variant) => variant.layer))) {
-      const own = variants.filter((variant) => variant.layer === layer);
+    // Without variants the control, which runs nothing, finds the targets.
+    const all = variants.length > 0 ? variants : [{ name: 'random', method: 'random' } as const];
+    for (const layer of new Set(all.map((variant) => variant.layer))) {
+      const own = all.filter((variant) => variant.layer === layer);
       const at = await explainerAt(layer);
-      const settings = settingsOf({ method: own.map(methodOf), targets: explained ?? { top: 1 } });
+      const settings = settingsOf({ method: own.map(methodOf), targets: asked });
       const prepared = await at.prepare(image, name);
       const [explanation] = await at.explainPrepared(prepared, settings, undefined, part());
-      all ??= explanation.probabilities ?? probabilities(explanation.scores);
-      explained ??= [explanation.targets[0].target.class as number];
-      own.forEach((variant, v) => {
-        maps[variants.indexOf(variant)] = (explained as number[]).map((_, t) => {
-          const { data, empty } = explanation.targets[t * own.length + v].map;
-          return { data, empty };
-        });
-      });
+      if (!explained) {
+        const found = { image: prepared[0], explanation, size };
+        explained = await explainedTargets(explainer, found, asked, rowsOfPictures);
+        asked = [...new Set(explained.map(({ again }) => again))];
+        if (explained.length === 0) break;
+      }
+      for (const [v, variant] of own.entries())
+        if (variants.includes(variant))
+          maps[variants.indexOf(variant)] = explained.map((_, t) => {
+            const { data, empty } = explanation.targets[t * own.length + v].map;
+            return { data, empty };
+          });
     }
-    all ??= await predict(tensor, 1);
-    explained ??= best(all, 1);
-    return { probabilities: all, targets: explained, maps };
+    return { targets: explained ?? [], maps };
   };
 
   return {

@@ -1,16 +1,16 @@
 import type { OnStep } from '../explain/progress.js';
-import type { Subject } from './subject.js';
+import type { PictureLayout } from './masking.js';
+import type { ExplainedTarget } from './subject.js';
 
 /** Writes a picture, as the network gets it, to `out`. */
 export type Fill = (out: Float32Array) => void;
 
 /**
- * Probabilities of one class on pictures that are asked for, `batch` of them in a forward pass. Only pictures made from
+ * Confidences of one target on pictures that are asked for, `batch` of them in a forward pass. Only pictures made from
  * one picture ever share a pass, so no number depends on which other pictures are evaluated or in which order.
  */
 export class Predictions {
-  readonly #subject: Subject;
-  readonly #target: number;
+  readonly #target: Pick<ExplainedTarget, 'confidenceIn'>;
   readonly #tensors: Float32Array;
   readonly #batch: number;
   readonly #onStep: OnStep | undefined;
@@ -20,15 +20,19 @@ export class Predictions {
   #asked = 0;
   #done = 0;
 
-  constructor(subject: Subject, target: number, batch: number, onStep?: OnStep) {
-    this.#subject = subject;
+  constructor(
+    { channels, positions }: PictureLayout,
+    target: Pick<ExplainedTarget, 'confidenceIn'>,
+    batch: number,
+    onStep?: OnStep,
+  ) {
     this.#target = target;
     this.#batch = batch;
     this.#onStep = onStep;
-    this.#tensors = new Float32Array(batch * subject.layout.channels * subject.layout.positions);
+    this.#tensors = new Float32Array(batch * channels * positions);
   }
 
-  /** The probability of the class on what `fill` writes. All that is asked at once goes through the network together. */
+  /** The confidence on what `fill` writes. All that is asked at once goes through the network together. */
   ask(fill: Fill): Promise<number> {
     this.#asked++;
     return new Promise((resolve, reject) => {
@@ -41,14 +45,13 @@ export class Predictions {
 
   async #run(): Promise<void> {
     const length = this.#tensors.length / this.#batch;
-    const classes = this.#subject.classes.length;
     while (this.#waiting.length > 0) {
       const asked = this.#waiting.splice(0, this.#batch);
       try {
         asked.forEach(({ fill }, i) => fill(this.#tensors.subarray(i * length, (i + 1) * length)));
         const tensors = this.#tensors.subarray(0, asked.length * length);
-        const probabilities = await this.#subject.predict(tensors, asked.length);
-        asked.forEach(({ resolve }, i) => resolve(probabilities[i * classes + this.#target]));
+        const confidences = await this.#target.confidenceIn(tensors, asked.length);
+        asked.forEach(({ resolve }, i) => resolve(confidences[i]));
       } catch (error) {
         for (const { reject } of [...asked, ...this.#waiting.splice(0)]) reject(error);
       }

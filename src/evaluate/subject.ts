@@ -2,6 +2,7 @@ import type { Method } from '../explain/explain-options.js';
 import type { OnStep } from '../explain/progress.js';
 import type { Pixels } from '../image/pixels.js';
 import type { MethodOptions } from '../methods/index.js';
+import type { Target } from '../targets/index.js';
 import type { Geometry } from './annotations/region.js';
 import type { PictureLayout } from './masking.js';
 
@@ -31,12 +32,24 @@ export interface ExplanationMap {
   readonly empty: boolean;
 }
 
+/** What was explained in a picture. */
+export interface ExplainedTarget {
+  /** As results call it: the class's name, or what else the target is. */
+  readonly name: string;
+  /** The class that it is of; −1 where it is of none. */
+  readonly class: number;
+  /** Asks for the same in another picture. */
+  readonly again: Target;
+  /** Its probability (softmax or sigmoid, never a score), or the share of 0 … 1 of a target that has none. */
+  readonly confidence: number;
+  /** The same in `count` changed pictures that lie one after the other. What was chosen in the picture stays chosen. */
+  confidenceIn(tensors: Float32Array, count: number): Promise<ArrayLike<number>>;
+}
+
 /** Everything that one forward pass gave. */
 export interface Explained {
-  /** Softmax (or sigmoid) probabilities of every class, never scores. */
-  readonly probabilities: Float32Array;
-  /** The explained classes. */
-  readonly targets: readonly number[];
+  /** None where the picture shows nothing of what was asked for. */
+  readonly targets: readonly ExplainedTarget[];
   /** One list a variant, in it one map a target. */
   readonly maps: readonly (readonly ExplanationMap[])[];
 }
@@ -62,14 +75,17 @@ export interface Subject {
   /** What identifies it in results: model, hash, layer, backend, versions; in order. */
   readonly description: readonly (readonly [string, string])[];
   prepare(image: string): Promise<PreparedImage>;
-  /** Maps of all variants from one forward pass (one a layer, where they name several). Default target: the top class. */
+  /**
+   * Maps of all variants from one forward pass (one a layer, where they name several). `targets` are of one output; default:
+   * the top class, or what fits the output.
+   */
   explain(
     picture: Pick<PreparedImage, 'image' | 'tensor'>,
     variants: readonly Variant[],
-    targets?: readonly number[],
+    targets?: readonly Target[],
     onStep?: OnStep,
   ): Promise<Explained>;
-  /** Probabilities [N, classes] of `count` pictures that lie one after the other. */
+  /** Probabilities [N, classes] of `count` pictures that lie one after the other; of networks with scores of classes alone. */
   predict(tensors: Float32Array, count: number): Promise<Float32Array>;
   /** For sanity checks: the weighted operators from the scores down, and the network with some of them randomised. */
   readonly randomization?: {

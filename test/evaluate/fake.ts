@@ -64,15 +64,25 @@ export function fakeSubject(options: FakeOptions): Subject & { readonly counts: 
     explain: async ({ image, tensor }, variants, targets) => {
       counts.explain++;
       const own = probabilities(tensor);
-      const explained = targets ?? [own[0] >= own[1] ? 0 : 1];
+      const explained = (targets ?? [{ top: 1 }]).map((target) =>
+        typeof target === 'number' ? target : own[0] >= own[1] ? 0 : 1,
+      );
       const map = (variant: Variant, target: number): ExplanationMap => {
         if (variant.method === 'random') return controlMap(subject, { image }, variant.seed ?? 1);
         const data = Float32Array.from(maps(variant.method, tensor, target));
         return { data, empty: data.every((value) => value === 0) };
       };
       return {
-        probabilities: Float32Array.from(own),
-        targets: explained,
+        targets: explained.map((target) => ({
+          name: subject.classes[target],
+          class: target,
+          again: target,
+          confidence: own[target],
+          confidenceIn: async (tensors, count) => {
+            const all = await subject.predict(tensors, count);
+            return Array.from({ length: count }, (_, i) => all[2 * i + target]);
+          },
+        })),
         maps: variants.map((variant) => explained.map((target) => map(variant, target))),
       };
     },

@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
 import { evaluate } from '../../src/evaluate/evaluate.js';
 import { faithfulness } from '../../src/evaluate/faithfulness/faithfulness.js';
-import { faithfulnessSettings, maskingOptions } from '../../src/evaluate/faithfulness/masking-options.js';
+import {
+  faithfulnessSettings,
+  faithfulnessOptions,
+} from '../../src/evaluate/faithfulness/faithfulness-options.js';
 import { runJobs } from '../../src/evaluate/jobs.js';
 import { measureHere } from '../../src/evaluate/measurer.js';
 import type { Subject } from '../../src/evaluate/subject.js';
@@ -27,7 +30,7 @@ const names = Object.keys(pictures);
 const jobs = names.map((image) => ({ image }));
 const settings = faithfulnessSettings(
   { variants, seed: 1 },
-  readOptions('masking', maskingOptions, { steps: 2 }),
+  readOptions('masking', faithfulnessOptions, { steps: 2 }),
 );
 
 /** Fails on some pictures. */
@@ -61,9 +64,16 @@ describe('running jobs', () => {
     const subject = fakeSubject({ pictures });
     const slow: Subject = {
       ...subject,
-      predict: async (tensors, count) => {
-        await setTimeout(300);
-        return subject.predict(tensors, count);
+      explain: async (picture, own) => {
+        const { maps, targets } = await subject.explain(picture, own);
+        const slowly = targets.map((target) => ({
+          ...target,
+          confidenceIn: async (tensors: Float32Array, count: number) => {
+            await setTimeout(300);
+            return target.confidenceIn(tensors, count);
+          },
+        }));
+        return { maps, targets: slowly };
       },
     };
     const seen: { done: number; within: number }[] = [];

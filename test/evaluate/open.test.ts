@@ -115,12 +115,12 @@ describe('a subject over a real network', () => {
     await using(model, async (subject) => {
       const prepared = await subject.prepare(picture);
       const { tensor } = prepared;
-      const { probabilities, targets, maps } = await subject.explain(prepared, variants);
+      const { targets, maps } = await subject.explain(prepared, variants);
       const explainer = await Explainer.open(model);
       const earlier = await Explainer.open(model, { layer: 'relu1' });
       const [own] = await explainer.explain(picture, { method: ['grad-cam++', 'grad-cam'] });
       const [other] = await earlier.explain(picture);
-      expect(targets).toEqual([own.targets[0].target.class]);
+      expect(targets.map((target) => target.class)).toEqual([own.targets[0].target.class]);
       expect(maps.map(([map]) => map.data)).toEqual([
         own.targets[0].map.data,
         own.targets[1].map.data,
@@ -130,7 +130,9 @@ describe('a subject over a real network', () => {
       two.set(tensor);
       const predicted = await subject.predict(two, 2);
       expect(predicted.length).toBe(10);
-      probabilities.forEach((value, i) => expect(predicted[i]).toBeCloseTo(value, 6));
+      const [target] = targets;
+      expect(target.confidence).toBeCloseTo(predicted[target.class], 6);
+      expect((await target.confidenceIn(two, 2))[0]).toBeCloseTo(predicted[target.class], 6);
       expect(predicted.slice(5).reduce((a, b) => a + b)).toBeCloseTo(1, 6);
       await explainer.close();
       await earlier.close();
@@ -160,11 +162,12 @@ describe('a subject over a real network', () => {
       const prepared = await subject.prepare(picture);
       const both = await subject.explain(prepared, variants, [3, 0]);
       const one = await subject.explain(prepared, variants, [0]);
-      expect(both.targets).toEqual([3, 0]);
+      expect(both.targets.map((target) => target.class)).toEqual([3, 0]);
       expect(both.maps.map((maps) => maps[1].data)).toEqual(one.maps.map((maps) => maps[0].data));
       const none = await subject.explain(prepared, []);
       expect(none.maps).toEqual([]);
-      expect(none.probabilities[none.targets[0]]).toBe(Math.max(...none.probabilities));
+      const all = await subject.predict(prepared.tensor, 1);
+      expect(none.targets[0].confidence).toBeCloseTo(Math.max(...all), 6);
     });
   });
 

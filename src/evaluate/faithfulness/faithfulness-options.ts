@@ -1,61 +1,43 @@
-import { choice, count, type SettingsOf, type Stage } from '../../options.js';
-import { type Baseline, baselines } from '../masking.js';
+import { asTyped, option, type SettingsOf, type Stage } from '../../options.js';
 import type { CommonSettings } from '../measurement.js';
+import { type FaithfulnessSettings, measuringOptions } from './measuring-options.js';
+import { checkMetrics, metricNames, namesOf, usualMetrics } from './metrics/index.js';
 
-/** The two ways of masking by the names that the documentation uses. */
-const spoken: Readonly<Record<string, Baseline>> = { tensor: 'zero', pixels: 'black' };
-
-function baseline<const R extends { help: string; flag: string; default?: Baseline; otherwise?: string }>(
-  rest: R,
-) {
-  return choice(baselines, { ...rest, parse: (typed: string) => spoken[typed] ?? typed });
-}
-
-/** What is hidden, how, and how finely curves are sampled. */
-export const maskingOptions = {
-  /** Explanation map E = L ⊙ I on the preprocessed tensor as in the paper ('zero'), on pixels ('black'), or over another baseline. */
-  masking: baseline({
-    help: 'what is hidden becomes zero, black, mean or blur; tensor = zero, pixels = black',
-    flag: '--masking <baseline>',
-    default: 'zero',
+/** What is measured, and with what. */
+export const faithfulnessOptions = {
+  ...measuringOptions,
+  /** Metrics by name; 'usual' are those that need few passes, 'all' is everything. Average drop is always measured. */
+  metrics: option(checkMetrics, {
+    help: `what is measured: usual, all, or of ${metricNames.join(', ')}`,
+    flag: '--metric <name>',
+    many: true,
+    parse: asTyped,
+    default: ['usual'] as readonly string[],
+    otherwise: `usual, which is ${usualMetrics.join(', ')}`,
   }),
-  /** Intervals of every curve over 0 … 1; 0 leaves the curves out. */
-  steps: count({
-    help: 'intervals of the curves, 0 for none',
-    flag: '--steps <n>',
-    default: 10,
-    to: 1000,
-  }),
-  /** What replaces pixels in the area and deletion curves, and what insertion starts from. */
-  deletionBaseline: baseline({
-    help: 'what deleted pixels become',
-    flag: '--deletion-baseline <baseline>',
-    otherwise: 'black where masked pixels are, else zero',
-  }),
-  insertionBaseline: baseline({
-    help: 'what insertion begins with',
-    flag: '--insertion-baseline <baseline>',
-    default: 'blur',
-  }),
-  /** Masked pictures in one forward pass. */
-  batch: count({ help: 'masked pictures in one pass', flag: '--batch <n>', default: 4, from: 1, to: 1024 }),
 } satisfies Stage;
-
-export type MaskingSettings = SettingsOf<typeof maskingOptions>;
-export type FaithfulnessSettings = CommonSettings & MaskingSettings & { readonly deletionBaseline: Baseline };
 
 /** The settings of a run: what is deleted becomes black where masked pixels do. */
 export function faithfulnessSettings(
   { variants, seed }: CommonSettings,
-  { masking, steps, deletionBaseline, insertionBaseline, batch }: MaskingSettings,
+  chosen: SettingsOf<typeof faithfulnessOptions>,
 ): FaithfulnessSettings {
+  const { target, masking, steps, insertionBaseline, percentiles, perturbations, repeats, radius, batch } =
+    chosen;
+  const deletionBaseline = chosen.deletionBaseline ?? (masking === 'black' ? 'black' : 'zero');
   return {
     variants,
     seed,
+    target,
+    metrics: namesOf(chosen.metrics),
     masking,
     steps,
-    deletionBaseline: deletionBaseline ?? (masking === 'black' ? 'black' : 'zero'),
+    deletionBaseline,
     insertionBaseline,
+    percentiles,
+    perturbations,
+    repeats,
+    radius,
     batch,
   };
 }

@@ -1,17 +1,21 @@
+import { GradcamppError, show } from '../../errors.js';
 import { controlMap } from '../control.js';
 import type { Job, Measurement } from '../measurement.js';
 import { inParts, type OnStep } from '../../explain/progress.js';
 import { saliencyOrder } from '../saliency-order.js';
 import { Predictions } from '../predictions.js';
-import type { Subject } from '../subject.js';
-import type { FaithfulnessSettings } from './masking-options.js';
+import type { ExplanationMap, Subject, Variant } from '../subject.js';
+import type { FaithfulnessSettings } from './measuring-options.js';
 import { metricsFor } from './metrics/index.js';
 import { MaskedPicture, ShownMap } from './shown-map.js';
 
-/** What was measured on one picture; probabilities are those of the explained class. */
+/** What was measured on one picture; probabilities are those of the explained target. */
 export interface FaithfulnessRecord {
   readonly image: string;
+  /** −1 where the target is of no class. */
   readonly class: number;
+  /** What is explained. */
+  readonly name: string;
   /** Y, on the full picture. */
   readonly full: number;
   /** One a variant. */
@@ -24,11 +28,11 @@ export interface VariantFaithfulness {
   readonly masked: number;
   /** By the metric's key. */
   readonly values: Readonly<Record<string, number>>;
-  /** What a metric's chart draws, at 0, 1/steps, …, 1; of metrics that have one. */
+  /** What a metric's chart draws, at its x; of metrics that have one. */
   readonly curves: Readonly<Record<string, readonly number[]>>;
 }
 
-/** One picture: its top class explained by every variant, and what each metric finds. */
+/** One picture: its target explained by every variant, and what each metric finds. */
 export async function measureFaithfulness(
   subject: Subject,
   job: Job,
@@ -38,16 +42,24 @@ export async function measureFaithfulness(
   const prepared = await subject.prepare(job.image);
   const control = controlMap(subject, prepared, settings.seed);
   const part = inParts(onStep);
-  const explained = await subject.explain(prepared, settings.variants, undefined, part());
-  const target = explained.targets[0];
-  const full = explained.probabilities[target];
-  const maps = explained.maps.map((targets) => targets[0]);
-  const predictions = new Predictions(subject, target, settings.batch, part());
+  const asked = settings.target === undefined ? undefined : [settings.target];
+  const explained = await subject.explain(prepared, settings.variants, asked, part());
+  const [target] = explained.targets;
+  const full = target?.confidence ?? NaN;
+  if (Number.isNaN(full))
+    throw new GradcamppError('INVALID_IMAGE', `${show(job.image)} shows nothing of what is to be explained.`);
+  const maps = explained.maps.map(([map]) => map);
+  const predictions = new Predictions(subject.layout, target, settings.batch, part());
+  const explain = async (tensor: Float32Array, variants: readonly Variant[]): Promise<ExplanationMap[]> => {
+    const again = await subject.explain({ image: job.image, tensor }, variants, [target.again], part());
+    return again.maps.map(([map]) => map ?? emptyMap(subject));
+  };
+  const { seed, variants } = settings;
   const ties = saliencyOrder(control.data);
-  const picture = new MaskedPicture({ subject, prepared, predictions, full, ties });
+  const picture = new MaskedPicture({ subject, prepared, predictions, full, ties, seed, variants, explain });
   const metrics = metricsFor(settings);
-  const variants = maps.map(async (map): Promise<VariantFaithfulness> => {
-    const shown = new ShownMap(picture, map, settings.masking);
+  const measured = maps.map(async (map, v): Promise<VariantFaithfulness> => {
+    const shown = new ShownMap(picture, map, v, settings.masking);
     const found = metrics.map(async ({ key, measure }) => [key, await measure(shown, settings)] as const);
     const readings = await Promise.all(found);
     return {
@@ -57,8 +69,14 @@ export async function measureFaithfulness(
       curves: Object.fromEntries(readings.flatMap(([key, { curve }]) => (curve ? [[key, curve]] : []))),
     };
   });
+  const { name, class: index } = target;
   return {
-    record: { image: job.image, class: target, full, variants: await Promise.all(variants) },
+    record: { image: job.image, class: index, name, full, variants: await Promise.all(measured) },
     pictures: [{ view: prepared.view, maps }],
   };
+}
+
+/** The map where a changed picture shows nothing of the target. */
+function emptyMap({ layout }: Subject): ExplanationMap {
+  return { data: new Float32Array(layout.positions), empty: true };
 }

@@ -41,19 +41,19 @@ export async function measureGeneralization(
   const { tensor } = prepared;
   const part = inParts(onStep);
   const variants = job.set === 'test' ? settings.variants : [];
-  const { targets, probabilities, maps } = await subject.explain(prepared, variants, undefined, part());
-  const [target] = targets;
+  const explained = await subject.explain(prepared, variants, [{ top: 1 }], part());
+  const [target] = explained.targets;
   const nothing = baselineTensor('zero', tensor, layout, subject.black, subject.size);
-  const predictions = new Predictions(subject, target, settings.batch, part());
-  const masked = maps.map(([map]) =>
+  const predictions = new Predictions(layout, target, settings.batch, part());
+  const masked = explained.maps.map(([map]) =>
     predictions.ask((out) => maskByMap(tensor, map.data, nothing, layout, out)),
   );
   return {
     record: {
       image: job.image,
       set: job.set,
-      correct: target === job.label,
-      full: probabilities[target],
+      correct: target.class === job.label,
+      full: target.confidence,
       masked: await Promise.all(masked),
     },
     pictures: [],

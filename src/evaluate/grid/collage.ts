@@ -48,7 +48,7 @@ export async function measureGrid(
       image: job.image,
       cells: job.cells.map((cell, i) => ({
         ...cell,
-        probability: explained.probabilities[cell.class],
+        probability: explained.targets[i].confidence,
         variants: explained.maps.map((maps) => ({
           empty: maps[i].empty,
           score: gridScore(maps[i].data, width, cells[i]),

@@ -116,13 +116,13 @@ export function breakdownOf<R>(
 
 /** The first columns of a table of pictures: the picture, its class, and the class's name. */
 export function recordColumns(
-  records: readonly { readonly image: string; readonly class: number }[],
+  records: readonly { readonly image: string; readonly class: number; readonly name?: string }[],
   classes: readonly string[],
 ): Column[] {
   return [
     stringColumn('image', records, ({ image }) => image),
     numberColumn('class', records, (record) => record.class),
-    stringColumn('className', records, (record) => classes[record.class] ?? ''),
+    stringColumn('className', records, (record) => record.name ?? classes[record.class] ?? ''),
   ];
 }
 

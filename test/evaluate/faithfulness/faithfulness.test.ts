@@ -5,10 +5,10 @@ import {
   measureFaithfulness,
 } from '../../../src/evaluate/faithfulness/masked-picture.js';
 import {
-  type FaithfulnessSettings,
+  faithfulnessOptions,
   faithfulnessSettings,
-  maskingOptions,
-} from '../../../src/evaluate/faithfulness/masking-options.js';
+} from '../../../src/evaluate/faithfulness/faithfulness-options.js';
+import type { FaithfulnessSettings } from '../../../src/evaluate/faithfulness/measuring-options.js';
 import { area, fractions } from '../../../src/evaluate/faithfulness/metrics/curve.js';
 import { random } from '../../../src/random-stream.js';
 import { readOptions } from '../../../src/options.js';
@@ -24,7 +24,7 @@ const pictures = {
 };
 const settings: FaithfulnessSettings = faithfulnessSettings(
   { variants, seed: 1 },
-  readOptions('masking', maskingOptions, { steps: 2, insertionBaseline: 'zero' }),
+  readOptions('masking', faithfulnessOptions, { steps: 2, insertionBaseline: 'zero' }),
 );
 const roundOf = (records: readonly FaithfulnessRecord[], over: Partial<FaithfulnessSettings> = {}) => ({
   records,
@@ -78,6 +78,67 @@ describe('faithfulness of a network whose answers are known', () => {
   it('measures the same whatever the batch', async () => {
     const one = await measure('grey', { batch: 1, steps: 5 });
     expect(await measure('grey', { batch: 64, steps: 5 })).toEqual(one);
+  });
+});
+
+describe('metrics that change the picture again and again', () => {
+  const costly = (metrics: string[], over: object = {}) =>
+    faithfulnessSettings(
+      { variants, seed: 1 },
+      readOptions('faithfulness', faithfulnessOptions, { steps: 0, metrics, ...over }),
+    );
+  const valuesOf = async (key: string, own: FaithfulnessSettings, options = {}) => {
+    const subject = fakeSubject({ pictures: { ...pictures, spotted }, ...options });
+    const { record } = await measureFaithfulness(subject, { image: 'spotted' }, own);
+    return { values: record.variants.map(({ values }) => values[key]), subject, record };
+  };
+  // A left half of ones with a 0.5 in the middle of each row, and a right half of zeros.
+  const spotted = left.map((value, p) => (p % 4 === 1 ? 0.5 : value));
+
+  it('ROAD: what is removed becomes the mean of what is around it', async () => {
+    // Without its best half, the left one, the picture is the right half's zeros; without the right one it stays as it is.
+    const own = costly(['road'], { percentiles: [50] });
+    const { record } = await valuesOf('roadMostFirst', own);
+    const [perfect, worst, empty, control] = record.variants.map(({ values }) => values);
+    expect(perfect.roadMostFirst).toBeCloseTo(0, 1);
+    expect(perfect.roadLeastFirst).toBe(record.full);
+    expect(perfect.roadDifference).toBeCloseTo(record.full / 2, 1);
+    expect(worst.roadDifference).toBeCloseTo(-perfect.roadDifference, 10);
+    expect(empty.roadMostFirst).toBe(control.roadMostFirst);
+  });
+
+  it('infidelity: removing squares of a linear network loses what a map says that has its weights', async () => {
+    const own = costly(['infidelity'], { perturbations: 40 });
+    // P(0) = Σ w x / 8 with x the same everywhere in the left half: what is lost is the left map's sum over the square.
+    const white = { pictures: { spotted: left } };
+    const { values, subject } = await valuesOf('infidelity', own, white);
+    expect(values[0]).toBeCloseTo(0, 12);
+    expect(values[1]).toBeGreaterThan(1e-3);
+    expect(values[2]).toBeGreaterThan(values[1] - 1e-12);
+    expect(subject.counts.predicted).toBe(40 + 4); // squares are the same for all maps
+  });
+
+  it('max-sensitivity: the most that a map changes with the picture', async () => {
+    const own = costly(['max-sensitivity'], { repeats: 3, radius: 0.1 });
+    const noisy = (method: string, tensor: Float32Array) =>
+      method === 'grad-cam++' ? left : Array.from(tensor, (value) => Math.abs(value));
+    const { values, subject } = await valuesOf('maxSensitivity', own, { maps: noisy });
+    expect(values[0]).toBe(0);
+    // At most 0.1 of the range, 1, at each of 16 positions, by a norm of √(8 · 1/2 + …): 4 ones and 4 halves.
+    expect(values[1]).toBeGreaterThan(0.2 * (0.4 / Math.sqrt(5)));
+    expect(values[1]).toBeLessThan(0.4 / Math.sqrt(5));
+    expect(values[3]).toBe(0);
+    expect(subject.counts.explain).toBe(1 + 3); // one noisy picture for all methods
+  });
+
+  it('ADCC: coherency, the mean of the map and the drop', async () => {
+    const { record } = await valuesOf('adcc', costly(['adcc']));
+    const [perfect, worst, empty, control] = record.variants.map(({ values }) => values);
+    expect(perfect).toMatchObject({ coherency: 1, shownArea: 0.5, averageDrop: 0 });
+    expect(perfect.adcc).toBeCloseTo(3 / (1 + 2 + 1), 12);
+    expect(worst).toMatchObject({ coherency: 1, averageDrop: 1, adcc: 0 });
+    expect(empty).toMatchObject({ coherency: 0, adcc: 0 });
+    expect(control.coherency).toBeCloseTo(1, 12);
   });
 });
 

@@ -2,6 +2,7 @@ import { percent } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const averageDrop: FaithfulnessMetric = {
+  asked: 'average-drop',
   key: 'averageDrop',
   name: 'Average drop',
   hint: () => 'confidence lost when only the explanation is shown',

@@ -3,6 +3,7 @@ import { areaUnder, removed } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const deletion: FaithfulnessMetric = {
+  asked: 'deletion',
   key: 'deletionAuc',
   name: 'Deletion AUC',
   hint: ({ deletionBaseline }) =>

@@ -2,6 +2,7 @@ import { percent } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const emptyMaps: FaithfulnessMetric = {
+  asked: 'empty',
   key: 'emptyMaps',
   name: 'Empty maps',
   hint: () => 'nothing is marked; counted like any other map',

@@ -2,6 +2,7 @@ import { percent } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const increaseInConfidence: FaithfulnessMetric = {
+  asked: 'increase',
   key: 'increaseInConfidence',
   name: 'Increase in confidence',
   hint: () => 'pictures on which the explanation alone is more certain',

@@ -3,6 +3,7 @@ import { areaUnder, nothing } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const insertion: FaithfulnessMetric = {
+  asked: 'insertion',
   key: 'insertionAuc',
   name: 'Insertion AUC',
   hint: ({ insertionBaseline }) =>

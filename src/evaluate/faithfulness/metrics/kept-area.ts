@@ -3,6 +3,7 @@ import { areaUnder, removed } from './curve.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const keptArea: FaithfulnessMetric = {
+  asked: 'area',
   key: 'areaAuc',
   name: 'Confidence against area, AUC',
   hint: () => 'share of the confidence kept with the q most salient pixels, over all q',

@@ -2,6 +2,7 @@ import { plain } from '../../metric.js';
 import type { FaithfulnessMetric } from '../shown-map.js';
 
 export const sparseness: FaithfulnessMetric = {
+  asked: 'sparseness',
   key: 'sparseness',
   name: 'Sparseness',
   hint: () => 'Gini index of the map: 0 the same everywhere, 1 all in one position',
