@@ -1,7 +1,8 @@
-// Writes docs/evaluation.md: every evaluation on SqueezeNet and two CIFAR-10 ResNets. Takes about an hour on two cores.
+// Writes docs/evaluation.md: every evaluation on SqueezeNet and two CIFAR-10 ResNets. Takes some hours on two cores.
 //
-//   npm run build && node scripts/evaluation.mjs [work folder]
+//   npm run build && node scripts/evaluation.mjs [work folder] [section …]
 //
+// With sections, by their headings, these alone are made anew and the rest of the page stays.
 // Models and pictures come from ../shared. Runs that are finished in the work folder are not repeated, and one that
 // was cut off goes on. Paths are relative to the work folder, so that the seeded controls are the same everywhere.
 
@@ -11,11 +12,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { evaluate } from '../dist/evaluate/evaluate.js';
+import { methodNames } from '../dist/methods/index.js';
 
 const shared = fileURLToPath(new URL('../../shared', import.meta.url));
 const page = fileURLToPath(new URL('../docs/evaluation.md', import.meta.url));
 const intro = readFileSync(new URL('evaluation-intro.md', import.meta.url), 'utf8');
-const work = process.argv[2] ? resolve(process.argv[2]) : mkdtempSync(join(tmpdir(), 'evaluation-'));
+const [chosen, ...only] = process.argv.slice(2);
+const work = chosen ? resolve(chosen) : mkdtempSync(join(tmpdir(), 'evaluation-'));
 
 const methods = ['grad-cam++', 'grad-cam', 'xgrad-cam', 'layer-cam', 'random'];
 const networks = [
@@ -42,6 +45,33 @@ const networks = [
   },
 ];
 const squeezeNet = networks[0];
+
+/** What takes many passes does so with fewer than by default. */
+const moderate = {
+  'smooth-grad-cam++': { samples: 8 },
+  'score-cam': { channels: 64 },
+  rise: { masks: 128 },
+  'smooth-grad': { samples: 8 },
+  'integrated-gradients': { steps: 16 },
+};
+/** CAM needs one linear layer behind the pooling, the others attention. */
+const notHere = ['cam', 'attention-rollout', 'attention-gradient'];
+
+/** The sections of the page by their headings. */
+const sections = {
+  ...Object.fromEntries(
+    networks.map((network) => [`Faithfulness: ${network.name}`, () => faithfulnessOf(network)]),
+  ),
+  'Does Grad-CAM++ win?': verdict,
+  'Every method': everyMethod,
+  'Localisation': localisation,
+  'Grid pointing game': gridPointingGame,
+  Sanity: sanity,
+  'Forms of Grad-CAM++': formsOfGradCamPlusPlus,
+  Generalisation: generalisation,
+};
+const unknown = only.find((name) => !(name in sections));
+if (unknown) throw new Error(`no section "${unknown}"; there are ${Object.keys(sections).join(', ')}`);
 prepare();
 process.chdir(work);
 writeFileSync(page, await document());
@@ -73,28 +103,77 @@ async function resultsOf(name, evaluation, options) {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
+/** The page: its introduction, and every section, made or, where others are asked for, as it was. */
 async function document() {
+  const before = only.length > 0 ? sectionsOf(readFileSync(page, 'utf8')) : {};
   const parts = [intro.trimEnd()];
-  const won = [];
-  for (const network of networks) {
-    parts.push(`## Faithfulness: ${network.name}`, `On ${network.what}; the top class of each.`);
-    for (const layer of network.layers) {
-      const results = await resultsOf(`faithfulness-${network.name}-${layer}`, 'faithfulness', {
-        model: `models/${network.model}`,
-        images: network.images,
-        open: { layer },
-        method: methods,
-      });
-      parts.push(`### \`${layer}\``, metricTable(results), pairSentence(results));
-      won.push({ where: `${network.name} \`${layer}\``, results });
-    }
+  for (const [title, make] of Object.entries(sections)) {
+    const isKept = only.length > 0 && !only.includes(title);
+    const text = isKept ? before[title] : (await make()).join('\n\n');
+    if (text) parts.push(`## ${title}`, text);
   }
-  parts.push('## Does Grad-CAM++ win?', verdict(won));
+  return `${parts.join('\n\n')}\n`;
+}
 
-  parts.push(
-    '## Localisation',
-    'SqueezeNet on the first 128 pictures of COCO train2017, with the mapping `imagenet-to-coco`.',
+function sectionsOf(text) {
+  return Object.fromEntries(
+    text.split(/^## /m).map((part) => {
+      const end = part.indexOf('\n');
+      return [part.slice(0, end), part.slice(end).trim()];
+    }),
   );
+}
+
+/** Results of the layers of a network. */
+async function layersOf(network) {
+  const found = [];
+  for (const layer of network.layers) {
+    const results = await resultsOf(`faithfulness-${network.name}-${layer}`, 'faithfulness', {
+      model: `models/${network.model}`,
+      images: network.images,
+      open: { layer },
+      method: methods,
+    });
+    found.push({ layer, where: `${network.name} \`${layer}\``, results });
+  }
+  return found;
+}
+
+async function faithfulnessOf(network) {
+  const layers = await layersOf(network);
+  return [
+    `On ${network.what}; the top class of each.`,
+    ...layers.flatMap(({ layer, results }) => [
+      `### \`${layer}\``,
+      metricTable(results),
+      pairSentence(results),
+    ]),
+  ];
+}
+
+async function everyMethod() {
+  const layer = 'fire9/concat';
+  const names = methodNames.filter((name) => !notHere.includes(name));
+  const results = await resultsOf(`every-method-${layer}`, 'faithfulness', {
+    model: `models/${squeezeNet.model}`,
+    images: squeezeNet.images,
+    open: { layer },
+    variants: names.map((method) => ({ name: method, method, ...moderate[method] })),
+    steps: 5,
+    workers: 1,
+  });
+  const settings = Object.entries(moderate).map(
+    ([name, own]) => `${name} ${Object.entries(own).map(([key, value]) => `${value} ${key}`)}`,
+  );
+  return [
+    `SqueezeNet at \`${layer}\`, ${squeezeNet.what}; the top class of each, curves in steps of 20 %. What runs the network many times does so less than by default: ${settings.join(', ')}. Not here: ${notHere.join(', ')}, which this network has not got the layers for.`,
+    methodTable(results),
+    aheadOf(results, 'grad-cam++'),
+  ];
+}
+
+async function localisation() {
+  const parts = ['SqueezeNet on the first 128 pictures of COCO train2017, with the mapping `imagenet-to-coco`.'];
   for (const target of ['top', 'annotated']) {
     for (const layer of squeezeNet.layers) {
       const results = await resultsOf(`localization-${target}-${layer}`, 'localization', {
@@ -116,11 +195,10 @@ async function document() {
       );
     }
   }
+  return parts;
+}
 
-  parts.push(
-    '## Grid pointing game',
-    'SqueezeNet, 100 grids of 2 × 2 from the 100 ImageNet pictures; by chance 25 %.',
-  );
+async function gridPointingGame() {
   const grids = [];
   for (const layer of squeezeNet.layers)
     grids.push([
@@ -132,12 +210,16 @@ async function document() {
         method: methods,
       }),
     ]);
-  parts.push(layerTable(grids, 'gridScore'));
+  return [
+    'SqueezeNet, 100 grids of 2 × 2 from the 100 ImageNet pictures; by chance 25 %.',
+    layerTable(grids, 'gridScore'),
+  ];
+}
 
-  parts.push(
-    '## Sanity',
+async function sanity() {
+  const parts = [
     'Similarity (Spearman) of the map with that of a network whose weights were shuffled, and of the top class with the least likely class; the random control is a pair of unrelated maps.',
-  );
+  ];
   for (const [network, layer] of [
     [networks[0], 'fire9/concat'],
     [networks[1], 'layer3.0/relu2'],
@@ -151,11 +233,10 @@ async function document() {
     });
     parts.push(`### ${network.name} \`${layer}\`, ${results.images} pictures`, metricTable(results));
   }
+  return parts;
+}
 
-  parts.push(
-    '## Forms of Grad-CAM++',
-    'exp is Eq. 19 as it stands; the others change one thing each. Average drop %, lower is better. The softmax form needs the gradients of every class: on 1,000 ImageNet classes that costs seconds a picture, so it is measured on CIFAR-10.',
-  );
+async function formsOfGradCamPlusPlus() {
   const forms = [];
   for (const network of networks)
     for (const layer of network.layers) {
@@ -169,20 +250,59 @@ async function document() {
       });
       forms.push([`${network.name} ${layer}`, results]);
     }
-  parts.push(layerTable(forms, 'averageDrop', ['exp', 'softmax', 'no-gradient-relu', 'alpha-normalization']));
+  return [
+    'exp is Eq. 19 as it stands; the others change one thing each. Average drop %, lower is better. The softmax form needs the gradients of every class: on 1,000 ImageNet classes that costs seconds a picture, so it is measured on CIFAR-10.',
+    layerTable(forms, 'averageDrop', ['exp', 'softmax', 'no-gradient-relu', 'alpha-normalization']),
+  ];
+}
 
-  const generalization = await resultsOf('generalization', 'generalization', {
+async function generalisation() {
+  const results = await resultsOf('generalization', 'generalization', {
     model: networks.slice(1).map((network) => `models/${network.model}`),
     train: ['cifar/train'],
     test: ['cifar/test'],
     method: ['grad-cam++', 'grad-cam', 'random'],
   });
-  parts.push(
-    '## Generalisation',
+  return [
     'Average drop of the two CIFAR networks at their automatic layers beside the gap between 500 training and 1,000 test pictures. Two networks are no trend.',
-    metricTable(generalization),
+    metricTable(results),
+  ];
+}
+
+/** Rows are methods, columns metrics: the mean, and its interval below. */
+function methodTable({ metrics }) {
+  const own = Object.values(metrics).filter(
+    ({ values }, i) =>
+      Object.keys(metrics)[i] !== 'emptyMaps' || Object.values(values).some(({ mean }) => mean > 0),
   );
-  return `${parts.join('\n\n')}\n`;
+  const best = own.map(({ values, better }) => bestOf(values, better));
+  const rows = Object.keys(own[0].values).map((name) => [
+    name,
+    ...own.map(({ values, unit }, i) => cell(values[name], unit === '%' ? 1 : 3, name === best[i])),
+  ]);
+  return markdown(['', ...own.map(titleOf)], rows);
+}
+
+/** Who is better than a method, metric by metric, straight from the numbers. */
+function aheadOf({ metrics, pairs }, method) {
+  const rows = Object.values(metrics).flatMap(({ name, better, values }) => {
+    if (!better) return [];
+    const sign = better === 'lower' ? 1 : -1;
+    const ahead = Object.keys(values)
+      .filter((other) => sign * (values[other].mean - values[method].mean) < 0)
+      .sort((a, b) => sign * (values[a].mean - values[b].mean));
+    return [`* ${name}: ${ahead.length > 0 ? ahead.join(', ') : 'nobody'}`];
+  });
+  const certain = pairs
+    .filter(({ a, b, p }) => [a, b].includes(method) && p < 0.05)
+    .map(({ a, b, difference }) => ({ other: a === method ? b : a, less: (a === method ? 1 : -1) * difference }));
+  const named = (isLess) =>
+    certain.filter(({ less }) => less < 0 === isLess).map(({ other }) => other).join(', ') || 'none';
+  return [
+    `Better than ${method} by the mean, the best first:`,
+    rows.join('\n'),
+    `By the paired test of the drop (p < 0.05, not corrected for the number of pairs) ${method} drops less than ${named(true)}; it drops more than ${named(false)}.`,
+  ].join('\n\n');
 }
 
 /** Rows are metrics, columns methods: the mean, and its interval below. */
@@ -192,14 +312,17 @@ function metricTable({ metrics }) {
     .filter(([key]) => key !== 'emptyMaps' || Object.values(metrics[key].values).some(({ mean }) => mean > 0))
     .map(([, { name: metric, unit, better, values }]) => {
       const best = bestOf(values, better);
-      const arrow = better === 'lower' ? ' ↓' : better === 'higher' ? ' ↑' : '';
       const digits = unit === '%' ? 1 : 3;
       return [
-        `${metric}${unit ? ` ${unit}` : ''}${arrow}`,
+        titleOf({ name: metric, unit, better }),
         ...names.map((name) => cell(values[name], digits, name === best)),
       ];
     });
   return markdown(['', ...names], rows);
+}
+
+function titleOf({ name, unit, better }) {
+  return `${name}${unit ? ` ${unit}` : ''}${better === 'lower' ? ' ↓' : better === 'higher' ? ' ↑' : ''}`;
 }
 
 /** Rows are layers, columns methods, for one metric. */
@@ -251,7 +374,9 @@ function countOf({ metrics }) {
 }
 
 /** Who is ahead in each metric and setting, straight from the numbers. */
-function verdict(won) {
+async function verdict() {
+  const won = [];
+  for (const network of networks) won.push(...(await layersOf(network)));
   const rows = [];
   for (const key of ['averageDrop', 'increaseInConfidence', 'areaAuc', 'deletionAuc', 'insertionAuc']) {
     const ahead = { 'grad-cam': [0, 0, 0], random: [0, 0, 0] };
@@ -280,5 +405,5 @@ function verdict(won) {
     worse.length > 0
       ? `At equal area Grad-CAM++ is behind Grad-CAM in at least one of the three curves on ${worse.join(', ')}.`
       : 'At equal area Grad-CAM++ is never behind Grad-CAM.',
-  ].join('\n\n');
+  ];
 }
