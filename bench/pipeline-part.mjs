@@ -168,7 +168,7 @@ async function gradient() {
 /** By turns, the same picture, decoded anew each time as the pipeline does. */
 async function gradientThread() {
   const { settingsOf } = await import('../dist/explain/explain-options.js');
-  const { openForBatch } = await import('../dist/batch/open-explainer.js');
+  const { openForBatch } = await import('../dist/batch/workers/open-explainer.js');
   const { explainer } = await openForBatch({ model: job.model, open: { layer: job.layer } }, settingsOf({}));
   const settings = settingsOf({});
   const paths = pathsIn(job.folder);

@@ -10,7 +10,7 @@ import { basename, join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { archiveEnd, encodeMember } from '../dist/batch/tar.js';
+import { archiveEnd, encodeMember } from '../dist/batch/inputs/tar.js';
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 export { Explainer } from './batch/explainer.js';
 export type { ExplainAllOptions, PictureResult } from './batch/explain-all.js';
-export type { PictureInput } from './batch/stream-items.js';
+export type { PictureInput } from './batch/inputs/stream-items.js';
 export type { Prediction } from './explain/network-explainer.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from './explain/explanation.js';
 export type { ImageInput } from './explain/input.js';
@@ -10,7 +10,7 @@ export type { Target } from './targets/index.js';
 export type { ExportOptions } from './export/export-options.js';
 export type { Listener, RunOptions, Summary } from './batch/explain-folder.js';
 export { explainFolder, exportExplained, inspect } from './later.js';
-export type { FailedLine, ResultLine } from './batch/results.js';
+export type { FailedLine, ResultLine } from './batch/results/result-line.js';
 export { decodeImage, type ImageSource } from './image/decode.js';
 export { encodeImage, type EncodeOptions, encodePng, type PictureFormat } from './image/encode.js';
 export { encodeNpy, readNpy } from './image/npy.js';

@@ -1,5 +1,5 @@
 import { type Concurrency, concurrently } from './ordered.js';
-import { TaskError } from './task-error.js';
+import { TaskError } from './workers/task-error.js';
 
 /** Items that are worked on in groups: pictures in passes of several, evaluations one by one. */
 export interface Work<Item, Result> extends Concurrency {

@@ -6,14 +6,18 @@ import type { Explanation } from '../explain/explanation.js';
 import { explainKeys, type ExplainOptions, settingsOf } from '../explain/explain-options.js';
 import { choice, count, option, type OptionsOf, readOptions, type Stage, yesOrNo } from '../options.js';
 import { drive } from './drive.js';
-import { type ExplanationsInit, explanationsService, type SentOutcome } from './explanations-service.js';
+import {
+  type ExplanationsInit,
+  explanationsService,
+  type SentOutcome,
+} from './workers/explanations-service.js';
 import type { Item } from './each.js';
-import type { Opened } from './open-explainer.js';
+import type { Opened } from './workers/open-explainer.js';
 import { type WorkforceOptions, workforceOptions, workforceSettingsOf } from './run-options.js';
-import { checkImages, type Entry, inGroups, type PictureInput } from './stream-items.js';
-import { TaskError } from './task-error.js';
-import { ownBuffers } from './transfer.js';
-import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
+import { checkImages, type Entry, inGroups, type PictureInput } from './inputs/stream-items.js';
+import { TaskError } from './workers/task-error.js';
+import { ownBuffers } from './workers/transfer.js';
+import { defaultBatch, startWorkforce, type Workforce } from './workers/workforce.js';
 
 /** How a stream of pictures is worked on. */
 const streamOptions = {

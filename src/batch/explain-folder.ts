@@ -11,21 +11,21 @@ import { hashFile } from '../files.js';
 import type { SourceOptions } from '../image/sources.js';
 import { option, type OptionsOf, readOptions, text } from '../options.js';
 import { drive } from './drive.js';
-import { type FilesInit, type FilesResult, openFiles, type Sample } from './files-service.js';
-import { writeIndexPages } from './index-page.js';
-import { Inputs } from './inputs.js';
-import type { LeftOut } from './left-out.js';
-import type { Opened } from './open-explainer.js';
+import { type FilesInit, type FilesResult, openFiles, type Sample } from './workers/files-service.js';
+import { writeIndexPages } from './results/index-page.js';
+import { Inputs } from './inputs/inputs.js';
+import type { LeftOut } from './inputs/left-out.js';
+import type { Opened } from './workers/open-explainer.js';
 import { outputOptions, type OutputOptions } from './output-options.js';
 import type { Done, Input, Picture } from './picture.js';
-import { makeRecord, type RunRecord } from './record.js';
-import { prepareTable, writeResultTable } from './result-table.js';
-import { type AnyLine, failedLine } from './results.js';
-import { ResultsFolder } from './results-folder.js';
-import { backendOfRun, resultsFile } from './run-folder.js';
+import { makeRecord, type RunRecord } from './results/run-record.js';
+import { prepareTable, writeResultTable } from './results/result-table.js';
+import { type AnyLine, failedLine } from './results/result-line.js';
+import { ResultsFolder } from './results/results-folder.js';
+import { backendOfRun, resultsFile } from './results/run-folder.js';
 import { explainRunOptions, paths, type WorkforceOptions, workforceSettingsOf } from './run-options.js';
-import { TaskError } from './task-error.js';
-import { defaultBatch, startWorkforce, type Workforce } from './workforce.js';
+import { TaskError } from './workers/task-error.js';
+import { defaultBatch, startWorkforce, type Workforce } from './workers/workforce.js';
 
 /** What `explainFolder` takes. */
 const options = {

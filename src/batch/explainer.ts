@@ -1,7 +1,7 @@
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import type { ExplainerOptions } from '../explain/explain-options.js';
 import type { ExplainAllOptions, PictureResult } from './explain-all.js';
-import type { PictureInput } from './stream-items.js';
+import type { PictureInput } from './inputs/stream-items.js';
 
 /**
  * A network opened for explaining: a few pictures at a time in this thread, or a stream of them in workers.

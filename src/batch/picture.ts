@@ -1,4 +1,4 @@
-import type { AnyLine } from './results.js';
+import type { AnyLine } from './results/result-line.js';
 
 /** One picture of a run. */
 export interface Picture {
@@ -27,17 +27,4 @@ export interface Done {
   readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
   /** Their bytes, where they are not written yet. */
   readonly bytes?: readonly Uint8Array[];
-}
-
-/** What the journal says of a picture that is done. */
-export interface DoneEntry {
-  readonly index: number;
-  /** Size and time of change of the picture when it was listed. */
-  readonly state: string;
-  readonly failed: boolean;
-  /** Length and CRC-32 of its lines in `results.jsonl`. */
-  readonly lines: readonly [length: number, checksum: number];
-  /** The archive that its files are in. */
-  readonly archive?: string;
-  readonly files: Done['files'];
 }

@@ -1,6 +1,6 @@
-import { type ExplanationsInit, openExplanations } from './explanations-service.js';
-import { type FilesInit, openFiles } from './files-service.js';
-import { serve } from './serve.js';
+import { type ExplanationsInit, openExplanations } from './workers/explanations-service.js';
+import { type FilesInit, openFiles } from './workers/files-service.js';
+import { serve } from './workers/serve.js';
 
 /** What a worker thread or process runs. */
 serve((init: ExplanationsInit | FilesInit) =>

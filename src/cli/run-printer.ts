@@ -1,6 +1,6 @@
 import type { Listener, Start, Summary } from '../batch/explain-folder.js';
-import type { LeftOut } from '../batch/left-out.js';
-import type { AnyLine, FailedLine, ResultLine } from '../batch/results.js';
+import type { LeftOut } from '../batch/inputs/left-out.js';
+import type { AnyLine, FailedLine, ResultLine } from '../batch/results/result-line.js';
 import { visible } from '../errors.js';
 import { describeSummary, ProgressLine } from './progress-line.js';
 import { complain, drawn, nowhere, print, say } from './terminal.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import type { RunRecord } from '../batch/record.js';
+import type { RunRecord } from '../batch/results/run-record.js';
 import { invalid, oneOf } from '../check.js';
 import { asOurs } from '../errors.js';
 import { type OptionsOf, onlyOneOf, readOptions } from '../options.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { makeRecord, type RunRecord } from '../batch/record.js';
-import { type Owned, RunFolder } from '../batch/run-folder.js';
+import { makeRecord, type RunRecord } from '../batch/results/run-record.js';
+import { type Owned, RunFolder } from '../batch/results/run-folder.js';
 import type { Reuse } from '../batch/run-options.js';
 import { hashFile, stateOf, statsOf } from '../files.js';
 import type { Measurer } from './measurer.js';

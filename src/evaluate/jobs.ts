@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import { drive } from '../batch/drive.js';
-import { TaskError } from '../batch/task-error.js';
+import { TaskError } from '../batch/workers/task-error.js';
 import type { EvaluationFolder, JobEntry } from './evaluation-folder.js';
 import type { CommonSettings, Job, Measured, Task } from './measurement.js';
 import type { Measurer } from './measurer.js';

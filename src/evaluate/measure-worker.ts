@@ -1,4 +1,4 @@
-import { serve } from '../batch/serve.js';
+import { serve } from '../batch/workers/serve.js';
 import { type MeasurerInit, measuringService } from './measurer.js';
 import { openSubject } from './open.js';
 

@@ -1,7 +1,7 @@
-import { type Executor, inThisThread } from '../batch/executor.js';
-import type { Service } from '../batch/messages.js';
+import { type Executor, inThisThread } from '../batch/workers/executor.js';
+import type { Service } from '../batch/workers/messages.js';
 import type { WorkforceSettings } from '../batch/run-options.js';
-import { startWorkforce } from '../batch/workforce.js';
+import { startWorkforce } from '../batch/workers/workforce.js';
 import type { ExplainerOptions } from '../explain/explain-options.js';
 import type { CommonSettings, Job, Measured } from './measurement.js';
 import type { OnStep } from '../explain/progress.js';

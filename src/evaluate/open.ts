@@ -10,7 +10,7 @@ import {
   type Variant as MethodVariant,
 } from '../explain/explain-options.js';
 import type { Target } from '../targets/index.js';
-import { probabilitiesOf } from '../targets/probabilities.js';
+import { probabilitiesOf } from '../targets/common/probabilities.js';
 import { isOfScores } from '../targets/target.js';
 import { hashFile } from '../files.js';
 import { modelFile } from '../graph/model-file.js';

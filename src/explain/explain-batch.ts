@@ -8,7 +8,7 @@ import { methodNamed, needsOf } from '../methods/index.js';
 import type { Need } from '../methods/method.js';
 import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.js';
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
-import { probabilitiesOf } from '../targets/probabilities.js';
+import { probabilitiesOf } from '../targets/common/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
 import { fitting, variantsOf } from './automatic-method.js';

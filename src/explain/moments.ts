@@ -1,5 +1,5 @@
 import type { Moments } from '../methods/method.js';
-import { softmax } from '../targets/probabilities.js';
+import { softmax } from '../targets/common/probabilities.js';
 import { constantJacobian } from './jacobian.js';
 import type { Differentiator, Forward } from './passes.js';
 

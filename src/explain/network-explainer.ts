@@ -6,7 +6,7 @@ import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { className } from '../targets/class.js';
 import { noScores, outputOf, readsOf, type Target, targetLists } from '../targets/index.js';
-import { best, probabilitiesOf } from '../targets/probabilities.js';
+import { best, probabilitiesOf } from '../targets/common/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
 import type { Context, Watch } from './explain-batch.js';

@@ -1,8 +1,8 @@
 import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { checkOutput } from './class.js';
-import { partsOf, typedClass } from './parts.js';
-import { probabilitiesOf } from './probabilities.js';
+import { partsOf, typedClass } from './common/parts.js';
+import { probabilitiesOf } from './common/probabilities.js';
 import { hasOneValue } from './regression.js';
 import {
   baseOf,

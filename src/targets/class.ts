@@ -1,7 +1,7 @@
 import { didYouMean, invalid, onlyKeys } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
-import { partsOf, typedClass } from './parts.js';
-import { probabilitiesOf } from './probabilities.js';
+import { partsOf, typedClass } from './common/parts.js';
+import { probabilitiesOf } from './common/probabilities.js';
 import { type Facts, type Goal, isObject, linearGoal, type Row, type TargetKind } from './target.js';
 
 /** A class of one of several outputs. */

@@ -1,7 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
-import { partsOf, typedClass } from './parts.js';
-import { best } from './probabilities.js';
+import { partsOf, typedClass } from './common/parts.js';
+import { best } from './common/probabilities.js';
 import { baseOf, type Goal, isObject, linearGoal, type Row, type TargetKind } from './target.js';
 
 /** What tells a class from its rivals. */

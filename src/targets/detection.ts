@@ -1,6 +1,6 @@
 import { invalid, oneOf, onlyKeys } from '../check.js';
-import { boxFormats, type BoxFormat, differentObjects, overlap } from './boxes.js';
-import { type Candidates, candidatesIn } from './candidates.js';
+import { boxFormats, type BoxFormat, differentObjects, overlap } from './common/boxes.js';
+import { type Candidates, candidatesIn } from './common/candidates.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
 import {
   type LayoutName,
@@ -10,8 +10,8 @@ import {
   planFor,
   type Scale,
   unfitting,
-} from './detection-layouts.js';
-import { partsOf, typedClass } from './parts.js';
+} from './common/detection-layouts.js';
+import { partsOf, typedClass } from './common/parts.js';
 import { type Box, type Facts, type Goal, isObject, type Row, type TargetKind } from './target.js';
 import { checkTop } from './top.js';
 

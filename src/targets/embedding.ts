@@ -1,6 +1,6 @@
 import { invalid, onlyKeys } from '../check.js';
 import { checkOutput } from './class.js';
-import { partsOf } from './parts.js';
+import { partsOf } from './common/parts.js';
 import { type Goal, isObject, type Row, type TargetKind } from './target.js';
 
 /** How alike an embedding is to another. */

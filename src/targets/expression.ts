@@ -1,7 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { sizeOf } from '../tensor.js';
-import { parseLinearForm, placesIn, type Selection } from './linear-form.js';
+import { parseLinearForm, placesIn, type Selection } from './common/linear-form.js';
 import { type Goal, isObject, type TargetKind } from './target.js';
 
 /** Any linear expression of the network's outputs. */

@@ -7,7 +7,7 @@ import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
 import { embeddingTarget } from './embedding.js';
 import { expressionTarget } from './expression.js';
-import { positionTarget } from './position.js';
+import { positionTarget } from './output.js';
 import { readingTarget } from './reading.js';
 import { regressionTarget } from './regression.js';
 import { segmentationTarget } from './segmentation.js';

@@ -1,7 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { checkOutput } from './class.js';
-import { partsOf } from './parts.js';
+import { partsOf } from './common/parts.js';
 import {
   baseOf,
   type Classes,

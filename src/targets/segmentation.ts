@@ -2,8 +2,8 @@ import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { sizeOf } from '../tensor.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
-import { partsOf, typedClass } from './parts.js';
-import { best } from './probabilities.js';
+import { partsOf, typedClass } from './common/parts.js';
+import { best } from './common/probabilities.js';
 import {
   baseOf,
   type Classes,

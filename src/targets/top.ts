@@ -1,7 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { checkOutput, classGoal } from './class.js';
-import { partsOf } from './parts.js';
-import { best } from './probabilities.js';
+import { partsOf } from './common/parts.js';
+import { best } from './common/probabilities.js';
 import { isObject, isOfScores, type TargetKind } from './target.js';
 
 /** The n best classes of each picture. */

@@ -1,4 +1,4 @@
-import { serve } from '../batch/serve.js';
+import { serve } from '../batch/workers/serve.js';
 import { trainingService } from './run/training-service.js';
 
 /** What a process that trains runs. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { ResultLine } from '../../src/batch/results.js';
+import type { ResultLine } from '../../src/batch/results/result-line.js';
 import type * as RunModule from '../../src/batch/explain-folder.js';
 import { encodePng } from '../../src/image/encode.js';
 import { built } from '../support/built.js';

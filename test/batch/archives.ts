@@ -1,4 +1,4 @@
-import { encodeMember } from '../../src/batch/tar.js';
+import { encodeMember } from '../../src/batch/inputs/tar.js';
 
 /** A member whose header is changed; the checksum is made to fit. */
 export function withHeader(name: string, bytes: Uint8Array, change: (header: Buffer) => unknown): Buffer {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExplainAllOptions, PictureResult } from '../../src/batch/explain-all.js';
 import type * as ExplainerModule from '../../src/batch/explainer.js';
-import type { PictureInput } from '../../src/batch/stream-items.js';
+import type { PictureInput } from '../../src/batch/inputs/stream-items.js';
 import { encodePng } from '../../src/image/encode.js';
 import { built } from '../support/built.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type OutputOptions, outputOptions, saveKinds } from '../../src/batch/output-options.js';
 import { encodeOutput, endingOf } from '../../src/batch/output-files.js';
-import { resultLine } from '../../src/batch/results.js';
+import { resultLine } from '../../src/batch/results/result-line.js';
 import type { Explanation } from '../../src/explain/explanation.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { parseNpy } from '../../src/image/npy.js';

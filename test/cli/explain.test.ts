@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AnyLine, ResultLine } from '../../src/batch/results.js';
+import type { AnyLine, ResultLine } from '../../src/batch/results/result-line.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { encodePng } from '../../src/image/encode.js';
 import { encodeNpy, parseNpy } from '../../src/image/npy.js';

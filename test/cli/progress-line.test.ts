@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LeftOut } from '../../src/batch/left-out.js';
+import { LeftOut } from '../../src/batch/inputs/left-out.js';
 import { describeSummary, ProgressLine } from '../../src/cli/progress-line.js';
 
 const start = { images: 200, before: 20, failedBefore: 1, note: 'relu5, native' };

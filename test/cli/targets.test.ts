@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ResultLine } from '../../src/batch/results.js';
+import type { ResultLine } from '../../src/batch/results/result-line.js';
 import { encodePng } from '../../src/image/encode.js';
 import { int64Constant } from '../../src/onnx/constant.js';
 import { targetKinds } from '../../src/targets/index.js';

@@ -2,7 +2,7 @@ import { int64Constant } from '../../src/onnx/constant.js';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainerOptions } from '../../src/explain/explain-options.js';
-import { probabilitiesOf } from '../../src/targets/probabilities.js';
+import { probabilitiesOf } from '../../src/targets/common/probabilities.js';
 import type { Tensor } from '../../src/tensor.js';
 import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';
 

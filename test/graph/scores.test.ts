@@ -3,7 +3,7 @@ import { float, type Plain } from '../../src/graph/attributes.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { findScores } from '../../src/graph/scores.js';
 import { type Constant, floatConstant, int64Constant } from '../../src/onnx/constant.js';
-import { probabilitiesOf } from '../../src/targets/probabilities.js';
+import { probabilitiesOf } from '../../src/targets/common/probabilities.js';
 import { graphFrom, type ShortNode, weights } from '../support/network.js';
 import { outputsOf, prepared } from './equal.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { modelFile } from '../../src/graph/model-file.js';
 import { int64Constant } from '../../src/onnx/constant.js';
-import { overlap } from '../../src/targets/boxes.js';
+import { overlap } from '../../src/targets/common/boxes.js';
 import { type DetectionTarget, detectionTarget } from '../../src/targets/detection.js';
 import { parseTarget, type Target } from '../../src/targets/index.js';
 import type { Facts, Goal, NetworkFacts, Output, Row, Tools } from '../../src/targets/target.js';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.js';
-import { partsOf } from '../../src/targets/parts.js';
+import { partsOf } from '../../src/targets/common/parts.js';
 import type { Tools } from '../../src/targets/target.js';
 import { bytesFrom, classifier, type ShortGraph, values, weights } from '../support/network.js';
 import { holdsAgainstOracle, networkFacts } from './support.js';
@@ -30,18 +30,8 @@ const classes = ['ant', 'bee', 'cat', 'dog', 'eel'];
 
 test('every kind of target has a case', () => {
   const folder = new URL('../../src/targets/', import.meta.url);
-  const plain = ['class', 'top', 'combination', 'position'];
-  const parts = [
-    'index',
-    'target',
-    'probabilities',
-    'parts',
-    'boxes',
-    'candidates',
-    'detection-layouts',
-    'linear-form',
-  ];
-  const rest = [...plain, ...parts];
+  const here = ['class', 'top', 'combination', 'output'];
+  const rest = [...here, 'index', 'target', 'common'];
   const kinds = readdirSync(folder).map((file) => file.replace('.ts', ''));
   const own = kinds.filter((name) => !rest.includes(name));
   expect(own.filter((name) => !existsSync(new URL(`./${name}.test.ts`, import.meta.url)))).toEqual([]);

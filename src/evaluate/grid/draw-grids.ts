@@ -1,4 +1,4 @@
-import { best } from '../../targets/probabilities.js';
+import { best } from '../../targets/common/probabilities.js';
 import type { CommonSettings, Job, Measurement } from '../measurement.js';
 import { random } from '../../random-stream.js';
 import type { Subject } from '../subject.js';

@@ -1,5 +1,5 @@
 import { GradcamppError } from '../../errors.js';
-import { best } from '../../targets/probabilities.js';
+import { best } from '../../targets/common/probabilities.js';
 import {
   type Annotation,
   relativeBox,

@@ -1,4 +1,4 @@
-import { type TableFormat, writeTable } from '../../batch/table-file.js';
+import { type TableFormat, writeTable } from '../../batch/results/table-file.js';
 
 /** Per-picture numbers: columns of one length, in the order of the pictures. */
 export type Table = readonly Column[];

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TableFormat } from '../../batch/table-file.js';
-import { makeFolder, unwritable } from '../../batch/write-file.js';
+import type { TableFormat } from '../../batch/results/table-file.js';
+import { makeFolder, unwritable } from '../../batch/results/write-file.js';
 import { GradcamppError, show } from '../../errors.js';
 import type { Estimate } from '../statistics.js';
 import { reportPage } from './page.js';

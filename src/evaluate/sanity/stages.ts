@@ -1,5 +1,5 @@
 import { GradcamppError } from '../../errors.js';
-import { best } from '../../targets/probabilities.js';
+import { best } from '../../targets/common/probabilities.js';
 import { controlMap, withNewControl } from '../control.js';
 import type { CommonSettings, Job, MeasuredPicture, Measurement } from '../measurement.js';
 import type { OnStep } from '../../explain/progress.js';

@@ -1,5 +1,5 @@
 import { GradcamppError } from '../../errors.js';
-import { best } from '../../targets/probabilities.js';
+import { best } from '../../targets/common/probabilities.js';
 import { colormapTable } from '../../image/colormap.js';
 import { random } from '../../random-stream.js';
 import { html, jsonScript, page } from '../../html.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { folderWriter } from '../../batch/write-file.js';
+import { folderWriter } from '../../batch/results/write-file.js';
 import type { OptimizerState } from '../optimizers/optimizer.js';
 import type { Trainer } from '../trainer.js';
 

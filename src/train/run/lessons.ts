@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { folderWriter } from '../../batch/write-file.js';
+import { folderWriter } from '../../batch/results/write-file.js';
 import type { Views } from '../data/views.js';
 import type { Lesson, Teacher } from '../teacher.js';
 

@@ -1,5 +1,5 @@
-import type { Service } from '../../batch/messages.js';
-import { folderWriter } from '../../batch/write-file.js';
+import type { Service } from '../../batch/workers/messages.js';
+import { folderWriter } from '../../batch/results/write-file.js';
 import { modelFile } from '../../graph/model-file.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { readPictures } from '../data/pictures.js';

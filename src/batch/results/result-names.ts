@@ -1,0 +1,73 @@
+import { basename, dirname, extname, isAbsolute, normalize, sep } from 'node:path';
+import type { TargetExplanation } from '../../explain/explanation.js';
+import type { Settings } from '../../explain/explain-options.js';
+import { isSingle, type Target } from '../../targets/index.js';
+
+/**
+ * What a picture's results are called: its path under the folder that was named (or the folder in which a pattern
+ * begins), or its file name, without the extension. A name that is taken already gets "-2", "-3" … in the order of
+ * the inputs; names that differ in case alone count as the same, since some file systems see no difference.
+ */
+export class ResultNames {
+  readonly #roots: readonly string[];
+  /** ResultNames that are taken, and how often each was asked for. */
+  readonly #taken = new Map<string, number>();
+
+  /** @param roots the folders that were named */
+  constructor(roots: readonly string[] = []) {
+    this.#roots = roots.map((root) => normalize(`${root}${sep}`)).sort((a, b) => b.length - a.length);
+  }
+
+  /** The next picture's name, with "/" between folders. */
+  nameOf(path: string): string {
+    const normal = normalize(path);
+    const clean = normal === path ? path : normal; // the name, a part of it, then needs no copy of the path
+    const root = this.#roots.find((folder) => isWithin(clean, folder));
+    const own = root === undefined ? basename(clean) : clean.slice(root === here ? 0 : root.length);
+    const stem = own.slice(0, own.length - extname(own).length) || own;
+    return this.reserve(stem.split(sep).join('/'));
+  }
+
+  /** The name, or what it becomes where it is taken. */
+  reserve(name: string): string {
+    const key = name.toLowerCase();
+    for (let count = (this.#taken.get(key) ?? 0) + 1; ; count++) {
+      const candidate = count === 1 ? name : `${name}-${count}`;
+      if (count > 1 && this.#taken.has(candidate.toLowerCase())) continue;
+      this.#taken.set(key, count);
+      if (count > 1) this.#taken.set(candidate.toLowerCase(), 1);
+      return candidate;
+    }
+  }
+}
+
+const here = `.${sep}`;
+
+/** "../" is above every relative path that does not climb out of it. */
+function isWithin(path: string, folder: string): boolean {
+  return folder === here ? !isAbsolute(path) && !path.startsWith(`..${sep}`) : path.startsWith(folder);
+}
+
+/** The folder in which a pattern begins: the folders before the first character that means something. */
+export function rootOfPattern(pattern: string): string {
+  const magic = pattern.search(/[*?[{]/);
+  return dirname(magic < 0 ? pattern : `${pattern.slice(0, magic)}_`);
+}
+
+/**
+ * What the files of one target add to the picture's name: nothing where a run has one target and one method, else
+ * ".281" (the class, or the name of a combination) and ".grad-cam" (the method).
+ */
+export function targetSuffix(
+  { target, method }: TargetExplanation,
+  { targets, targetsPerImage, variants }: Settings,
+): string {
+  const list = Array.isArray(targets)
+    ? (targets as readonly Target[])
+    : targets === undefined
+      ? []
+      : [targets as Target];
+  const isOnlyTarget = !targetsPerImage && (list.length === 0 || (list.length === 1 && isSingle(list[0])));
+  const label = target.class ?? target.name.replaceAll(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60);
+  return `${isOnlyTarget ? '' : `.${label}`}${variants.length === 1 ? '' : `.${method}`}`;
+}

@@ -1,0 +1,205 @@
+import type { FileHandle } from 'node:fs/promises';
+import { isMainThread } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
+import { GradcamppError } from '../../errors.js';
+import type { NetworkExplainer } from '../../explain/network-explainer.js';
+import type { Explanation, TargetExplanation } from '../../explain/explanation.js';
+import { type ExplainOptions, type Settings, settingsOf } from '../../explain/explain-options.js';
+import { openFile, readInto } from '../../files.js';
+import { loadSharp } from '../../image/sharp.js';
+import { release } from '../../memory.js';
+import { readOptions } from '../../options.js';
+import { explainEach, type Item, type Outcome, type Stages } from '../each.js';
+import type { Done, Picture } from '../picture.js';
+import { folderWriter, isFatal } from '../results/write-file.js';
+import { ResultNames, targetSuffix } from '../results/result-names.js';
+import { type Opening, openForBatch } from './open-explainer.js';
+import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from '../output-options.js';
+import { encodeOutput, endingOf, type Parts } from '../output-files.js';
+import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
+import type { Service } from './messages.js';
+import { ownBuffers } from './transfer.js';
+
+export interface FilesInit extends Opening {
+  readonly kind: 'files';
+  /** The worker's number; no two of a run share one. */
+  readonly id?: number;
+  readonly explain: ExplainOptions;
+  readonly outputs: OutputOptions;
+  /** The folder that files are written to; without it their bytes are handed over. */
+  readonly out?: string;
+}
+
+/** Milliseconds of pictures that were explained alone, so that the stages do not overlap. */
+export interface Sample extends Stages {
+  pictures: number;
+  /** Drawing, encoding and writing. */
+  encode: number;
+}
+
+export interface FilesResult {
+  readonly done: readonly Done[];
+  readonly sample?: Sample;
+  /** Largest resident set so far of a worker that is a process, in bytes. */
+  readonly peakMemory: number;
+}
+
+/** Every so many tasks one is explained while the worker does nothing else, to see where time goes. */
+const sampleEvery = 32;
+const firstSample = 4;
+
+/** Explains pictures and writes their files. */
+export async function openFiles(init: FilesInit): Promise<Service> {
+  const worker = new FilesWorker(init);
+  const loading = loadSharp().catch(() => undefined); // what is wrong with it is said with the first picture
+  const { explainer, opened } = await openForBatch(init, worker.settings);
+  await loading; // so that the first picture takes no longer than others
+  let count = 0;
+  let alone: Promise<unknown> = Promise.resolve();
+  let running: Promise<unknown>[] = []; // not a Set, whose outgrown tables keep each other, and all in them, alive
+  return {
+    ready: opened,
+    run: async (pictures: readonly Picture[]) => {
+      const isSample = count++ % sampleEvery === firstSample;
+      const before = isSample ? Promise.allSettled([alone, ...running]) : alone;
+      const task = before.then(() => worker.run(explainer, pictures, isSample));
+      if (isSample) alone = task.catch(() => undefined);
+      running.push(task);
+      const forget = () => {
+        running = running.filter((other) => other !== task);
+      };
+      task.then(forget, forget);
+      const result = await task;
+      return { result, transfer: [...ownBuffers(result.done.map(({ bytes }) => bytes))] };
+    },
+    close: async () => {
+      await worker.close();
+      await explainer.close();
+    },
+  };
+}
+
+class FilesWorker {
+  readonly settings: Settings;
+  readonly #outputs: OutputSettings;
+  readonly #write: ReturnType<typeof folderWriter> | undefined;
+  readonly #archives = new Map<string, Promise<FileHandle>>();
+
+  constructor(init: FilesInit) {
+    this.settings = settingsOf(init.explain);
+    this.#outputs = readOptions('the outputs', outputOptions, init.outputs);
+    this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
+  }
+
+  async run(
+    explainer: NetworkExplainer,
+    pictures: readonly Picture[],
+    isSample: boolean,
+  ): Promise<FilesResult> {
+    const stages: Stages = { decode: 0, inference: 0, map: 0 };
+    const start = performance.now();
+    const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
+    stages.decode += performance.now() - start;
+    const outcomes = await explainer.use((calls) => explainEach(calls, items, this.settings, stages));
+    const explained = performance.now();
+    const done: Done[] = [];
+    for (const [i, picture] of pictures.entries())
+      done.push(await this.#finish(explainer, picture, outcomes[i]));
+    const encode = performance.now() - explained;
+    const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
+    const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
+    // Threads are part of the process that asks, which knows its own.
+    return { done, sample, peakMemory: isMainThread ? process.resourceUsage().maxRSS * 1024 : 0 };
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#archives.values()) await (await file).close();
+  }
+
+  async #itemOf({ path, part, problem }: Picture): Promise<Item> {
+    if (problem) return { input: path, path, problem: new GradcamppError('INVALID_IMAGE', problem) };
+    if (!part) return { input: path };
+    const { archive, offset, size } = part;
+    if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
+    const bytes = Buffer.allocUnsafeSlow(size);
+    await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), bytes, offset);
+    return { input: bytes, path };
+  }
+
+  /** Draws and writes what was explained of one picture. */
+  async #finish(explainer: NetworkExplainer, picture: Picture, outcomes: readonly Outcome[]): Promise<Done> {
+    const { index, path, name } = picture;
+    const lines: AnyLine[] = [];
+    const written: Encoded[] = [];
+    for (const [n, outcome] of outcomes.entries()) {
+      if ('error' in outcome) {
+        lines.push(failedLine(index, outcome.path ?? path, outcome.error));
+        continue;
+      }
+      const { explanation } = outcome;
+      try {
+        const own = outcomes.length > 1 ? `${name}#${n}` : name;
+        const names = new ResultNames(); // two variants of a method, or two combinations, may be called alike
+        const encoded: Encoded[][] = [];
+        for (const target of explanation.targets) {
+          const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);
+          encoded.push(await this.#encode(explainer, explanation, target, stem));
+        }
+        if (this.#write) for (const { file, parts } of encoded.flat()) await this.#write(file, parts);
+        explanation.targets.forEach((target, i) => {
+          const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
+          lines.push(resultLine(index, explanation, target, files));
+        });
+        written.push(...encoded.flat());
+      } catch (error) {
+        if (!(error instanceof GradcamppError) || isFatal(error)) throw error;
+        lines.push(failedLine(index, path, error));
+      }
+    }
+    const files = written.map(({ file, parts }) => [file, sizeOf(parts), checksumOf(parts)] as const);
+    const bytes = this.#write ? undefined : written.map(({ parts }) => Buffer.concat(parts));
+    release(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
+    release(written.flatMap(({ parts }) => parts));
+    return bytes ? { index, lines, files, bytes } : { index, lines, files };
+  }
+
+  async #encode(
+    { preprocessing }: NetworkExplainer,
+    explanation: Explanation,
+    target: TargetExplanation,
+    stem: string,
+  ): Promise<Encoded[]> {
+    const settings = this.#outputs;
+    const drawing = { explanation, target, settings, preprocessing };
+    const encoded: Encoded[] = [];
+    for (const kind of settings.save)
+      encoded.push({
+        kind,
+        file: `${stem}${endingOf(kind, settings)}`,
+        parts: await encodeOutput(kind, drawing),
+      });
+    return encoded;
+  }
+}
+
+/** The large ones of an explanation that is done with. */
+function arraysOf({ targets, picture }: Explanation): unknown[] {
+  return [
+    picture?.data,
+    ...targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]),
+  ];
+}
+
+interface Encoded {
+  readonly kind: SaveKind;
+  readonly file: string;
+  readonly parts: Parts;
+}
+
+function sizeOf(parts: Parts): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function checksumOf(parts: Parts): number {
+  return parts.reduce((checksum, part) => crc32(part, checksum), 0);
+}

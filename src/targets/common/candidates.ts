@@ -1,0 +1,240 @@
+import { type BoxFormat, boxOf, overlap, scaled } from './boxes.js';
+import { cellsOfGrid, type Plan, readScores, type ScoreFacts, shapeOf } from './detection-layouts.js';
+import type { Box, Facts, Row } from '../target.js';
+
+/** All that a detector gives for one picture, before it drops any. */
+export interface Candidates {
+  readonly count: number;
+  /** The classes that an object can have. */
+  readonly classes: number;
+  /** The index of the first class, as names count: 1 where a background without a name comes before. */
+  readonly label: number;
+  /** The class that each candidate says most of. */
+  readonly bestClasses: () => Int32Array;
+  /** What candidate i says of class c: 0…1. */
+  readonly probability: (row: Row, i: number, c: number) => number;
+  /** The number that is explained. */
+  readonly score: (row: Row, i: number, c: number) => number;
+  /** Its derivative: places of the row, and the slope at each. */
+  readonly slopes: (row: Row, i: number, c: number) => (readonly [place: number, slope: number])[];
+  /** In pixels of the network's input; undefined where the output holds no boxes that can be read. */
+  readonly box: (i: number) => Box | undefined;
+}
+
+/** The candidates in a row, as the plan says that they are laid out. */
+export function candidatesIn(row: Row, facts: Facts, plan: Plan): Candidates {
+  if (plan.layout === 'end2end') return chosenBefore(row, facts, plan);
+  return plan.boxes === undefined ? inOneOutput(row, facts, plan) : inTwoOutputs(row, facts, plan);
+}
+
+/** Row and channel of a matrix, whichever axis the candidates are. */
+interface Matrix {
+  readonly count: number;
+  readonly channels: number;
+  readonly place: (i: number, channel: number) => number;
+}
+
+function matrix(count: number, channels: number, isChannelsFirst: boolean): Matrix {
+  return {
+    count,
+    channels,
+    place: (i, channel) => (isChannelsFirst ? channel * count + i : i * channels + channel),
+  };
+}
+
+/** The class of the largest score of each candidate: no softmax or sigmoid changes which it is. */
+function bestClasses(
+  m: Matrix,
+  data: Float32Array,
+  { first, classes }: { first: number; classes: number },
+): Int32Array {
+  const best = new Int32Array(m.count);
+  for (let c = 1; c < classes; c++)
+    for (let i = 0; i < m.count; i++)
+      if (data[m.place(i, first + c)] > data[m.place(i, first + best[i])]) best[i] = c;
+  return best;
+}
+
+const logistic = (value: number) => 1 / (1 + Math.exp(-value));
+
+/** YOLO: [4 + objectness + classes + more, candidates], or the other way round. */
+function inOneOutput(row: Row, facts: Facts, plan: Plan): Candidates {
+  const { data, dims } = row;
+  const boxes = plan.unstepped === undefined ? data : facts.output(plan.unstepped).data;
+  const shape = shapeOf(dims, plan);
+  const m = matrix(shape.count, shape.channels, shape.isChannelsFirst);
+  const first = shape.hasObjectness ? 5 : 4;
+  // Some exports leave the sigmoid out: then there is a value that is no probability.
+  const areProbabilities = areShares(m, data, [4, first + shape.classes]);
+  const share = areProbabilities ? (value: number) => value : logistic;
+  const slope = areProbabilities ? () => 1 : (value: number) => logistic(value) * (1 - logistic(value));
+  const at = (own: Row, i: number, channel: number) => own.data[m.place(i, channel)];
+  const object = (own: Row, i: number) => (shape.hasObjectness ? share(at(own, i, 4)) : 1);
+  const probability = (own: Row, i: number, c: number) => object(own, i) * share(at(own, i, first + c));
+  return {
+    count: shape.count,
+    classes: shape.classes,
+    label: 0,
+    bestClasses: () => bestClasses(m, data, { first, classes: shape.classes }),
+    probability,
+    score: (own, i, c) => (shape.hasObjectness ? probability(own, i, c) : at(own, i, first + c)),
+    slopes: (own, i, c) => {
+      const place = m.place(i, first + c);
+      if (!shape.hasObjectness) return [[place, 1]];
+      const [o, s] = [at(own, i, 4), own.data[place]];
+      return [
+        [m.place(i, 4), slope(o) * share(s)],
+        [place, share(o) * slope(s)],
+      ];
+    },
+    box: boxReader(
+      (i, k) => boxes[m.place(i, k)],
+      { count: shape.count, format: plan.format ?? 'cxcywh', isYolox: shape.hasObjectness },
+      facts.size,
+    ),
+  };
+}
+
+/** Boxes in an output of their own, or in one a scale: SSD, RetinaNet, DETR, and what is before a NonMaxSuppression. */
+function inTwoOutputs(row: Row, facts: Facts, plan: Plan): Candidates {
+  const heads = (plan.scales ?? [{ boxes: plan.boxes as string }]).map(({ boxes }) => facts.output(boxes));
+  const [boxes] = heads;
+  const width = boxes.dims.filter((dim) => dim !== 1).at(-1) ?? 4; // key points may follow
+  const count = heads.reduce((sum, { data }) => sum + data.length, 0) / width;
+  const channels = row.data.length / count;
+  const own = row.dims.filter((dim) => dim !== 1);
+  const isSquare = count === channels;
+  const isChannelsFirst = channels > 1 && (isSquare ? plan.layout === 'nms' : own[0] === channels);
+  const m = matrix(count, channels, isChannelsFirst);
+  const { by, first, classes, label } = readScores(plan, scoreFacts(row, m));
+  const at = (one: Row, i: number, c: number) => one.data[m.place(i, first + c)];
+  const softmax = (one: Row, i: number, c: number) => {
+    let sum = 0;
+    for (let k = 0; k < channels; k++) sum += Math.exp(one.data[m.place(i, k)] - at(one, i, c));
+    return 1 / sum;
+  };
+  const probability = {
+    softmax,
+    identity: at,
+    sigmoid: (one: Row, i: number, c: number) => logistic(at(one, i, c)),
+  };
+  return {
+    count,
+    classes,
+    label,
+    bestClasses: () => bestClasses(m, row.data, { first, classes }),
+    probability: probability[by],
+    score: at,
+    slopes: (_, i, c) => [[m.place(i, first + c), 1]],
+    box: plan.areOffsets
+      ? () => undefined
+      : boxReader((i, k) => boxes.data[i * width + k], { count, format: plan.format }, facts.size),
+  };
+}
+
+/** [candidates, 6]: corners, score, class. In a changed picture a candidate is the one of its class that overlaps it most. */
+function chosenBefore(row: Row, facts: Facts, plan: Plan): Candidates {
+  const count = row.data.length / 6;
+  const classOf = (own: Row, i: number) => Math.round(own.data[i * 6 + 5]);
+  const classes =
+    1 + Array.from({ length: count }, (_, i) => classOf(row, i)).reduce((a, b) => Math.max(a, b), 0);
+  const reader = (own: Row) =>
+    boxReader((i, k) => own.data[i * 6 + k], { count: own.data.length / 6, format: plan.format }, facts.size);
+  const box = reader(row);
+  const place = (own: Row, i: number, c: number): number | undefined => {
+    if (own === row || own.data === row.data) return classOf(row, i) === c ? i : undefined;
+    const wanted = box(i);
+    const boxes = reader(own);
+    let found: number | undefined;
+    let most = 0.5;
+    for (let j = 0; j < own.data.length / 6; j++) {
+      const other = classOf(own, j) === c ? boxes(j) : undefined;
+      const shared = wanted && other ? overlap(wanted, other) : 0;
+      if (shared > most) [found, most] = [j, shared];
+    }
+    return found;
+  };
+  const score = (own: Row, i: number, c: number) => {
+    const j = place(own, i, c);
+    return j === undefined ? 0 : own.data[j * 6 + 4];
+  };
+  return {
+    count,
+    classes: Math.max(classes, plan.named ?? 0),
+    label: 0,
+    bestClasses: () => Int32Array.from({ length: count }, (_, i) => classOf(row, i)),
+    probability: score,
+    score,
+    slopes: (own, i, c) => {
+      const j = place(own, i, c);
+      return j === undefined ? [] : [[j * 6 + 4, 1]];
+    },
+    box,
+  };
+}
+
+function scoreFacts({ data }: Row, { count, channels, place }: Matrix): ScoreFacts {
+  let areShares = true;
+  let sumToOne = true;
+  const votes = new Float64Array(channels);
+  for (let i = 0; i < count; i++) {
+    let sum = 0;
+    let most = 0;
+    for (let c = 0; c < channels; c++) {
+      const value = data[place(i, c)];
+      areShares &&= isShare(value);
+      sum += value;
+      if (value > data[place(i, most)]) most = c;
+    }
+    sumToOne &&= Math.abs(sum - 1) < 1e-3;
+    votes[most]++;
+  }
+  const usual = votes.findIndex((number) => number > count / 2);
+  return { channels, areShares, sumToOne: sumToOne && areShares, usual: usual < 0 ? undefined : usual };
+}
+
+function areShares({ count, place }: Matrix, data: Float32Array, [from, to]: readonly number[]): boolean {
+  for (let channel = from; channel < to; channel++)
+    for (let i = 0; i < count; i++) if (!isShare(data[place(i, channel)])) return false;
+  return true;
+}
+
+/** Rounding may leave a probability a little above 1. */
+function isShare(value: number): boolean {
+  return value >= 0 && value <= 1 + 1e-5;
+}
+
+/**
+ * Boxes in pixels of the input. Where every number is at most 2 they are parts of the picture. Where no format is given: two
+ * corners, x first, if the second is never above or left of the first, else centre and size. YOLOX leaves what it regresses in
+ * the units of its grid: then some sizes are negative.
+ */
+function boxReader(
+  value: (i: number, k: number) => number,
+  { count, format, isYolox }: { count: number; format: BoxFormat | undefined; isYolox?: boolean },
+  size: readonly number[],
+): (i: number) => Box | undefined {
+  const [height, width] = size.slice(-2);
+  let most = 0;
+  let areCorners = true;
+  let isNegative = false;
+  for (let i = 0; i < count; i++) {
+    const [a, b, c, d] = [value(i, 0), value(i, 1), value(i, 2), value(i, 3)];
+    most = Math.max(most, Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d));
+    areCorners &&= c >= a && d >= b;
+    isNegative ||= c < 0 || d < 0;
+  }
+  const own = format ?? (areCorners ? 'xyxy' : 'cxcywh');
+  const grid = isYolox && isNegative && own === 'cxcywh' ? cellsOfGrid(count, [height, width]) : undefined;
+  if (grid)
+    return (i) => {
+      const { x, y, stride } = grid(i);
+      const [w, h] = [stride * Math.exp(value(i, 2)), stride * Math.exp(value(i, 3))];
+      return boxOf([(value(i, 0) + x) * stride, (value(i, 1) + y) * stride, w, h], 'cxcywh');
+    };
+  const [across, down] = most <= 2 ? [width, height] : [1, 1];
+  return (i) => {
+    const box = scaled(boxOf([value(i, 0), value(i, 1), value(i, 2), value(i, 3)], own), across, down);
+    return box.width > 0 && box.height > 0 ? box : undefined;
+  };
+}
