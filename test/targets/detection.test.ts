@@ -371,6 +371,7 @@ describe('which outputs it fits', () => {
     expect(fitting([output('output', ['N', 25200, 85])], own)?.note).toContain('as YOLOv5');
     expect(fitting([output('output0', ['N', 300, 6])], own)?.note).toContain('as YOLOv10');
     expect(fitting([output('output0', ['N', 84, ''])], { size: ['h', 'w'] })?.note).toContain('as YOLOv8');
+    expect(fitting([output('state', ['', '', 64])], { size: ['samples'] })).toBeUndefined();
     const detr = [output('logits', ['N', 100, 92]), output('pred_boxes', ['N', 100, 4])];
     expect(fitting(detr)?.spec).toEqual({ kind: 'detection' });
     expect(fitting(detr.toReversed())?.spec).toEqual({ kind: 'detection', output: 'logits' });

@@ -45,6 +45,7 @@ export interface PlanOptions {
 export function planFor(network: NetworkFacts, { layout, format }: PlanOptions): Plan | undefined {
   const { outputs, output, isChosen, suppression, classes } = network;
   const named = classes?.length;
+  if (layout === undefined && network.size.length < 2) return undefined; // a signal
   const common = { named, extra: 0, ...(format === undefined ? {} : { format }) };
   const scoresIn = isChosen ? [output] : [output, ...outputs.filter(({ value }) => value !== output.value)];
   if (suppression && (layout === 'nms' || (layout === undefined && !isChosen)))
