@@ -320,12 +320,10 @@ export function namedLayer(name: string, search: Search): Layer {
     ...graph.nodes.map((item) => item.name).filter(Boolean),
   ]);
   if (!node) {
+    const best = candidates.slice(0, 3).map((layer) => JSON.stringify(layer.name));
     const near =
       didYouMean(name, names) ||
-      `Candidates: ${candidates
-        .slice(0, 3)
-        .map((layer) => JSON.stringify(layer.name))
-        .join(', ')}.`;
+      (best.length > 0 ? `Candidates: ${best.join(', ')}.` : 'No layer is laid out as a picture.');
     const isInput = graph.inputs.some((input) => input.name === name);
     const kind = isInput ? ', an input' : graph.constants.has(name) ? ', a weight' : '';
     throw new GradcamppError(

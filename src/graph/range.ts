@@ -46,6 +46,16 @@ function rangeAfter(back: Backward, node: Node, ofInput: (input: string | undefi
     case 'Softmax':
     case 'Hardmax':
       return unit;
+    case 'Equal':
+    case 'Greater':
+    case 'GreaterOrEqual':
+    case 'Less':
+    case 'LessOrEqual':
+    case 'And':
+    case 'Or':
+    case 'Not':
+    case 'Xor':
+      return unit; // once they are cast to numbers
     case 'Tanh':
     case 'Erf':
     case 'Softsign':

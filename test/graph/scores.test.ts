@@ -297,6 +297,16 @@ const kept: readonly [string, readonly ShortNode[]][] = [
     ],
   ],
   [
+    'probabilities at their peaks alone',
+    [
+      ['Sigmoid', ['z'], ['s']],
+      ['ReduceMax', ['s', 'axis'], ['most']],
+      ['Equal', ['s', 'most'], ['isMost']],
+      ['Cast', ['isMost'], ['peak'], { to: 1 }],
+      ['Mul', ['s', 'peak'], ['y']],
+    ],
+  ],
+  [
     'a quantised softmax',
     [
       softmax('z', 's'),
