@@ -1,6 +1,6 @@
 import { invalid } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
-import { ancestors, type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import { ancestors, type Dim, type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { readNpy } from '../image/npy.js';
 import { DataType } from '../onnx/types.js';
 import { sizeOf, type Tensor, type TensorType } from '../tensor.js';
@@ -50,6 +50,7 @@ export async function openFeeds(
       `The scores need more than the picture ${JSON.stringify(original)}: the inputs ${names.join(', ')}. Give them as "inputs" (--feed ${missing[0].name}=value or file.npy, or "inputs" in the JSON sidecar).`,
     );
   }
+  const [batch] = valueInfo(graph, image).dims ?? [];
   const tensors = new Map<string, { info: ValueInfo; tensor: Tensor }>();
   for (const { name } of others) {
     const info = valueInfo(graph, name);
@@ -61,7 +62,7 @@ export async function openFeeds(
       Object.fromEntries(
         [...tensors].map(([name, { info, tensor }]) => [
           name,
-          rowsFor(info, tensor, { start, count, total, padded }),
+          rowsFor(info, tensor, { start, count, total, padded, batch }),
         ]),
       ),
   };
@@ -110,36 +111,48 @@ interface Rows {
   readonly count: number;
   readonly total: number;
   readonly padded: number;
+  /** N, as the picture's input calls it. */
+  readonly batch: Dim | undefined;
+}
+
+/** Where N is: first; or behind the number of layers, as states of recurrent networks have it; undefined: nowhere. */
+function batchAxisOf(dims: readonly Dim[], { padded, batch }: Rows): number | undefined {
+  if (typeof dims[0] === 'string') return 0;
+  if (typeof batch === 'string' && batch !== '' && dims[1] === batch) return 1;
+  return dims.length > 0 && dims[0] === padded ? 0 : undefined;
 }
 
 /** The rows of some pictures: each its own where there are as many as pictures, the same one otherwise. */
-function rowsFor(
-  { name, dims = [] }: ValueInfo,
-  tensor: Tensor,
-  { start, count, total, padded }: Rows,
-): Tensor {
-  const hasBatch = dims.length > 0 && (typeof dims[0] === 'string' || dims[0] === padded) && padded > 0;
-  const own = tensor.dims.length === dims.length ? tensor.dims : [1, ...tensor.dims];
+function rowsFor({ name, dims = [] }: ValueInfo, tensor: Tensor, rows: Rows): Tensor {
+  const { start, count, total, padded } = rows;
+  const axis = batchAxisOf(dims, rows);
+  const own =
+    tensor.dims.length === dims.length
+      ? tensor.dims
+      : [...tensor.dims.slice(0, axis ?? 0), 1, ...tensor.dims.slice(axis ?? 0)];
   const fits =
     own.length === dims.length &&
-    own.every((dim, i) => (i === 0 && hasBatch) || typeof dims[i] === 'string' || dims[i] === dim);
+    own.every((dim, i) => i === axis || typeof dims[i] === 'string' || dims[i] === dim);
   if (!fits && !(dims.length === 0 && sizeOf(tensor.dims) === 1))
     throw new GradcamppError(
       'INVALID_OPTION',
       `"inputs.${name}" must have dims [${dims.map((dim) => dim || '?').join(', ')}]; received ${show(tensor.dims)}.`,
     );
-  if (!hasBatch) return { ...tensor, dims: dims.length === 0 ? [] : own };
-  if (own[0] !== 1 && own[0] !== total)
+  if (axis === undefined) return { ...tensor, dims: dims.length === 0 ? [] : own };
+  const given = own[axis];
+  if (given !== 1 && given !== total)
     throw new GradcamppError(
       'INVALID_OPTION',
-      `"inputs.${name}" must have one row, or one a picture, ${total}; received ${own[0]}.`,
+      `"inputs.${name}" must have one row, or one a picture, ${total}; received ${given}.`,
     );
-  const size = sizeOf(own.slice(1));
-  const data = new (tensor.data.constructor as new (length: number) => Float32Array)(padded * size);
+  const size = sizeOf(own.slice(axis + 1));
+  const outer = sizeOf(own.slice(0, axis));
+  const data = new (tensor.data.constructor as new (length: number) => Float32Array)(outer * padded * size);
   const source = tensor.data as unknown as Float32Array;
-  for (let n = 0; n < padded; n++) {
-    const row = own[0] === 1 ? 0 : start + Math.min(n, count - 1);
-    data.set(source.subarray(row * size, (row + 1) * size), n * size);
-  }
-  return { type: tensor.type, dims: [padded, ...own.slice(1)], data } as Tensor;
+  for (let o = 0; o < outer; o++)
+    for (let n = 0; n < padded; n++) {
+      const from = (o * given + (given === 1 ? 0 : start + Math.min(n, count - 1))) * size;
+      data.set(source.subarray(from, from + size), (o * padded + n) * size);
+    }
+  return { type: tensor.type, dims: own.with(axis, padded), data } as Tensor;
 }

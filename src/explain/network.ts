@@ -29,7 +29,7 @@ import {
 import { withAlternatives } from './alternatives.js';
 import type { Wanted } from './layout.js';
 import { withRememberedClasses } from './linear-head.js';
-import { adaptPicture } from './picture-input.js';
+import { adaptPicture, type PictureChoice } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
 
 /** One model, opened: its graph, its score tensor, and the sessions made for it so far. */
@@ -62,15 +62,15 @@ export class Network {
     this.#options = options;
   }
 
-  /** @param image the input that takes the picture; default: found */
+  /** @param picture which input takes the picture; default: found */
   static async open(
     source: string | URL | Uint8Array | Model,
     options: SessionOptions = {},
-    image?: string,
+    picture?: PictureChoice,
   ): Promise<Network> {
     const model = isModel(source) ? source : await readModel(source);
     return new Network(
-      adaptPicture(await prepareGraph(model, [], { inference: true }), image),
+      adaptPicture(await prepareGraph(model, [], { inference: true }), picture),
       model,
       options,
     );

@@ -45,7 +45,9 @@ export interface Parts {
 export async function openParts(model: string | URL | Uint8Array, options: ExplainerOptions): Promise<Parts> {
   const { executionProviders, threads } = options;
   const given = await sidecarOf(model, options.preprocess);
-  const network = await Network.open(model, { executionProviders, threads }, given?.input.name);
+  const inputs = { ...given?.inputs, ...options.inputs };
+  const picture = { name: given?.input.name, fed: Object.keys(inputs) };
+  const network = await Network.open(model, { executionProviders, threads }, picture);
   const notes: string[] = [];
   const assumed =
     !given && takesPictures(network.image)
@@ -61,7 +63,6 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
   const fitted = fit(network, chosen, { given: given?.classes, channelAxis });
   const { scores, all, classes, fitting } = fitted;
   notes.push(...fitted.notes);
-  const inputs = { ...given?.inputs, ...options.inputs };
   const feeds = await openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
   notes.push(...(network.graph.notes ?? []));
   const isChosen = chosen !== undefined;

@@ -23,14 +23,20 @@ const wholeNumbers = new Set([
   DataType.UINT32,
 ]);
 
+/** What tells which input takes the picture: its name, and the names of those that are fed. */
+export interface PictureChoice {
+  readonly name?: string;
+  readonly fed?: readonly string[];
+}
+
 /**
  * Finds the input that takes the picture, and puts a float32 one with a batch axis in its place: whole numbers are cast
  * (where the model casts them to floats at once, they never become whole numbers), and a missing batch axis is one of 1.
  *
- * @param name the input's name; default: the only one that looks like pictures, or the only one
+ * @param choice default: the only one that looks like pictures, the only one with a batch axis, or the only one
  */
-export function adaptPicture(graph: Graph, name?: string): AdaptedGraph {
-  const original = pictureInput(graph, name);
+export function adaptPicture(graph: Graph, { name, fed = [] }: PictureChoice = {}): AdaptedGraph {
+  const original = pictureInput(graph, name, fed);
   const { dims, type } = original;
   const hasBatch = !isUnbatched(dims);
   if (hasBatch && (type === undefined || isFloat(type))) return { graph, image: original, original };
@@ -86,7 +92,12 @@ function isUnbatched(dims: readonly Dim[] | undefined): boolean {
   );
 }
 
-function pictureInput(graph: Graph, name: string | undefined): ValueInfo {
+/** [N, …], where N is not told, or 1. */
+function isBatched({ dims = [] }: ValueInfo): boolean {
+  return dims.length > 1 && (typeof dims[0] !== 'number' || dims[0] === 1);
+}
+
+function pictureInput(graph: Graph, name: string | undefined, fed: readonly string[]): ValueInfo {
   const inputs = graph.inputs.map((input) => valueInfo(graph, input.name));
   const list = inputs
     .map(
@@ -105,17 +116,21 @@ function pictureInput(graph: Graph, name: string | undefined): ValueInfo {
     graph,
     graph.outputs.map((output) => output.name),
   );
-  const read = inputs.filter((input) => needed.has(input.name));
+  const all = inputs.filter((input) => needed.has(input.name));
+  const unfed = all.filter((input) => !fed.includes(input.name));
+  const read = unfed.length > 0 ? unfed : all;
   const numbers = read.filter((input) => isFloatValue(input) || wholeNumbers.has(input.type as DataType));
   if (read.length === 1 && numbers.length === 1) return numbers[0];
   const pictures = numbers.filter(({ dims }) => dims?.length === 4 || dims?.length === 5);
   const floats = pictures.filter((input) => isFloatValue(input));
   if (floats.length === 1) return floats[0];
   if (pictures.length === 1) return pictures[0];
+  const batched = numbers.filter((input) => isFloatValue(input) && isBatched(input)); // a state has its layers first
+  if (pictures.length === 0 && batched.length === 1) return batched[0];
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
     numbers.length === 0
       ? `The model must have an input of numbers; it has ${list || 'none'}.`
-      : `The model has ${read.length} inputs, and which one takes the picture is not plain: ${list}. Name it as "input.name" in the JSON sidecar.`,
+      : `The model has ${read.length} inputs, and which one takes the picture is not plain: ${list}. Name it as "input.name" in the JSON sidecar, or feed the others (--feed NAME=VALUE).`,
   );
 }

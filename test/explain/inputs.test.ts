@@ -120,4 +120,52 @@ describe('inputs that are no float32 pictures with a batch axis', () => {
     expect(explanation.targets[0].map.dims).toEqual([12]);
     await expect(explainer.explain(input)).rejects.toThrow('No layer between the input and the scores');
   });
+
+  test('of a signal and states the signal is the picture: it alone has a batch axis, or it alone is not fed', async () => {
+    const recurrent = (states: number): ShortGraph => ({
+      inputs: { rate: [], wave: ['N', 12], state: [states, 'N', 4] },
+      outputs: ['logits'],
+      nodes: [
+        ['MatMul', ['wave', 'w'], ['hidden']],
+        ['Mul', ['hidden', 'rate'], ['scaled']],
+        ['ReduceSum', ['state', 'axis'], ['sum'], { keepdims: 0 }],
+        ['Add', ['scaled', 'sum'], ['both']],
+        ['MatMul', ['both', 'm'], ['logits']],
+      ],
+      constants: { w: weights(9, [12, 4]), m: weights(8, [4, 5]), axis: int64Constant([0]) },
+    });
+    await expect(open(recurrent(2))).rejects.toThrow(
+      'more than the picture "wave": the inputs "rate" [], "state"',
+    );
+    await expect(open(recurrent(1))).rejects.toThrow(
+      'which one takes the picture is not plain: "rate" [], "wave" [N, 12], "state" [1, N, 4]. Name it as "input.name" in the JSON sidecar, or feed the others (--feed NAME=VALUE).',
+    );
+    const inputs = { rate: 2, state: [0, 0, 0, 0] };
+    expect((await open(recurrent(1), { inputs })).network.image.name).toBe('wave');
+
+    const wave = (seed: number): Tensor => ({ type: 'float32', dims: [12], data: values(seed, [12]) });
+    const state = (count: number): Tensor => ({
+      type: 'float32',
+      dims: [2, count, 4],
+      data: values(5, [2, count, 4]),
+    });
+    const scoresWith = async (given: Tensor, ...waves: Tensor[]) =>
+      (await (await open(recurrent(2), { inputs: { rate: 2, state: given } })).predict(waves)).map(
+        ({ scores }) => scores,
+      );
+    const two = state(2);
+    const both = await scoresWith(two, wave(1), wave(2));
+    for (const n of [0, 1]) {
+      const data = Float32Array.from(
+        [0, 1]
+          .flatMap((layer) => [...two.data].slice((layer * 2 + n) * 4, (layer * 2 + n + 1) * 4))
+          .map(Number),
+      );
+      const own: Tensor = { type: 'float32', dims: [2, 1, 4], data };
+      expect(await scoresWith(own, wave(n + 1))).toEqual([both[n]]);
+    }
+    await expect(scoresWith(state(3), wave(1))).rejects.toThrow(
+      '"inputs.state" must have one row, or one a picture, 1; received 3.',
+    );
+  });
 });
