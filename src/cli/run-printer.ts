@@ -29,7 +29,8 @@ export class RunPrinter implements Listener {
   started(start: Start): void {
     const { layers, layerIsAutomatic, notes, backend } = start;
     for (const note of notes) this.say(note);
-    this.say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
+    if (layers.length > 0)
+      this.say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
     this.#progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
   }
 

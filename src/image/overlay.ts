@@ -140,7 +140,7 @@ function dimsOf(map: PictureMap): [height: number, width: number] {
   if (dims.length !== 2)
     throw new GradcamppError(
       'INVALID_OPTION',
-      `A map of dims [${dims.join(', ')}] cannot be drawn, only one of [h, w]; save its numbers (npy, raw) instead.`,
+      `A map of dims [${dims.join(', ')}] cannot be drawn, only one of [h, w]; save its numbers instead (--save npy).`,
     );
   if (data.length !== dims[0] * dims[1])
     throw new GradcamppError(

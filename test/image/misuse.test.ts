@@ -41,7 +41,7 @@ test('geometry is a rectangle', () => {
 
 test('what cannot be drawn is named', () => {
   expect(() => drawMap({ data: new Float32Array(8), dims: [2, 2, 2] })).toThrow(
-    'A map of dims [2, 2, 2] cannot be drawn, only one of [h, w]; save its numbers (npy, raw) instead.',
+    'A map of dims [2, 2, 2] cannot be drawn, only one of [h, w]; save its numbers instead (--save npy).',
   );
   const grey = { data: new Uint8Array(4), width: 2, height: 2, channels: 1 };
   expect(() => drawOverlay(grey as never, map)).toThrow('"picture.channels" must be 3');
