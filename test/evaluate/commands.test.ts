@@ -79,6 +79,24 @@ describe('gradcampp evaluate', () => {
     expect(provenance.layer).toBe('relu2 [4, 4]');
   });
 
+  it('measures what is asked of the target that is named', async () => {
+    const args = [...model, '--data', 'data/images/dog', '--workers', '0', '--out', 'contrast'];
+    const typed = ['--target', 'contrast:dog:rivals=ant', '--metric', 'increase,road', '--percentile', '50'];
+    const { code, stdout } = await gradcampp('evaluate', 'faithfulness', ...args, ...typed);
+    expect(code).toBe(0);
+    expect(stdout).toContain('4 pictures, the target "contrast" of each.');
+    const { metrics, settings, classes } = await results('contrast');
+    expect(settings.target).toEqual({ kind: 'contrast', class: 'dog', rivals: ['ant'] });
+    expect(Object.keys(metrics)).toEqual([
+      'averageDrop',
+      'increaseInConfidence',
+      'roadMostFirst',
+      'roadLeastFirst',
+      'roadDifference',
+    ]);
+    expect(JSON.stringify(classes)).toContain('dog against ant');
+  });
+
   it('goes on after a broken picture: exit code 3', async () => {
     await writeFile(join(folder, 'broken.png'), 'no picture');
     const args = [

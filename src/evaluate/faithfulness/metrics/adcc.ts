@@ -14,7 +14,7 @@ export const coherency: FaithfulnessMetric = {
   better: 'higher',
   ...percent,
   byChance:
-    '100 % for a map that reads nothing of the picture, such as the random control; 50 % of two unrelated maps',
+    'all of it for a map that reads nothing of the picture, such as the random control; half for two unrelated maps',
   chance: 1,
   measure: async (shown) => ({ value: await coherencyOf(shown) }),
 };

@@ -17,7 +17,7 @@ export const infidelity: FaithfulnessMetric = {
   ...plain,
   scale: 1000,
   byChance:
-    'no fixed number, at most the mean square of `Y − O`, which an empty map gets; the random control shows noise',
+    'no fixed number, at most the mean square of Y − O, which an empty map gets; the random control shows noise',
   measure: async ({ picture, map }, { perturbations }) => {
     const { width, height } = sizeOf(picture);
     const squares = drawnSquares(picture, perturbations);

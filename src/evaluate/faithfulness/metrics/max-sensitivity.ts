@@ -16,7 +16,7 @@ export const maxSensitivity: FaithfulnessMetric = {
   better: 'lower',
   ...plain,
   byChance:
-    '0: the random control reads nothing of the picture. A map that is always the same is not a good one',
+    'none: the random control reads nothing of the picture; a map that is always the same is not a good one',
   chance: 0,
   measure: async ({ picture, map, index }, settings) => {
     if (map.empty) return { value: NaN };

@@ -69,7 +69,7 @@ export const roadDifference: FaithfulnessMetric = {
   column: 'ROAD',
   better: 'higher',
   ...plain,
-  byChance: '0 in the mean: a map that knows nothing removes as much of what matters first as last',
+  byChance: 'none in the mean: a map that knows nothing removes as much of what matters first as last',
   chance: 0,
   measure: async (shown, settings) => {
     const most = await roadCurve(shown, settings, 'most');
