@@ -277,19 +277,29 @@ function fromZero(map: Float32Array | Float64Array, images: number): Float32Arra
 /** The layers' maps as one, for each target. */
 function combined({ batch, combine }: Question, results: readonly ComputedMaps[]): Answer[] {
   const [first] = results;
-  return first.maps.map((_, target) => ({
-    maps: combineMaps(
-      results.map((result) => result.maps[target]),
-      combine,
-    ),
-    size: batch.size,
-    raw: first.raw[target],
-    rawDims: batch.forward.dims[0]?.slice(2),
-    empty: Array.from({ length: batch.images }, (__, n) =>
-      results.every((result) => result.empty[target][n] === 1),
-    ),
-    backend: first.backend,
-  }));
+  return first.maps.map((_, target) => {
+    const all = results.map((result) => result.maps[target]);
+    const maps = combineMaps(all, combine);
+    return {
+      maps,
+      size: batch.size,
+      raw: first.raw[target],
+      rawDims: batch.forward.dims[0]?.slice(2),
+      empty:
+        all.length === 1
+          ? Array.from(first.empty[target], (value) => value === 1)
+          : zerosOf(maps, batch.images),
+      backend: first.backend,
+    };
+  });
+}
+
+/** Whether a picture's map is zero everywhere. */
+function zerosOf(maps: Float32Array, images: number): boolean[] {
+  const length = maps.length / images;
+  return Array.from({ length: images }, (_, n) =>
+    maps.subarray(n * length, (n + 1) * length).every((value) => value === 0),
+  );
 }
 
 function combineMaps(maps: readonly Float32Array[], combine: Settings['combine']): Float32Array {
@@ -359,15 +369,12 @@ async function ofPeer(
       made.push(await maps(target.at(layer), { ...settings, ...modifiers } as PeerSettings));
     const all = made.map((own) => own.maps);
     const whole = merge ? merge(all, batch.images) : all[0];
-    const length = whole.length / batch.images;
     answers.push({
       maps: whole,
       size: batch.size,
       raw: made[0].raw,
       rawDims: made[0].raw && batch.forward.dims[0].slice(2),
-      empty: Array.from({ length: batch.images }, (_, n) =>
-        whole.subarray(n * length, (n + 1) * length).every((value) => value === 0),
-      ),
+      empty: zerosOf(whole, batch.images),
     });
   }
   return answers;

@@ -424,6 +424,7 @@ function explanationOf({
     layers:
       answer.of ??
       (isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name]),
+    combine: isOfLayers(method) && context.layers.length > 1 ? settings.combine : undefined,
     method: variant.method,
     instead: variant.instead,
     settings: { ...variant.settings, ...variant.modifiers },

@@ -252,10 +252,11 @@ function changesOthers(
 ): GradcamppError {
   const having = methodNames.filter((name) => key in optionsOf(methodNamed(name)));
   const theirs = received.filter(({ method, peer }) => peer !== undefined && having.includes(method));
+  const names = having.length > 1 ? `${having.slice(0, -1).join(', ')} and ${having.at(-1)}` : having[0];
   const why =
     theirs.length > 0
       ? `is no option of ${theirs.map(({ method, peer }) => `${peer}'s ${method}`).join(' and ')} ("compat")`
-      : `changes ${having.join(' and ')} alone; received it with method ${received.map(({ method }) => method).join(', ')}`;
+      : `changes ${names} alone; received it with method ${received.map(({ method }) => method).join(', ')}`;
   return new GradcamppError('INVALID_OPTION', `"${key}" ${why}. Leave it out.`);
 }
 

@@ -1,7 +1,7 @@
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName } from '../map/backend.js';
-import type { Method } from './explain-options.js';
+import type { layerCombinations, Method } from './explain-options.js';
 
 /** The answer for one picture. */
 export interface Explanation {
@@ -47,6 +47,8 @@ export interface TargetExplanation {
   };
   /** The layers whose maps were combined. */
   readonly layers: readonly string[];
+  /** How, where there are several. */
+  readonly combine?: (typeof layerCombinations)[number];
   readonly method: Method;
   /** Where no method was named: why this one took the place of the default one. */
   readonly instead?: string;

@@ -29,6 +29,8 @@ export interface ResultLine {
     readonly box?: Rectangle;
   };
   readonly layers: readonly string[];
+  /** How the maps of several layers became one. */
+  readonly combine?: TargetExplanation['combine'];
   readonly method: Method;
   /** Where no method was named: why this one took the place of the default one. */
   readonly instead?: string;
@@ -68,7 +70,7 @@ export function resultLine(
   explained: TargetExplanation,
   files: ResultLine['files'],
 ): ResultLine {
-  const { target, layers, method, instead, settings, backend, facts, map } = explained;
+  const { target, layers, combine, method, instead, settings, backend, facts, map } = explained;
   const { dims, empty, logScale, bounds } = map;
   return {
     index,
@@ -83,6 +85,7 @@ export function resultLine(
       box: target.box,
     },
     layers,
+    combine,
     method,
     instead,
     settings: Object.keys(settings).length > 0 ? settings : undefined,
