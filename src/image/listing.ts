@@ -44,11 +44,19 @@ async function list(pattern: string, options: GlobOptions): Promise<Listing> {
   return { files: inNaturalOrder(files), closed };
 }
 
+/** In the name of a folder, nothing below it is matched by `**`. */
+const lineBreak = /[\n\r\u2028\u2029]/;
+const unmatched = 'a folder whose name holds a line break is not looked into; rename it';
+
 /** What tinyglobby asks of the system, where it would pass over links to nothing and folders that may not be read. */
 function fileSystem(onClosed: (path: string, cause: unknown) => void): NonNullable<GlobOptions['fs']> {
   const readdir = (path: string, options: object, done: (cause: unknown, entries: unknown) => void) =>
-    fs.readdir(path, options, (cause, entries) => {
+    fs.readdir(path, { ...options, withFileTypes: true }, (cause, entries) => {
       if (cause) onClosed(path, cause);
+      const broken = (entries ?? []).filter(
+        (entry) => lineBreak.test(entry.name) && !entry.isFile() && entry.name[0] !== '.',
+      );
+      for (const { name } of broken) onClosed(join(path, name), new Error(unmatched));
       done(cause, entries);
     });
   const follow = (path: string, done: (cause: unknown, real: string) => void) =>

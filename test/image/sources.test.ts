@@ -306,4 +306,22 @@ describe('expandSources', () => {
       await chmod(join(closed, 'in'), 0o755);
     },
   );
+
+  test.skipIf(process.platform === 'win32')(
+    'a folder whose name holds a line break is named, never passed over (skipped where names cannot)',
+    async () => {
+      const broken = join(folder, 'broken');
+      await mkdir(join(broken, 'one\ntwo', 'in'), { recursive: true });
+      await writeFile(join(broken, 'one\ntwo', 'in', 'a.png'), '');
+      await writeFile(join(broken, 'b\nc.png'), '');
+      const reason = 'a folder whose name holds a line break is not looked into; rename it';
+      await expect(all([broken])).rejects.toThrow(`one\\ntwo" cannot be read: ${reason}.`);
+      const skipped: string[] = [];
+      const onSkipped = (_: string, why: string) => void skipped.push(why);
+      const found: string[] = [];
+      for await (const path of expandSources([`${broken}/**/*.png`], { onSkipped })) found.push(path);
+      expect(found).toEqual([join(broken, 'b\nc.png')]);
+      expect(skipped).toEqual([`it cannot be read: ${reason}`]);
+    },
+  );
 });
