@@ -1,6 +1,8 @@
 import { gradientObstacle, hasRules } from '../autodiff/obstacle.js';
 import { GradcamppError, messageOf } from '../errors.js';
+import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
+import { methodOptions } from '../methods/index.js';
 import { readsOf, type Target } from '../targets/index.js';
 import type { Goal } from '../targets/target.js';
 import {
@@ -15,7 +17,7 @@ import type { Network } from './network.js';
 
 interface Opened {
   readonly network: Network;
-  readonly layers: readonly Wanted[];
+  readonly layers: readonly (Wanted & Pick<Layer, 'dims'>)[];
   /** Why there is no layer. */
   readonly layerProblem: GradcamppError | undefined;
 }
@@ -23,7 +25,8 @@ interface Opened {
 /**
  * The settings for a network, its scores and the targets found in them: where no method was named and there is no gradient for the
  * default one, because an operator has no rule or lets none through, a method that needs none takes its place and says why. It is
- * recipro-cam, which explains the target and runs the network behind the layer alone, once a position; without a layer it is rise.
+ * recipro-cam, which explains the target and runs the network behind the layer alone, once a position; rise without a layer, or
+ * where that has more positions than rise takes masks.
  */
 export async function fitting(
   opened: Opened,
@@ -34,12 +37,18 @@ export async function fitting(
   if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
   const obstacle = await obstacleOf(opened, scores, readsOf(targets));
   if (obstacle === undefined) return settings;
-  const method = opened.layers.length > 0 ? 'recipro-cam' : 'rise';
+  const method = opened.layers.length > 0 && opened.layers.every(isCoarse) ? 'recipro-cam' : 'rise';
   const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${defaultMethod}.`;
   const variants = settings.variants.map((variant) =>
     variant.isAutomatic ? { ...inPlaceOf(variant, method), instead } : variant,
   );
   return { ...settings, variants };
+}
+
+/** Whether it has no more positions than rise takes masks. Sizes that depend on the picture count as one. */
+function isCoarse({ dims }: Pick<Layer, 'dims'>): boolean {
+  const sizes = dims.slice(2).map((dim) => (typeof dim === 'number' ? dim : 1));
+  return sizes.reduce((product, size) => product * size, 1) <= methodOptions.masks.default;
 }
 
 function inPlaceOf({ modifiers }: MethodSettings, method: Method): MethodSettings {

@@ -1,4 +1,5 @@
 import { GradcamppError } from '../errors.js';
+import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { regions } from '../image/regions.js';
@@ -33,7 +34,7 @@ import { rowsOf } from './rows.js';
 export interface Context {
   readonly network: Network;
   readonly scores: Scores;
-  readonly layers: readonly Wanted[];
+  readonly layers: readonly (Wanted & Pick<Layer, 'dims'>)[];
   /** Why there is no layer. */
   readonly layerProblem: GradcamppError | undefined;
   readonly classes: readonly ClassName[] | undefined;

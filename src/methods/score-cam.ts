@@ -8,7 +8,7 @@ import { maskPicture, normalize } from './masked-pictures.js';
 import { layerMethod } from './method.js';
 
 /**
- * Score-CAM, Wang et al., arXiv 1910.01279, Alg. 1: M_k = A_k, enlarged linearly to the picture and min–max normalised (a constant
+ * Score-CAM, Wang et al., arXiv 1910.01279, Eq. 6 to 10 and Alg. 1: M_k = A_k, enlarged linearly to the picture and min–max normalised (a constant
  * channel gives 0), w = softmax over k of S(x ⊙ M_k), map relu(Σ_k w_k A_k). One forward pass a channel, and one for all that are
  * constant.
  *

@@ -230,6 +230,26 @@ test('a form of an operator that its rule does not know', async () => {
   expect(notes[0]).not.toContain('Methods that need');
 });
 
+test('rise, where the layer has more positions than it takes masks', async () => {
+  const network: ShortGraph = {
+    inputs: { image: ['N', 3, 40, 40] },
+    outputs: ['logits'],
+    nodes: [
+      ['Relu', ['image'], ['layer']],
+      ['GlobalMaxPool', ['layer'], ['most']],
+      ['Flatten', ['most'], ['flat']],
+      ['DynamicQuantizeLinear', ['flat'], ['q', 's', 'z']],
+      ['MatMulInteger', ['q', 'w', 'z'], ['sums']],
+      ['Cast', ['sums'], ['floats'], { to: DataType.FLOAT }],
+      ['Mul', ['floats', 's'], ['logits']],
+    ],
+    constants: { w: integers(DataType.INT8, [10, -20, 30, 40, 50, -60], [3, 2]) },
+  };
+  await using explainer = await Explainer.open(bytesFrom(network), { layer: 'layer' });
+  const [note] = await explainer.warmUp();
+  expect(note).toContain('So rise, which needs no gradient');
+});
+
 test('two auto, or one beside others: each by itself', async () => {
   const { targets } = await explained(loop(), { method: ['auto', 'eigen-cam'] }, 'relu2');
   expect(targets[0].map(({ method, instead }) => [method, instead !== undefined])).toEqual([
