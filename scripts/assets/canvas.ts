@@ -7,6 +7,8 @@ export type Colour = readonly [number, number, number];
 export interface Canvas {
   readonly size: number;
   readonly data: Float32Array;
+  /** Which thing is seen at each pixel, counted from 1; 0 is the ground. */
+  readonly labels: Uint8Array;
 }
 
 /** One painted piece of a thing, in its own coordinates: about -1…1, y down. */
@@ -37,11 +39,15 @@ export type Box = readonly [number, number, number, number];
 const light = [-0.48, -0.64, 0.6] as const;
 
 /**
- * Paints a thing with a soft shadow under it and returns the box of what is visible of it.
+ * Paints a thing with a soft shadow under it, labels its pixels and returns the box of what is visible of it.
  * Edges are smoothed over one pixel of distance, so one scene can be drawn at every size.
  */
-export function paintThing(canvas: Canvas, layers: readonly Layer[], at: Placement): Box {
-  const { size, data } = canvas;
+export function paintThing(
+  { size, data, labels }: Canvas,
+  layers: readonly Layer[],
+  at: Placement,
+  label: number,
+): Box {
   const scale = at.radius * size;
   const [cos, sin] = [Math.cos(at.angle), Math.sin(at.angle)];
   const side = at.flip ? -1 : 1;
@@ -76,6 +82,7 @@ export function paintThing(canvas: Canvas, layers: readonly Layer[], at: Placeme
           data[offset + c] += coverage * (value - data[offset + c]);
         }
         if (coverage > 0.5) {
+          labels[row * size + column] = label;
           box[0] = Math.min(box[0], column);
           box[1] = Math.min(box[1], row);
           box[2] = Math.max(box[2], column + 1);

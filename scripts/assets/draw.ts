@@ -13,6 +13,8 @@ export interface Picture {
   /** RGB, interleaved, `size` × `size`. */
   readonly pixels: Uint8Array;
   readonly size: number;
+  /** Which instance is seen at each pixel, counted from 1; 0 is the ground. */
+  readonly labels: Uint8Array;
   readonly instances: readonly Instance[];
 }
 
@@ -23,7 +25,8 @@ export interface Picture {
 export function drawPicture(seed: number, size: number): Picture {
   const random = new Random(seed);
   const names = chooseContent(random);
-  const canvas: Canvas = { size, data: new Float32Array(size * size * 3) };
+  const labels = new Uint8Array(size * size);
+  const canvas: Canvas = { size, data: new Float32Array(size * size * 3), labels };
   paintGround(canvas, random.pick(Object.values(grounds))(random));
   const instances: Instance[] = [];
   const places = place(random, names.length);
@@ -34,9 +37,9 @@ export function drawPicture(seed: number, size: number): Picture {
       angle: random.between(-turn, turn),
       flip: random.next() < 0.5,
     };
-    instances.push({ name, box: paintThing(canvas, layers(random), placement) });
+    instances.push({ name, box: paintThing(canvas, layers(random), placement, i + 1) });
   }
-  return { pixels: develop(canvas, random), size, instances };
+  return { pixels: develop(canvas, random), size, labels, instances };
 }
 
 /** One to three classes, one to four things of each, six at most. */

@@ -1,8 +1,10 @@
+import type { Recipe } from './fit.js';
 import { inputSize, mean, std } from './network.js';
+import { segments } from './segmenter.js';
 import { classes } from './things.js';
-import type { Recipe } from './train.js';
+import type { ClassifierRecipe } from './train.js';
 
-export const recipe: Recipe = {
+export const recipe: ClassifierRecipe = {
   seed: 1,
   firstPicture: 1,
   pictures: 10_000,
@@ -13,27 +15,41 @@ export const recipe: Recipe = {
   classifierPenalty: 0.005,
 };
 
+/** The segmenter and the detector start from the classifier's trunk, and need fewer pictures. */
+export const segmenterRecipe: Recipe = {
+  seed: 2,
+  firstPicture: 1,
+  pictures: 4_000,
+  epochs: 8,
+  batch: 32,
+  learningRate: 1e-3,
+};
+export const detectorRecipe: Recipe = { ...segmenterRecipe, seed: 3 };
+
 /** Seeds from here on are never trained on. */
 export const heldOut = 1_000_000;
 
 /** Pictures for people: the scenes of their seeds, drawn larger than the network sees them. */
 export const pictureSize = 384;
 
-/** What `shapes.json` says. */
-export const sidecar = {
-  input: {
-    name: 'image',
-    layout: 'NCHW',
-    size: [inputSize, inputSize],
-    // The sharpest: training pictures are drawn at this size, so they have crisp edges.
-    interpolation: 'pillow-bicubic',
-    channels: 'RGB',
-    range: 1,
-    mean: [mean, mean, mean],
-    std: [std, std, std],
-  },
-  classes,
+/** What the sidecars say of the input. */
+const input = {
+  name: 'image',
+  layout: 'NCHW',
+  size: [inputSize, inputSize],
+  // The sharpest: training pictures are drawn at this size, so they have crisp edges.
+  interpolation: 'pillow-bicubic',
+  channels: 'RGB',
+  range: 1,
+  mean: [mean, mean, mean],
+  std: [std, std, std],
 } as const;
+
+/** What `shapes.json` says, and `detector.json`. */
+export const sidecar = { input, classes } as const;
+
+/** What `segmenter.json` says. */
+export const segmenterSidecar = { input, classes: segments } as const;
 
 /**
  * Pictures that the demo explains, chosen among the first thousand held-out seeds for a large difference, then by eye:
