@@ -288,6 +288,26 @@ describe('what a package has', () => {
     await expect(explained(classifier(), image, options, 'relu1')).rejects.toThrow(message);
   });
 
+  test('video, where it has it', async () => {
+    const video: ShortGraph = {
+      inputs: { image: ['N', 1, 2, 4, 4] },
+      outputs: ['logits'],
+      nodes: [
+        ['AveragePool', ['image'], ['layer'], { kernel_shape: [1, 2, 2], strides: [1, 2, 2] }],
+        ['Flatten', ['layer'], ['flat']],
+        ['Gemm', ['flat', 'w'], ['logits'], { transB: 1 }],
+      ],
+      constants: { w: floatConstant(values(5, [16]), [2, 8]) },
+    };
+    const own: Tensor = { type: 'float32', dims: [1, 2, 4, 4], data: values(6, [32]).map(Math.abs) };
+    for (const compat of ['torch-cam', 'tf-keras-vis'] as const)
+      for (const method of ['grad-cam++', 'score-cam', 'layer-cam'] as const) {
+        const { map, raw } = await explained(video, own, { method, compat });
+        expect([map.dims, raw!.dims, map.empty]).toEqual([[2, 4, 4], [2, 2, 2], false]);
+        expect(Math.max(...map.data)).toBeLessThanOrEqual(1);
+      }
+  });
+
   test('pictures alone, where it has no others', async () => {
     const signal: ShortGraph = {
       inputs: { image: ['N', 2, 4] },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainOptions, Method } from '../../src/explain/explain-options.js';
+import { augmented } from '../../src/explain/augmented.js';
 import { methods } from '../../src/methods/index.js';
 import { type AnyMethod, hasChannels } from '../../src/methods/method.js';
 import { floatConstant } from '../../src/onnx/constant.js';
@@ -118,6 +119,26 @@ describe('aug', () => {
       both.targets.map((_, i) => (i % 2 === 1 ? 6 : undefined)),
     );
     expect(both.targets[19].map.data).toEqual(alone.targets[0].map.data);
+  });
+
+  test.each([
+    { what: 'channels first', dims: [2, 1, 3], channelAxis: 0, expected: [3, 2, 1, 6, 5, 4] },
+    { what: 'channels last', dims: [1, 3, 2], channelAxis: 2, expected: [5, 6, 3, 4, 1, 2] },
+    { what: 'no channels', dims: [2, 3], channelAxis: -1, expected: [3, 2, 1, 6, 5, 4] },
+    { what: 'video', dims: [1, 2, 1, 3], channelAxis: 0, expected: [3, 2, 1, 6, 5, 4] },
+  ])('mirrors from left to right: $what', ({ dims, channelAxis, expected }) => {
+    const image = { path: undefined, dims, tensor: Float32Array.of(1, 2, 3, 4, 5, 6) };
+    const change = { isMirrored: true, brightness: 1 };
+    expect([...augmented(image, change, { channelAxis, type: undefined }).tensor]).toEqual(expected);
+  });
+
+  test('the same in a model whose N is fixed', async () => {
+    const of = async (batch: number | 'N') =>
+      (await explained(classifier({ batch }), images, { targets: 1, aug: true }, 'relu1')).map(
+        ({ targets }) => targets[0].map.data,
+      );
+    const [fixed, free] = [await of(3), await of('N')];
+    for (const [n, map] of fixed.entries()) expect(furthest(map, free[n])).toBeLessThan(1e-5);
   });
 
   test('signals and outputs with places are not mirrored', async () => {
