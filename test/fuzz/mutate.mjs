@@ -1,5 +1,6 @@
 // Damages model files: flipped bytes, cut ends, lengths that lie, parts taken out or doubled; and models that are well
 // stored but make no sense: nodes without order, names, types, dims and attributes of others.
+import { crc32 } from 'node:zlib';
 
 /** A small random number generator (mulberry32): the same seed, the same damage. */
 export function randomFrom(seed) {
@@ -40,6 +41,31 @@ export function mutate(original, seed) {
       bytes.fill(0, at, at + span);
       return { kind, bytes };
   }
+}
+
+/** The same to a picture, so that damage reaches what is behind a PNG's checksums. @returns {{ kind: string, bytes: Uint8Array }} */
+export function mutatePicture(original, seed) {
+  const { kind, bytes } = mutate(original, seed);
+  return { kind, bytes: bytes[0] === 0x89 && kind !== 'truncate' ? repairChecksums(bytes) : bytes };
+}
+
+function repairChecksums(bytes) {
+  const view = Buffer.from(bytes);
+  for (let at = 8; at + 12 <= view.length; ) {
+    const end = at + 8 + view.readUInt32BE(at);
+    if (end + 4 > view.length) break;
+    view.writeUInt32BE(crc32(view.subarray(at + 4, end)), end);
+    at = end + 4;
+  }
+  return view;
+}
+
+/** The same to a model, of which every third stays well stored. @returns {{ kind: string, bytes: Uint8Array }} */
+export function mutateModel(original, seed, { decode, encode }) {
+  if (seed % 3 !== 0) return mutate(original, seed);
+  const proto = decode(original);
+  const kind = rearrange(proto, seed);
+  return { kind, bytes: encode(proto) };
 }
 
 export const changes = ['order', 'input', 'output', 'operator', 'attribute', 'value', 'dims', 'type', 'drop', 'repeat', 'name'];

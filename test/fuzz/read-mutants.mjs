@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { mutate, rearrange } from './mutate.mjs';
+import { mutateModel } from './mutate.mjs';
 
 const [dist, first, last, ...models] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
@@ -24,13 +24,7 @@ const isFloat = (type) => type === 1 || type === 11;
 const originals = models.map((path) => readFileSync(path));
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-/** Every third mutant is well stored. */
-function damaged(original, i) {
-  if (i % 3 !== 0) return mutate(original, i);
-  const proto = fromBinary(ModelProtoSchema, original);
-  const kind = rearrange(proto, i);
-  return { kind, bytes: toBinary(ModelProtoSchema, proto) };
-}
+const codec = { decode: (bytes) => fromBinary(ModelProtoSchema, bytes), encode: (proto) => toBinary(ModelProtoSchema, proto) };
 
 async function read(bytes, inference) {
   const graph = await prepareGraph(await readModel(bytes), [], { inference });
@@ -46,7 +40,7 @@ async function read(bytes, inference) {
 }
 
 for (let i = Number(first); i < Number(last); i++) {
-  const { kind, bytes } = damaged(originals[i % originals.length], i);
+  const { kind, bytes } = mutateModel(originals[i % originals.length], i, codec);
   say({ i, kind, began: true });
   const start = performance.now();
   let outcome = 'read';

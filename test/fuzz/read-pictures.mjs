@@ -3,8 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { crc32 } from 'node:zlib';
-import { mutate } from './mutate.mjs';
+import { mutatePicture } from './mutate.mjs';
 
 const [dist, first, last, ...files] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(`${dist}/${path}`).href);
@@ -22,23 +21,10 @@ async function read(bytes) {
   return { size: data.length, digest: createHash('sha256').update(data).digest('hex') };
 }
 
-/** So that damage reaches what is behind a PNG's checksums. */
-function repairChecksums(bytes) {
-  const view = Buffer.from(bytes);
-  for (let at = 8; at + 12 <= view.length; ) {
-    const end = at + 8 + view.readUInt32BE(at);
-    if (end + 4 > view.length) break;
-    view.writeUInt32BE(crc32(view.subarray(at + 4, end)), end);
-    at = end + 4;
-  }
-  return view;
-}
-
 const originals = files.map((path) => readFileSync(path));
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 for (let i = Number(first); i < Number(last); i++) {
-  const { kind, bytes: damaged } = mutate(originals[i % originals.length], i);
-  const bytes = damaged[0] === 0x89 && kind !== 'truncate' ? repairChecksums(damaged) : damaged;
+  const { kind, bytes } = mutatePicture(originals[i % originals.length], i);
   const file = files[i % files.length].split('/').at(-1);
   say({ i, kind, file, began: true });
   const start = performance.now();
