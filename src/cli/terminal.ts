@@ -67,6 +67,8 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 
 /** Before anything is printed. */
 export function watchStreams(): void {
+  process.removeAllListeners('warning'); // Node's own words, with advice for a program's author
+  process.on('warning', ({ message }) => say(message));
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => failed(stream, error));
 }

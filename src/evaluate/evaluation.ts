@@ -1,3 +1,4 @@
+import { chooseBackend } from '../batch/workers/open-explainer.js';
 import { outOption, reuseOptions, type WorkforceOptions, workforceOptions } from '../batch/run-options.js';
 import { invalid } from '../check.js';
 import type { ExplainerOptions } from '../explain/explain-options.js';
@@ -90,5 +91,11 @@ export async function openMeasurer(
 ): Promise<Measurer> {
   if (typeof model !== 'string') return model;
   const subject = await openSubject(model, open);
-  return measureInWorkers(subject, { model, open }, { workers, isolate, timeout }, jobs);
+  const { backend } = await chooseBackend(open.backend ?? 'auto'); // which all workers are to share
+  return measureInWorkers(
+    subject,
+    { model, open: { ...open, backend } },
+    { workers, isolate, timeout },
+    jobs,
+  );
 }

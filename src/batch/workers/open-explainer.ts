@@ -60,7 +60,10 @@ export async function openForBatch(
   return { explainer, opened };
 }
 
-async function chooseBackend(choice: 'auto' | BackendName): Promise<{ backend: BackendName; note?: string }> {
+/** The backend of every worker of a run: the addon where there is one, and where there is none a note of why. */
+export async function chooseBackend(
+  choice: 'auto' | BackendName,
+): Promise<{ backend: BackendName; note?: string }> {
   if (choice !== 'auto') return { backend: choice };
   try {
     await (await openBackend('native', { threads: 1 })).close();
