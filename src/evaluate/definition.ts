@@ -1,3 +1,4 @@
+import type { LeftOut } from '../batch/inputs/left-out.js';
 import type { OptionsOf, SettingsOf, Stage } from '../options.js';
 import type { CommonSettings, Job, Measured, Task } from './measurement.js';
 import type { MetricWords } from './metric.js';
@@ -56,6 +57,8 @@ export interface Gathered {
   readonly images: readonly string[];
   /** Other files that the results depend on. */
   readonly files?: readonly string[];
+  /** Pictures of formats that are not read. */
+  readonly leftOut?: LeftOut;
 }
 
 /** What a plan is made from. */

@@ -5,7 +5,7 @@ import type { RunRecord } from '../batch/results/run-record.js';
 import { invalid, oneOf } from '../check.js';
 import { asOurs } from '../errors.js';
 import { type OptionsOf, onlyOneOf, readOptions } from '../options.js';
-import type { AnyEvaluation, Plan, Round } from './definition.js';
+import type { AnyEvaluation, Gathered, Plan, Round } from './definition.js';
 import {
   type EvaluateOptions,
   type EvaluateSettings,
@@ -83,7 +83,7 @@ interface Run {
   readonly evaluation: AnyEvaluation;
   readonly settings: EvaluateSettings;
   readonly common: CommonSettings;
-  readonly gathered: { readonly images: readonly string[] };
+  readonly gathered: Gathered;
   readonly found: EvaluationFolder;
 }
 
@@ -145,7 +145,7 @@ async function measureNetwork(
 
 /** Says what was found of all networks, writes it, and lets the journal go. */
 async function conclude(
-  { evaluation, settings, common, found }: Run,
+  { evaluation, settings, common, gathered, found }: Run,
   rounds: readonly Finished[],
 ): Promise<Evaluated> {
   const [first] = rounds;
@@ -153,7 +153,7 @@ async function conclude(
   const summary = evaluation.summarize(rounds);
   const report: Report = {
     ...summary,
-    remarks: remarksOf(rounds, common, summary.remarks),
+    remarks: remarksOf(rounds, common, [...(gathered.leftOut?.remarks ?? []), ...(summary.remarks ?? [])]),
     gallery: gallery?.entries.length ? galleryOf(gallery, first.subject, common.variants) : undefined,
     provenance: rounds.flatMap(({ network, subject }) =>
       subject.description.map(([key, value]): [string, string] => [

@@ -1,3 +1,4 @@
+import { isUnreadFormat, LeftOut } from '../batch/inputs/left-out.js';
 import { invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { expandSources } from '../image/sources.js';
@@ -15,11 +16,27 @@ export function pictureSources(flag: string, help: string) {
   );
 }
 
-/** The pictures that files, folders and patterns stand for; each once. `name` is the option's. */
-export async function expand(sources: readonly string[], name = 'images'): Promise<string[]> {
+/** The pictures that files, folders and patterns stand for, each once, and those of formats that are not read. */
+export interface ListedPictures {
+  readonly images: string[];
+  readonly leftOut: LeftOut;
+}
+
+/**
+ * @param name the option's
+ * @param leftOut to which those are added that are left out
+ */
+export async function listPictures(
+  sources: readonly string[],
+  name = 'images',
+  leftOut = new LeftOut(),
+): Promise<ListedPictures> {
   if (sources.length === 0) throw invalid(name, 'a list of files, folders or patterns', sources);
   const images: string[] = [];
-  for await (const image of expandSources(sources)) images.push(image);
+  const onSkipped = (path: string, reason: string) => {
+    if (isUnreadFormat(reason)) leftOut.add(path, reason); // annotations may lie beside pictures
+  };
+  for await (const image of expandSources(sources, { onSkipped })) images.push(image);
   const seen = new Set<string>();
   for (const image of images) {
     if (seen.has(image))
@@ -29,5 +46,5 @@ export async function expand(sources: readonly string[], name = 'images'): Promi
       );
     seen.add(image);
   }
-  return images;
+  return { images, leftOut };
 }

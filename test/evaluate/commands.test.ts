@@ -124,6 +124,26 @@ describe('gradcampp evaluate', () => {
     expect((await readFile(join(folder, 'broken/images.parquet'))).subarray(0, 4).toString()).toBe('PAR1');
   });
 
+  it('says what it left out, and once that there is no addon, where there is none', async () => {
+    await mkdir(join(folder, 'odd'));
+    await writeFile(join(folder, 'odd/x.heic'), 'no picture that is read');
+    await writeFile(join(folder, 'odd/a.png'), await readFile(join(folder, 'data/images/ant/ant-0.png')));
+    const args = ['--model', 'model.onnx', '--data', 'odd', '--method', 'grad-cam', '--steps', '0'];
+    const { code, stdout, stderr } = await gradcampp(
+      'evaluate',
+      'faithfulness',
+      ...args,
+      '--workers',
+      '2',
+      '--out',
+      'odd-out',
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('\n1 file left out: odd/x.heic (a HEIC picture).\n');
+    expect(stderr).not.toMatch(/\(node:|trace-warnings/);
+    expect(stderr.split('"native" cannot run here').length).toBeLessThanOrEqual(2);
+  });
+
   it('compares variants at several layers', async () => {
     const { code } = await gradcampp(
       'evaluate',

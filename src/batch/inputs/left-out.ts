@@ -6,6 +6,13 @@ const most = 3;
 /** Kinds of files that are counted each. */
 const mostKinds = 6;
 
+const unreadFormat = /^it is (an? .*), which is not read$/;
+
+/** Whether a file is left out because it is a picture of a format that is not read. */
+export function isUnreadFormat(reason: string): boolean {
+  return unreadFormat.test(reason);
+}
+
 /** Files that were found and are not read: how many of each kind, and the first of them. */
 export class LeftOut {
   count = 0;
@@ -19,7 +26,7 @@ export class LeftOut {
     this.count++;
     const kind = kindOf(path, reason);
     this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
-    const [, what] = /^it is (an? .*), which is not read$/.exec(reason) ?? [];
+    const [, what] = unreadFormat.exec(reason) ?? [];
     const names = what ? this.#pictures : this.#others;
     if (names.length < most) names.push(what ? `${path} (${what})` : path);
   }
@@ -45,6 +52,11 @@ export class LeftOut {
     const names = this.first;
     const more = this.count > names.length ? ', …' : '';
     return `${this.count} ${this.count === 1 ? 'file' : 'files'} left out: ${names.join(', ')}${more}`;
+  }
+
+  /** The same as whole sentences: one, or none. */
+  get remarks(): string[] {
+    return this.sentence === undefined ? [] : [`${this.sentence}.`];
   }
 }
 

@@ -7,7 +7,7 @@ import {
 } from '../definition.js';
 import type { Job } from '../measurement.js';
 import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
-import { expand, pictureSources } from '../listed-pictures.js';
+import { listPictures, pictureSources } from '../listed-pictures.js';
 import {
   breakdownOf,
   byImage,
@@ -60,7 +60,7 @@ export const faithfulness = defineEvaluation<typeof options, Gathered, Faithfuln
   metrics: [...faithfulnessMetrics, winWords],
   example: '--data photos/ --layer fire9/concat --out faithfulness/',
   options,
-  gather: async ({ images }) => ({ images: await expand(images) }),
+  gather: ({ images }) => listPictures(images),
   plan: ({ gathered, common, options }) => ({
     jobs: gathered.images.map((image) => ({ image })),
     settings: faithfulnessSettings(common, options),

@@ -3,7 +3,7 @@ import { labelsOf } from '../annotations/labels.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { averageDrop, drop } from '../faithfulness/metrics/average-drop.js';
 import { percent } from '../metric.js';
-import { expand, pictureSources } from '../listed-pictures.js';
+import { listPictures, pictureSources } from '../listed-pictures.js';
 import { byImage, controlNote, numberColumn, statisticsNote, stringColumn } from '../report/estimates.js';
 import type { MetricRow, Report } from '../report/report.js';
 import type { Table } from '../report/columns.js';
@@ -52,9 +52,10 @@ export const generalization = defineEvaluation<
   options,
   severalNetworks: true,
   gather: async (options) => {
-    const train = await expand(options.train, 'train');
-    const test = await expand(options.test, 'test');
+    const { images: train, leftOut } = await listPictures(options.train, 'train');
+    const { images: test } = await listPictures(options.test, 'test', leftOut);
     return {
+      leftOut,
       images: [...train, ...test],
       files: ['folder', 'prefix'].includes(options.labels) ? [] : [options.labels],
       sets: [...train.map(() => 'train' as const), ...test.map(() => 'test' as const)],

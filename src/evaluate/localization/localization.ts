@@ -6,7 +6,7 @@ import { mappingByName, readMapping } from '../annotations/mapping.js';
 import { matchAnnotations } from '../annotations/matching.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent, plain } from '../metric.js';
-import { expand, pictureSources } from '../listed-pictures.js';
+import { listPictures, pictureSources } from '../listed-pictures.js';
 import {
   breakdownOf,
   byImage,
@@ -105,9 +105,9 @@ export const localization = defineEvaluation<
     const format = annotationFormat(boxes);
     const found =
       annotations === undefined && sources.length > 0 ? await findAnnotations(sources[0], format) : undefined;
-    const images = await expand(found ? [found.images, ...sources.slice(1)] : sources);
+    const { images, leftOut } = await listPictures(found ? [found.images, ...sources.slice(1)] : sources);
     const path = annotations ?? (found?.annotations as string);
-    return { images, ...(await readAnnotations(images, await format.read(path, images), path)) };
+    return { images, leftOut, ...(await readAnnotations(images, await format.read(path, images), path)) };
   },
   plan: async ({ gathered: { jobs, classes, remarks }, common, subject, options }) => {
     const mapping = await mappingOf(options.mapping, subject.classes, classes);

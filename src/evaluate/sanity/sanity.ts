@@ -1,7 +1,7 @@
 import { count } from '../../options.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { type Metric, metricColumns, metricRows, plain } from '../metric.js';
-import { expand, pictureSources } from '../listed-pictures.js';
+import { listPictures, pictureSources } from '../listed-pictures.js';
 import {
   bootstrapNote,
   byImage,
@@ -60,7 +60,7 @@ export const sanity = defineEvaluation<typeof options, Gathered, SanityPlan, San
   })),
   example: '--data photos/',
   options,
-  gather: async ({ images }) => ({ images: await expand(images) }),
+  gather: ({ images }) => listPictures(images),
   plan: ({ gathered: { images }, common, subject, options: { stages } }) => ({
     jobs: Array.from({ length: Math.ceil(images.length / chunkSize) }, (_, c) => ({
       image: `chunk-${c + 1}`,

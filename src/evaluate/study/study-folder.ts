@@ -5,7 +5,7 @@ import { readText, whyUnreadable } from '../../files.js';
 import { onlyOneOf, readOptions } from '../../options.js';
 import { labelsOf } from '../annotations/labels.js';
 import { openSubject } from '../open.js';
-import { expand } from '../listed-pictures.js';
+import { listPictures } from '../listed-pictures.js';
 import { writeFiles } from '../report/report-files.js';
 import { reportPage } from '../report/page.js';
 import type { Failure } from '../report/report.js';
@@ -40,7 +40,7 @@ export async function writeStudy(
       'INVALID_OPTION',
       `A study compares two methods side by side; received ${[first, second, ...more].flatMap((variant) => variant?.name ?? []).join(', ') || 'none'}.`,
     );
-  const images = await expand(sources);
+  const { images, leftOut } = await listPictures(sources);
   const subject = await openSubject(model, open);
   try {
     const labels = await labelsOf(images, subject, how);
@@ -54,7 +54,12 @@ export async function writeStudy(
       ],
       { overwrite },
     );
-    return { key, files, failures, remarks: sameMapRemarks(subject, settings.variants) };
+    return {
+      key,
+      files,
+      failures,
+      remarks: [...leftOut.remarks, ...sameMapRemarks(subject, settings.variants)],
+    };
   } finally {
     await subject.close();
   }
