@@ -50,9 +50,16 @@ export async function measureFaithfulness(
     throw new GradcamppError('INVALID_IMAGE', `${show(job.image)} shows nothing of what is to be explained.`);
   const maps = explained.maps.map(([map]) => map);
   const predictions = new Predictions(subject.layout, target, settings.batch, part());
-  const explain = async (tensor: Float32Array, variants: readonly Variant[]): Promise<ExplanationMap[]> => {
+  const explainAgain = async (tensor: Float32Array, variants: readonly Variant[]) => {
     const again = await subject.explain({ image: job.image, tensor }, variants, [target.again], part());
     return again.maps.map(([map]) => map ?? emptyMap(subject));
+  };
+  // One after the other: each may hold many pictures at once.
+  let turn: Promise<unknown> = Promise.resolve();
+  const explain = (tensor: Float32Array, variants: readonly Variant[]): Promise<ExplanationMap[]> => {
+    const found = turn.then(() => explainAgain(tensor, variants));
+    turn = found.catch(() => undefined);
+    return found;
   };
   const { seed, variants } = settings;
   const ties = saliencyOrder(control.data);

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { faithfulnessTable, summarizeFaithfulness } from '../../../src/evaluate/faithfulness/faithfulness.js';
 import {
@@ -139,6 +140,21 @@ describe('metrics that change the picture again and again', () => {
     expect(worst).toMatchObject({ coherency: 1, averageDrop: 1, adcc: 0 });
     expect(empty).toMatchObject({ coherency: 0, adcc: 0 });
     expect(control.coherency).toBeCloseTo(1, 12);
+  });
+
+  it('explains changed pictures one after the other', async () => {
+    const subject = fakeSubject({ pictures });
+    let [now, most] = [0, 0];
+    const { explain } = subject;
+    subject.explain = async (...given) => {
+      most = Math.max(most, ++now);
+      await setTimeout(1);
+      now--;
+      return explain(...given);
+    };
+    await measureFaithfulness(subject, { image: 'grey' }, costly(['adcc', 'max-sensitivity']));
+    expect(subject.counts.explain).toBe(1 + 4 + 10);
+    expect(most).toBe(1);
   });
 });
 
