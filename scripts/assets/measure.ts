@@ -119,7 +119,8 @@ One weight a channel says of what kind a place is, not which of several alike is
 channels, Grad-CAM++ is where a uniform map is. Weights of channel and position say which; so \`layer-cam\` explains characters where no
 method is named. At the automatic layer, behind which nothing moves sideways any more, the gradient is zero outside a character's frames,
 so that most of the map must lie there; before the attention it need not. The gradient of a whole line is largest in the frames that are
-least certain, most of them between characters: there the weights of positions lead away from them. Eigen-CAM knows no target: it shows
+least certain, most of them between characters: there lead weights of positions, and Grad-CAM++, to which large gradients count more.
+Grad-CAM's mean of signed gradients keeps to the characters, and explains lines where no method is named. Eigen-CAM knows no target: it shows
 the strongest component of the layer, which in the segmenter is the ground.
 `;
 }

@@ -117,11 +117,12 @@ const ownExplainOptions = {
   /** Targets of each picture apart, as many entries as pictures. */
   targetsPerImage: option(checkPerImage, { help: 'targets of each picture apart' }),
   /**
-   * One method or several, which then share the forward and backward passes. 'auto' (default) is 'grad-cam++', of characters
-   * of a line 'layer-cam', and where the network has no gradient a method that needs none: 'recipro-cam', or 'rise' where there is no layer, or a fine one.
+   * One method or several, which then share the forward and backward passes. 'auto' (default) is 'grad-cam++', of a line of
+   * text 'grad-cam' and of its characters 'layer-cam', and where the network has no gradient a method that needs none:
+   * 'recipro-cam', or 'rise' where there is no layer, or a fine one.
    */
   method: option((value) => value as 'auto' | Method | readonly ('auto' | Method | Variant)[], {
-    help: `auto (${defaultMethod}, of characters of a line layer-cam, or where there is no gradient a method that needs none), or of ${methodNames.join(', ')}`,
+    help: `auto (${defaultMethod}, of a line of text grad-cam and of its characters layer-cam, or where there is no gradient a method that needs none), or of ${methodNames.join(', ')}`,
     otherwise: 'auto',
     flag: '--method <name>',
     many: true,

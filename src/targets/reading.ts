@@ -46,7 +46,9 @@ interface Lettered extends ReadingTarget {
  *
  * What a frame says is made of few positions of the explained layer, often of one, and of all characters by the same channels. One
  * weight a channel, as Grad-CAM and Grad-CAM++ have it, then marks every character alike; where no method is named a character is
- * explained by `layer-cam`, whose weights are of channel and position. The line is every character.
+ * explained by `layer-cam`, whose weights are of channel and position. The gradient of a whole line is largest in the frames that are
+ * least certain, most of them between characters; what weighs it by positions or powers goes there, so the line is explained by
+ * `grad-cam`, the mean of signed gradients.
  */
 export const readingTarget: TargetKind<ReadingTarget> = {
   name: 'reading',
@@ -103,7 +105,7 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     );
     const text = characters.map(({ index }) => nameOf(index)).join(named ? '' : ' ');
     const line = readingGoal(
-      { name: text === '' ? '(nothing)' : text, key: 'reading line' },
+      { name: text === '' ? '(nothing)' : text, key: 'reading line', method: 'grad-cam' },
       [0, frames.length],
       frames,
     );
@@ -136,7 +138,7 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     const shown = dims.map((dim) => dim || '?').join(', ');
     return {
       spec: { kind: 'reading' },
-      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained, characters by default with layer-cam. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
+      note: `The output ${show(name)} [${shown}] is taken as the frames of a line of text, class 0 as the blank: the line and each character are explained, where no method is named by grad-cam and layer-cam. Choose with --target reading:line or reading:characters; :blank=last, :alphabet=FILE.`,
     };
   },
 };

@@ -218,7 +218,7 @@ describe('networks', () => {
       }
   });
 
-  test('where no method is named, characters by one that weighs positions', async () => {
+  test('where no method is named, by Grad-CAM, and characters by one that weighs positions', async () => {
     const graph = reader(false, 'N', undefined);
     await using explainer = await Explainer.open(bytesFrom(graph), { backend: 'reference' });
     const methodsOf = async (options: ExplainOptions) => {
@@ -229,14 +229,14 @@ describe('networks', () => {
       { kind: 'reading', part: 'line' },
       { kind: 'reading', part: 0 },
     ];
-    const both = ['line grad-cam++', 'character layer-cam'];
+    const both = ['line grad-cam', 'character layer-cam'];
     expect((await methodsOf({})).slice(0, 2)).toEqual(both);
     expect(await methodsOf({ targetsPerImage: [[line, first]] })).toEqual(both);
     expect(await methodsOf({ targets: first, method: 'grad-cam++' })).toEqual(['character grad-cam++']);
     expect(await methodsOf({ targets: first, gradientRelu: false })).toEqual(['character grad-cam++']);
     expect(await methodsOf({ targets: [line, first], method: ['eigen-cam', 'auto'] })).toEqual([
       'line eigen-cam',
-      'line grad-cam++',
+      'line grad-cam',
       'character eigen-cam',
       'character layer-cam',
     ]);
@@ -248,7 +248,7 @@ describe('networks', () => {
     writeFileSync(picture, encodeNpy(image(1)));
     await explainFolder({ model, images: [picture], out, workforce: { workers: 0 }, outputs: { save: [] } });
     const lines = readFileSync(join(out, 'results.jsonl'), 'utf8').split('\n', 2);
-    expect(lines.map((text) => JSON.parse(text).method)).toEqual(['grad-cam++', 'layer-cam']);
+    expect(lines.map((text) => JSON.parse(text).method)).toEqual(['grad-cam', 'layer-cam']);
   });
 
   test('with keys in a file beside', async () => {

@@ -13,7 +13,7 @@ import { Explainer } from '../../src/batch/explainer.js';
 /** A real reader of text, PP-OCRv4, on drawn lines; docs/evaluation.md has the numbers of many. */
 describe('characters of a line', () => {
   const { model, alphabet } = readerFiles();
-  const methods = ['layer-cam', 'hires-cam', 'grad-cam++'] as const;
+  const methods = ['layer-cam', 'hires-cam', 'grad-cam', 'grad-cam++'] as const;
   let explainer: Explainer;
   let found: LineExplained[];
   beforeAll(async () => {
@@ -36,18 +36,26 @@ describe('characters of a line', () => {
     );
     const [whole, ...characters] = targets;
     expect(whole.target.name).toContain('RIVER 27');
-    expect(targets.map(({ method }) => method)).toEqual(['grad-cam++', ...characters.map(() => 'layer-cam')]);
+    expect(targets.map(({ method }) => method)).toEqual(['grad-cam', ...characters.map(() => 'layer-cam')]);
     expect(characters.map(({ target }) => target.name).join('')).toBe(whole.target.name);
   });
 
   test('are where the maps of methods that weigh positions lie, and not those of Grad-CAM++', () => {
     for (const { characters } of found) {
       const { area, energy } = characters;
-      const [layerCam, hiResCam, plus] = energy;
+      const [layerCam, hiResCam, , plus] = energy;
       expect(area).toBeLessThan(0.15);
       expect(layerCam).toBeGreaterThan(0.9);
       expect(hiResCam).toBeGreaterThan(0.7);
       expect(plus).toBeLessThan(3 * area);
+    }
+  });
+
+  test('together are where the map of the line lies by Grad-CAM, and not by LayerCAM', () => {
+    for (const { line } of found) {
+      const [layerCam, , gradCam] = line.energy;
+      expect(gradCam).toBeGreaterThan(line.area);
+      expect(layerCam).toBeLessThan(line.area);
     }
   });
 });
