@@ -37,6 +37,11 @@ async function messageOf(graph: Graph, dims: readonly number[] = [2, 6]): Promis
   return (error as GradcamppError).message;
 }
 
+const alike = (graph: Graph): Graph => ({
+  ...graph,
+  nodes: graph.nodes.map((node) => ({ ...node, name: 'alike' })),
+});
+
 const refused = 'ONNX Runtime refuses the model: ';
 const failed = 'ONNX Runtime failed: ';
 
@@ -100,6 +105,16 @@ describe("ONNX Runtime's errors as sentences", () => {
       'dims that cannot be',
       one([['MatMul', ['x', 'w'], ['y']]], { constants: { w: weights(1, [5, 2]) } }),
       `${refused}MatMul "node_y": incompatible dimensions for matrix multiplication.`,
+    ],
+    [
+      'two nodes of one name',
+      alike(
+        one([
+          ['Relu', ['x'], ['h']],
+          ['Relu', ['h'], ['y']],
+        ]),
+      ),
+      `${refused}two nodes are called "alike".`,
     ],
     ['what nothing makes', one([['Relu', ['z'], ['y']]]), `${refused}nothing makes the value "z".`],
     [
