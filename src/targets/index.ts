@@ -127,7 +127,7 @@ export function noScores({ name, dims, isEmbedding }: Output, kind?: string): st
     return `${shown} holds an embedding, a vector of length 1, and no scores of classes; compare it with another picture (--like FILE, target "embedding"), or name another output ("output")`;
   const choice =
     kind === undefined
-      ? 'name what to explain ("targets", --target)'
+      ? `name what to explain ("targets"; for instance --target 'expression:mean(${show(name)})')`
       : `explain its "${kind}" (--target ${kind})`;
   return `${shown} holds no scores of classes, [N, classes]; ${choice}, or another output ("output")`;
 }

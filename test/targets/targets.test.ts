@@ -94,7 +94,7 @@ describe('--target', () => {
 test('a class of an output that holds no scores of classes is refused where no kind of target fits it', async () => {
   const network = networkFacts(['N', 3, 4, 5, 6, 7]);
   await expect(prepareTarget('dog', network, {} as Tools)).rejects.toThrow(
-    'The output "output" [N, 3, 4, 5, 6, 7] holds no scores of classes, [N, classes]; name what to explain ("targets", --target), or another output ("output"); received the target "dog".',
+    'The output "output" [N, 3, 4, 5, 6, 7] holds no scores of classes, [N, classes]; name what to explain ("targets"; for instance --target \'expression:mean("output")\'), or another output ("output"); received the target "dog".',
   );
 });
 
