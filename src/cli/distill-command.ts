@@ -1,6 +1,14 @@
 import { Command } from 'commander';
+import type { DistillOptions, Trained } from '../train/run/run.js';
 import { addFlags, fromFlags } from './flags.js';
 import { printOptions } from './terminal.js';
+
+/** Without teacher and pictures: on drawn ones. */
+async function demonstrate(given: DistillOptions): Promise<Trained> {
+  const { demonstrationOptions } = await import('../train/demonstration/demonstration.js');
+  const { distill } = await import('../train/run/run.js');
+  return distill(await demonstrationOptions(given));
+}
 
 /** `gradcampp distill`: a student that looks where its teacher looks. */
 export async function distillCommand(argv: readonly string[] = process.argv): Promise<Command> {
@@ -12,14 +20,16 @@ export async function distillCommand(argv: readonly string[] = process.argv): Pr
   return addFlags(command, distillOptions, trainOptions, printOptions)
     .addHelpText(
       'after',
-      '\nExample:\n  $ gradcampp distill --teacher T.onnx --student resnet-8 --data train/ --test test/ --epochs 10 --seeds 3 --out run/',
+      '\nWithout --teacher and --data pictures are drawn, and a teacher is trained on them: a first try, of a minute or two.\n\nExample:\n  $ gradcampp distill --teacher T.onnx --student resnet-8 --data train/ --test test/ --epochs 10 --seeds 3 --out run/',
     )
     .action(async (flags) => {
       const { distill } = await import('../train/run/run.js');
       const { printTrained, trainingProgress } = await import('./training-printer.js');
       const progress = trainingProgress(flags.quiet);
       const options = fromFlags({ ...distillOptions, ...trainOptions }, flags);
-      const trained = await distill({ ...options, onProgress: progress.show }).finally(progress.clear);
+      const given = { ...options, onProgress: progress.show };
+      const isDemonstration = options.teacher === undefined && options.data === undefined;
+      const trained = await (isDemonstration ? demonstrate(given) : distill(given)).finally(progress.clear);
       if (!flags.quiet) printTrained(trained);
     });
 }

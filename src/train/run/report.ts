@@ -48,7 +48,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
     const { mean, low, high } = difference;
     const interval =
       low === null ? '' : ` (95 % ${format(100 * low, 1)} … ${format(100 * (high as number), 1)})`;
-    return ` ${arm} makes ${format(100 * Math.abs(mean), 1)} points ${mean < 0 ? 'fewer' : 'more'} errors than ${against}${interval}.`;
+    return ` “${arm}” makes ${format(100 * Math.abs(mean), 1)} points ${mean < 0 ? 'fewer' : 'more'} errors than “${against}”${interval}.`;
   });
   return {
     title: command === 'distill' ? 'Distillation' : 'Training',
