@@ -46,12 +46,11 @@ export function random(...parts: readonly (string | number)[]): Random {
 
 /** Normal numbers, mean 0 and standard deviation 1, drawn in pairs (Marsaglia's polar method). */
 export function normals({ uniform }: Pick<Random, 'uniform'>): () => number {
-  let spare = Number.NaN;
+  let [spare, hasSpare] = [0, false];
   return () => {
-    if (!Number.isNaN(spare)) {
-      const kept = spare;
-      spare = Number.NaN;
-      return kept;
+    if (hasSpare) {
+      hasSpare = false;
+      return spare;
     }
     let [x, y, square] = [0, 0, 0];
     while (square === 0 || square >= 1) {
@@ -61,6 +60,7 @@ export function normals({ uniform }: Pick<Random, 'uniform'>): () => number {
     }
     const factor = Math.sqrt((-2 * Math.log(square)) / square);
     spare = y * factor;
+    hasSpare = true;
     return x * factor;
   };
 }

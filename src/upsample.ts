@@ -14,49 +14,87 @@ interface Taps {
  *
  * The function that is returned owns its buffers: each call overwrites the result of the one before.
  *
- * @param size of a window of the result; each call says where it begins, by default at 0. Nothing else is computed
  * @param tapsOf where the places of an axis that changes lie; default: half-pixel centres
  */
 export function linearUpsampler(
   from: readonly number[],
   to: readonly number[],
-  size = to,
   tapsOf: (from: number, to: number) => Taps = linearTaps,
-): (map: Float64Array, offsets?: readonly number[]) => Float64Array {
-  // The last axis first: it is the only one that gathers, and there is least to gather from.
-  const steps: {
-    axis: number;
-    outer: number;
-    inner: number;
-    taps: Taps;
-    input: number;
-    output: Float64Array;
-  }[] = [];
+): (map: Float64Array) => Float64Array {
+  const steps = stepsOf(from, to, to, tapsOf);
+  return (map) => steps.reduce((source, step) => step(source, 0), map);
+}
+
+/** A large map that is read block by block, in order: the blocks share an array, and the map is nowhere as a whole. */
+export interface Blocks {
+  /** Blocks, along the first axis. */
+  readonly count: number;
+  /** Numbers of each. */
+  readonly length: number;
+  at(index: number): Float64Array;
+}
+
+/**
+ * The same, or a window of it of this `size`, which begins at `offsets` (default 0), read along the first axis: for maps that are
+ * gone through once, such as masks. A map of one axis is one block.
+ */
+export function linearBlocks(
+  from: readonly number[],
+  to: readonly number[],
+  size = to,
+): (map: Float64Array, offsets?: readonly number[]) => Blocks {
+  const steps = stepsOf(from, to, size);
+  if (from.length === 1) {
+    return (map, offsets) => {
+      const block = steps.reduce((source, step) => step(source, offsets?.[0] ?? 0), map);
+      return { count: 1, length: size[0], at: () => block };
+    };
+  }
+  const first = linearTaps(from[0], to[0]);
+  const length = sizeOf(size.slice(1));
+  const block = new Float64Array(length);
+  const others = steps.slice(0, from.length - 1);
+  return (map, offsets) => {
+    const rows = others.reduce((source, step, i) => step(source, offsets?.[from.length - 1 - i] ?? 0), map);
+    const start = offsets?.[0] ?? 0;
+    return {
+      count: size[0],
+      length,
+      at: (index) => {
+        const { low, high, t } = first;
+        const [a, b] = [low[start + index] * length, high[start + index] * length];
+        blend(rows, a, b, t[start + index], block, 0, length);
+        return block;
+      },
+    };
+  };
+}
+
+/** One step an axis, the last axis first: it is the only one that gathers, and there is least to gather from. */
+function stepsOf(
+  from: readonly number[],
+  to: readonly number[],
+  size: readonly number[],
+  tapsOf = linearTaps,
+): ((source: Float64Array, offset: number) => Float64Array)[] {
+  const steps: ((source: Float64Array, offset: number) => Float64Array)[] = [];
   let inner = 1;
   for (let axis = from.length - 1; axis >= 0; axis--) {
-    let outer = 1;
-    for (let i = 0; i < axis; i++) outer *= from[i];
-    if (from[axis] !== to[axis] || size[axis] !== to[axis])
-      steps.push({
-        axis,
-        outer,
-        inner,
-        taps: tapsOf(from[axis], to[axis]),
-        input: from[axis],
-        output: new Float64Array(outer * size[axis] * inner),
+    const outer = sizeOf(from.slice(0, axis));
+    const [own, input, length] = [inner, from[axis], size[axis]];
+    if (input === to[axis] && length === input) steps.push((source) => source);
+    else {
+      const taps = tapsOf(input, to[axis]);
+      const output = new Float64Array(outer * length * inner);
+      const stretch = own === 1 ? stretchRows : blendRows;
+      steps.push((source, offset) => {
+        stretch(source, output, { outer, inner: own, input, offset, length }, taps);
+        return output;
       });
-    inner *= size[axis];
-  }
-  return (map, offsets) => {
-    let source = map;
-    for (const { axis, outer, inner, taps, input, output } of steps) {
-      const own = offsets || size !== to ? windowOf(taps, offsets?.[axis] ?? 0, size[axis]) : taps;
-      if (inner === 1) stretchRows(source, output, outer, input, own);
-      else blendRows(source, output, outer, inner, input, own);
-      source = output;
     }
-    return source;
-  };
+    inner *= length;
+  }
+  return steps;
 }
 
 /** Above this many values a result is not kept for the next map. */
@@ -99,26 +137,27 @@ export function alignedTaps(from: number, to: number): Taps {
   };
 }
 
-function windowOf({ low, high, t }: Taps, from: number, length: number): Taps {
-  const end = from + length;
-  return { low: low.subarray(from, end), high: high.subarray(from, end), t: t.subarray(from, end) };
+interface Step {
+  readonly outer: number;
+  readonly inner: number;
+  readonly input: number;
+  /** Where the taps begin that are used, and how many they are. */
+  readonly offset: number;
+  readonly length: number;
 }
 
 function stretchRows(
   source: Float64Array,
   output: Float64Array,
-  rows: number,
-  input: number,
-  taps: Taps,
+  { outer, input, offset, length }: Step,
+  { low, high, t }: Taps,
 ): void {
-  const { low, high, t } = taps;
-  const length = t.length;
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < outer; row++) {
     const from = row * input;
     const at = row * length;
     for (let i = 0; i < length; i++) {
-      const a = source[from + low[i]];
-      output[at + i] = a + t[i] * (source[from + high[i]] - a);
+      const a = source[from + low[offset + i]];
+      output[at + i] = a + t[offset + i] * (source[from + high[offset + i]] - a);
     }
   }
 }
@@ -126,22 +165,29 @@ function stretchRows(
 function blendRows(
   source: Float64Array,
   output: Float64Array,
-  outer: number,
-  inner: number,
-  input: number,
-  taps: Taps,
+  { outer, inner, input, offset, length }: Step,
+  { low, high, t }: Taps,
 ): void {
-  const { low, high, t } = taps;
-  for (let block = 0; block < outer; block++) {
-    for (let i = 0; i < t.length; i++) {
-      const from = (block * input + low[i]) * inner;
-      const next = (block * input + high[i]) * inner;
-      const at = (block * t.length + i) * inner;
-      const weight = t[i];
-      for (let x = 0; x < inner; x++) {
-        const a = source[from + x];
-        output[at + x] = a + weight * (source[next + x] - a);
-      }
+  for (let row = 0; row < outer; row++)
+    for (let i = 0; i < length; i++) {
+      const from = (row * input + low[offset + i]) * inner;
+      const next = (row * input + high[offset + i]) * inner;
+      blend(source, from, next, t[offset + i], output, (row * length + i) * inner, inner);
     }
+}
+
+/** a + t (b − a) of two runs of numbers. */
+function blend(
+  source: Float64Array,
+  a: number,
+  b: number,
+  t: number,
+  output: Float64Array,
+  at: number,
+  length: number,
+): void {
+  for (let x = 0; x < length; x++) {
+    const own = source[a + x];
+    output[at + x] = own + t * (source[b + x] - own);
   }
 }

@@ -1,33 +1,48 @@
-import { sizeOf } from '../tensor.js';
-import { rangeOf } from './arrays.js';
+import type { Blocks } from '../upsample.js';
 import type { Evidence } from './evidence.js';
 
 /**
- * Writes picture n ⊙ mask, the same for every channel. The mask has the picture's spatial dims, or the last of them, and is then
- * the same for all of those before.
+ * Writes picture n ⊙ scale (mask − least), the same for every channel. The mask has the picture's spatial dims, or the last of
+ * them, and is then the same for all of those before.
  */
 export function maskPicture(
   { input, inputDims, channelAxis }: Pick<Evidence, 'input' | 'inputDims' | 'channelAxis'>,
   n: number,
-  mask: Float64Array,
+  mask: Blocks,
   out: Float32Array,
+  { least, scale } = { least: 0, scale: 1 },
 ): void {
-  const axis = Math.max(0, channelAxis);
-  const channels = channelAxis < 0 ? 1 : inputDims[axis];
-  const inner = channelAxis < 0 ? out.length : sizeOf(inputDims.slice(axis + 1));
-  const size = mask.length;
-  const run = Math.min(inner, size); // one divides the other
   const from = n * out.length;
-  for (let at = 0, place = 0; at < out.length; place = (place + run) % size)
-    for (let c = 0; c < channels; c++)
-      for (let i = 0; i < inner; i += run)
-        for (let j = 0; j < run; j++, at++) out[at] = input[from + at] * mask[place + j];
+  const channels = channelAxis < 0 ? 1 : inputDims[channelAxis];
+  const isLast = channelAxis > 0;
+  const positions = out.length / channels;
+  const { count, length } = mask;
+  const [step, run] = isLast ? [1, channels] : [positions, 1];
+  for (let block = 0; block < count; block++) {
+    const values = mask.at(block);
+    for (let i = 0; i < length; i++) values[i] = (values[i] - least) * scale;
+    for (let place = block * length; place < positions; place += count * length)
+      for (let c = 0; c < channels; c++) {
+        let at = place * run + c * step;
+        for (let i = 0; i < length; i++, at += run) out[at] = input[from + at] * values[i];
+      }
+  }
 }
 
-/** (values − min) / (max − min), in place; a constant becomes 0. */
-export function normalize(values: Float64Array): Float64Array {
-  const { least, most } = rangeOf(values);
-  const scale = most > least ? 1 / (most - least) : 0;
-  for (let i = 0; i < values.length; i++) values[i] = (values[i] - least) * scale;
-  return values;
+/** What brings a mask into 0…1, (mask − least) · scale; a constant becomes 0. */
+export function maskRange(mask: Blocks): { readonly least: number; readonly scale: number } {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let block = 0; block < mask.count; block++) {
+    const values = mask.at(block);
+    for (let i = 0; i < mask.length; i++) {
+      least = Math.min(least, values[i]);
+      most = Math.max(most, values[i]);
+    }
+  }
+  return { least, scale: most > least ? 1 / (most - least) : 0 };
+}
+
+/** A mask that is there as a whole, as one block. */
+export function wholeMask(values: Float64Array): Blocks {
+  return { count: 1, length: values.length, at: () => values };
 }

@@ -1,7 +1,6 @@
 import { count, number } from '../options.js';
 import { sizeOf } from '../tensor.js';
-import { linearUpsampler } from '../upsample.js';
-import { addTimes } from './arrays.js';
+import { type Blocks, linearBlocks } from '../upsample.js';
 import type { Change, Evidence, RandomNumbers } from './evidence.js';
 import { maskPicture } from './masked-pictures.js';
 import { type Attribution, inputMethod } from './method.js';
@@ -53,42 +52,53 @@ export const rise = inputMethod({
   options,
   channels: 'sum',
   scaled: 'min-max',
-  attribute: (evidence, { masks, cells, keep, seed }) =>
-    meanOfMasks(evidence, {
-      masks: (n) => shiftedMasks(evidence.random(seed, n, 'masks'), evidence.size, { cells, keep }),
+  attribute: (evidence, { masks, cells, keep, seed }) => {
+    const enlarged = enlargedCells(evidence.size, cells);
+    return meanOfMasks(evidence, {
+      draw: (n) => shiftedMasks(evidence.random(seed, n, 'masks'), evidence.size, { cells, keep }),
+      enlarged: ({ cells: own, offsets }) => enlarged(own, offsets),
       count: masks,
       keep,
-    }),
+    });
+  },
 });
 
-/**
- * Σ_m p(x ⊙ M_m) M_m / (n p); `masks` draws those of a picture, each in the array of the one before if it likes. No more than a
- * group of passes is held at a time.
- */
+/** The cells of a mask, and where the picture begins in what they are enlarged to. */
+export interface Mask {
+  readonly cells: Float64Array;
+  readonly offsets?: readonly number[];
+}
+
+interface Masks {
+  /** The masks of a picture. */
+  readonly draw: (n: number) => Iterator<Mask>;
+  readonly enlarged: (mask: Mask) => Blocks;
+  /** n */
+  readonly count: number;
+  /** p */
+  readonly keep: number;
+}
+
+/** Σ_m p(x ⊙ M_m) M_m / (n p). */
 export async function meanOfMasks(
   evidence: Evidence,
-  { masks, count, keep }: { masks: (n: number) => Iterator<Float64Array>; count: number; keep: number },
+  { draw, enlarged, count, keep }: Masks,
 ): Promise<Attribution> {
   const { images, size } = evidence;
   const positions = sizeOf(size);
   const sums = new Float64Array(images * positions);
-  const free: Float64Array[] = [];
   const changes = Array.from({ length: images }, (_, n) => {
-    const drawn = masks(n);
+    const masks = draw(n);
     const sum = sums.subarray(n * positions, (n + 1) * positions);
     return Array.from({ length: count }, (): Change => {
-      let mask: Float64Array;
+      let mask: Mask;
       return {
         of: n,
         fill: (out) => {
-          mask = free.pop() ?? new Float64Array(positions);
-          mask.set(drawn.next().value);
-          maskPicture(evidence, n, mask, out);
+          mask = masks.next().value;
+          maskPicture(evidence, n, enlarged(mask), out);
         },
-        take: (probability) => {
-          addTimes(sum, probability, mask);
-          free.push(mask);
-        },
+        take: (probability) => addTimes(sum, probability, enlarged(mask)),
       };
     });
   });
@@ -96,19 +106,38 @@ export async function meanOfMasks(
   return { values: Float32Array.from(sums, (sum) => sum / (count * keep)) };
 }
 
-/** Random cells, enlarged to (cells + 1) / cells of the picture and cut out at a random place in the first cell; in one array. */
+function addTimes(sum: Float64Array, factor: number, mask: Blocks): void {
+  for (let block = 0, at = 0; block < mask.count; block++) {
+    const values = mask.at(block);
+    for (let i = 0; i < mask.length; i++, at++) sum[at] += factor * values[i];
+  }
+}
+
+/** Pixels of a cell along every axis. */
+function cellSize(size: readonly number[], cells: number): number[] {
+  return size.map((dim) => Math.ceil(dim / cells));
+}
+
+/** Cells enlarged to one more than the picture has room for, of which `offsets` says where it begins. */
+export function enlargedCells(size: readonly number[], cells: number): ReturnType<typeof linearBlocks> {
+  const whole = cellSize(size, cells).map((length) => (cells + 1) * length);
+  return linearBlocks(
+    size.map(() => cells),
+    whole,
+    size,
+  );
+}
+
+/** Random cells, and a random place in the first of them. */
 export function* shiftedMasks(
   numbers: Pick<RandomNumbers, 'uniform'>,
   size: readonly number[],
   { cells, keep }: { cells: number; keep: number },
-): Generator<Float64Array> {
-  const coarse = size.map(() => cells);
-  const cell = size.map((dim) => Math.ceil(dim / cells));
-  const whole = cell.map((length) => (cells + 1) * length);
-  const upsample = linearUpsampler(coarse, whole, size);
+): Generator<Mask> {
+  const count = cells ** size.length;
   while (true) {
-    const kept = Float64Array.from({ length: sizeOf(coarse) }, () => (numbers.uniform() < keep ? 1 : 0));
-    const offsets = cell.map((length) => Math.floor(numbers.uniform() * length));
-    yield upsample(kept, offsets);
+    const kept = Float64Array.from({ length: count }, () => (numbers.uniform() < keep ? 1 : 0));
+    const offsets = cellSize(size, cells).map((length) => Math.floor(numbers.uniform() * length));
+    yield { cells: kept, offsets };
   }
 }

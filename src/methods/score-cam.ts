@@ -1,10 +1,10 @@
 import { sizeOf } from '../tensor.js';
-import { linearUpsampler } from '../upsample.js';
+import { linearBlocks } from '../upsample.js';
 import { isConstant } from './arrays.js';
 import { channels, chosenChannels, limitFacts } from './channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
 import type { Change } from './evidence.js';
-import { maskPicture, normalize } from './masked-pictures.js';
+import { maskPicture, maskRange } from './masked-pictures.js';
 import { layerMethod } from './method.js';
 
 /**
@@ -26,7 +26,7 @@ export const scoreCam = layerMethod({
   map: async (evidence, { channels: most }) => {
     const { images, layer, size } = evidence;
     const positions = sizeOf(layer.dims);
-    const upsample = linearUpsampler(layer.dims, size.slice(-layer.dims.length));
+    const enlarged = linearBlocks(layer.dims, size.slice(-layer.dims.length));
     const changes: Change[] = [];
     const scores = new Float64Array(images * layer.channels).fill(Number.NEGATIVE_INFINITY);
     for (const [n, picture] of picturesOf(layer, layer.activations).entries()) {
@@ -38,7 +38,10 @@ export const scoreCam = layerMethod({
         else
           changes.push({
             of: n,
-            fill: (out) => maskPicture(evidence, n, normalize(upsample(new Float64Array(channel))), out),
+            fill: (out) => {
+              const mask = enlarged(new Float64Array(channel));
+              maskPicture(evidence, n, mask, out, maskRange(mask));
+            },
             take: (score) => {
               own[k] = score;
             },

@@ -1,27 +1,53 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import { meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
-import { linearUpsampler } from '../../src/upsample.js';
+import { enlargedCells, type Mask, meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
+import { type Blocks, linearBlocks, linearUpsampler } from '../../src/upsample.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { compute } from './given.js';
 import { furthest, holdsOracle } from './oracle.js';
 
 afterAll(() => void vi.restoreAllMocks());
 
+const valuesOf = ({ count, at }: Blocks) =>
+  Array.from({ length: count }, (_, block) => [...at(block)]).flat();
+
 test('draws masks by hand: two cells of three pixels, enlarged to nine and cut out of the second pixel', () => {
   const drawn = [0.1, 0.9, 0.5, 0.9, 0.1, 0];
   const masks = shiftedMasks({ uniform: () => drawn.shift() ?? Number.NaN }, [6], { cells: 2, keep: 0.5 });
   const whole = linearUpsampler([2], [9]);
-  expect([...masks.next().value]).toEqual([...whole(Float64Array.of(1, 0)).subarray(1, 7)]);
-  expect([...masks.next().value]).toEqual([...whole(Float64Array.of(0, 1)).subarray(0, 6)]);
+  const enlarged = enlargedCells([6], 2);
+  const next = () => {
+    const { cells, offsets } = masks.next().value as Mask;
+    return valuesOf(enlarged(cells, offsets));
+  };
+  expect(next()).toEqual([...whole(Float64Array.of(1, 0)).subarray(1, 7)]);
+  expect(next()).toEqual([...whole(Float64Array.of(0, 1)).subarray(0, 6)]);
 });
 
-test('cuts a mask out on every axis', () => {
-  const drawn = [0.1, 0.9, 0.9, 0.1, /* rows */ 0.6, /* columns */ 0.4];
-  const masks = shiftedMasks({ uniform: () => drawn.shift() ?? Number.NaN }, [4, 6], { cells: 2, keep: 0.5 });
-  const whole = linearUpsampler([2, 2], [6, 9])(Float64Array.of(1, 0, 0, 1));
-  const expected = Array.from({ length: 24 }, (_, i) => whole[(Math.floor(i / 6) + 1) * 9 + (i % 6) + 1]);
-  expect([...masks.next().value]).toEqual(expected);
+test.each([
+  { size: [4, 6], drawn: [0.1, 0.9, 0.9, 0.1, /* rows */ 0.6, /* columns */ 0.4], offsets: [1, 1] },
+  {
+    size: [2, 4, 6],
+    drawn: [0.1, 0.9, 0.9, 0.1, 0.9, 0.1, 0.1, 0.1, /* planes */ 0, /* rows */ 0.6, /* columns */ 0.9],
+    offsets: [0, 1, 2],
+  },
+])('cuts a mask out on every axis of $size', ({ size, drawn, offsets }) => {
+  const left = [...drawn];
+  const masks = shiftedMasks({ uniform: () => left.shift() ?? Number.NaN }, size, { cells: 2, keep: 0.5 });
+  const mask = masks.next().value as Mask;
+  expect(mask.offsets).toEqual(offsets);
+  const dims = size.map((dim) => 1.5 * dim);
+  const whole = linearUpsampler(
+    size.map(() => 2),
+    dims,
+  )(mask.cells);
+  const places = size.reduce<number[]>(
+    (found, dim, axis) =>
+      found.flatMap((place) => Array.from({ length: dim }, (_, i) => place * dims[axis] + offsets[axis] + i)),
+    [0],
+  );
+  const cut = valuesOf(enlargedCells(size, 2)(mask.cells, mask.offsets));
+  expect(cut).toEqual(places.map((place) => whole[place]));
 });
 
 const images = { type: 'float32', dims: [2, 3, 8, 8], data: values(4, [2, 3, 8, 8]) } as const;
@@ -53,12 +79,12 @@ holdsOracle('rise', {
     const [count, , ...cells] = dims;
     const length = data.length / count;
     compute(rise, 'attribute', (evidence) => {
-      const upsample = linearUpsampler(cells, evidence.size);
-      const masks = function* () {
+      const blocks = linearBlocks(cells, evidence.size);
+      const draw = function* () {
         for (let m = 0; m < count; m++)
-          yield upsample(Float64Array.from(data.subarray(m * length, (m + 1) * length))).slice();
+          yield { cells: Float64Array.from(data.subarray(m * length, (m + 1) * length)) };
       };
-      return meanOfMasks(evidence, { masks, count, keep });
+      return meanOfMasks(evidence, { draw, enlarged: (mask) => blocks(mask.cells), count, keep });
     });
   },
   variant: () => ({ method: 'rise' }),

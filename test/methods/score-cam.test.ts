@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/explain-options.js';
-import { maskPicture, normalize } from '../../src/methods/masked-pictures.js';
+import { maskPicture, maskRange, wholeMask } from '../../src/methods/masked-pictures.js';
 import { softmax } from '../../src/methods/score-cam.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { furthest, holdsOracle } from './oracle.js';
@@ -45,13 +45,17 @@ test.each([
 ])('masks a picture: $what', ({ inputDims, channelAxis, mask, expected }) => {
   const input = Float32Array.from([9, 9, 9, 9, 1, 2, 3, 4]); // the second of two
   const out = new Float32Array(4).fill(-1);
-  maskPicture({ input, inputDims, channelAxis }, 1, Float64Array.from(mask), out);
+  maskPicture({ input, inputDims, channelAxis }, 1, wholeMask(Float64Array.from(mask)), out);
   expect([...out]).toEqual(expected);
 });
 
 test('normalises by hand', () => {
-  expect([...normalize(Float64Array.of(1, 3, 2))]).toEqual([0, 1, 0.5]);
-  expect([...normalize(Float64Array.of(3, 3))]).toEqual([0, 0]);
+  expect(maskRange(wholeMask(Float64Array.of(1, 3, 2)))).toEqual({ least: 1, scale: 0.5 });
+  expect(maskRange(wholeMask(Float64Array.of(3, 3)))).toEqual({ least: 3, scale: 0 });
+  const [input, out] = [Float32Array.of(2, 4), new Float32Array(2)];
+  const mask = wholeMask(Float64Array.of(1, 3));
+  maskPicture({ input, inputDims: [2], channelAxis: -1 }, 0, mask, out, { least: 1, scale: 0.5 });
+  expect([...out]).toEqual([0, 4]);
 });
 
 test('the softmax of scores by hand, of large ones and of none', () => {

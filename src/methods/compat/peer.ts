@@ -3,7 +3,7 @@ import { sizeOf } from '../../tensor.js';
 import { chosenChannels } from '../channel-limit.js';
 import { picturesOf } from '../eigen-cam.js';
 import type { Change, Evidence, LayerValues } from '../evidence.js';
-import { maskPicture } from '../masked-pictures.js';
+import { maskPicture, wholeMask } from '../masked-pictures.js';
 
 /**
  * Another package, whose numbers are given as they are, so that people who move here can check their old ones: its formula, its
@@ -108,7 +108,7 @@ export async function scoresUnder(
         of: n,
         fill: (out) => {
           const channel = Float64Array.from(picture.subarray(k * P, (k + 1) * P));
-          maskPicture(evidence, n, maskOf(channel), out);
+          maskPicture(evidence, n, wholeMask(maskOf(channel)), out);
         },
         take: (value) => {
           scores[n * layer.channels + k] = value;

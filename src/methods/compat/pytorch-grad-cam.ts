@@ -105,7 +105,7 @@ export const pytorchGradCam: Peer = {
     'ablation-cam': sumOf(weights((_, evidence) => ablated(evidence))),
     'score-cam': sumOf(
       weights(async (layer, evidence) => {
-        const enlarge = linearUpsampler(layer.dims, evidence.size, evidence.size, alignedTaps);
+        const enlarge = linearUpsampler(layer.dims, evidence.size, alignedTaps);
         const scores = await scoresUnder(evidence, (channel) => minMax(enlarge(channel), 1e-8));
         return byRow(scores, layer, softmax);
       }),

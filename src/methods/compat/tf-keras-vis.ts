@@ -102,7 +102,7 @@ export const tfKerasVis: Peer = {
 
 function aligned({ dims }: LayerValues, { size }: Evidence): (map: Float64Array) => Float64Array {
   const own = size.slice(-dims.length);
-  return linearUpsampler(dims, own, own, alignedTaps);
+  return linearUpsampler(dims, own, alignedTaps);
 }
 
 function plusPlus(A: Float32Array, gradients: Float32Array): number {
