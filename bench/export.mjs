@@ -25,7 +25,7 @@ for (const model of ['squeezenet1_0', 'resnet20_cifar10'])
     for (const batch of [1, 8]) {
       const path = join(values.models, `${model}.onnx`);
       const plain = await ort.InferenceSession.create(path, options);
-      const explained = await ort.InferenceSession.create((await exportExplained(path, { top })).toBytes(), options);
+      const explained = await ort.InferenceSession.create((await exportExplained(path, { targets: { top } })).toBytes(), options);
       const explainer = await Explainer.open(path, { backend: 'reference', threads: 1 });
       const [height, width] = explainer.preprocessing.size;
       const scale = explainer.preprocessing.range === 255 ? 100 : 2;

@@ -38,7 +38,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   runtime: { parts: ['onnx', 'graph', 'telemetry'], packages: ['onnxruntime-node'] },
   addon: {},
   methods: { parts: ['graph'] },
-  targets: {},
+  targets: { parts: ['graph'] },
   map: { parts: ['addon', 'methods'], packages: ['webgpu'] },
   image: {
     parts: ['addon'],

@@ -1,7 +1,7 @@
 import { hasGradient } from '../autodiff/obstacle.js';
 import { splitAtSeed } from '../autodiff/split.js';
 import { appendGradient } from '../autodiff/walk.js';
-import { appended, Builder } from '../graph/builder.js';
+import { appended, Builder, type Name } from '../graph/builder.js';
 import {
   descendants,
   type Graph,
@@ -174,17 +174,18 @@ export async function openSecondOrder(network: Network, head: Head, scores: Scor
   };
 }
 
+/** log softmax(S) or log sigmoid(S) as a node, dims of the scores; S itself where they are no classes. */
+export function logProbability(b: Builder, { info, link }: Pick<Scores, 'info' | 'link'>): Name {
+  if (link === 'softmax') return b.op('LogSoftmax', [info.name], { axis: 1 });
+  return link === 'sigmoid' ? b.neg(b.op('Softplus', [b.neg(info.name)])) : info.name;
+}
+
 async function secondOrderGraph({ graph, layer }: Head, { info, link }: Scores) {
   const b = new Builder(graph);
   const [seedName, vectorName] = ['seed', 'vector'].map((name) => b.names.free(name));
   b.at('second');
   const dims = info.dims ?? [];
-  const log =
-    link === 'softmax'
-      ? b.op('LogSoftmax', [info.name], { axis: 1 })
-      : link === 'sigmoid'
-        ? b.neg(b.op('Softplus', [b.neg(info.name)]))
-        : info.name;
+  const log = logProbability(b, { info, link });
   const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
   const vector: ValueInfo = { ...valueInfo(graph, layer), name: vectorName };
   const whole = await inferValues({ ...appended(graph, b), inputs: [...graph.inputs, seed, vector] });

@@ -268,7 +268,7 @@ export class NetworkExplainer {
   }
 
   /** What is explained where nothing is named: what fits the output. */
-  targetsOf({ targets }: Settings): Target | readonly Target[] {
+  targetsOf({ targets }: Pick<Settings, 'targets'>): Target | readonly Target[] {
     if (targets !== undefined) return targets;
     if (this.defaultTarget !== undefined) return this.defaultTarget;
     throw new GradcamppError('UNSUPPORTED_MODEL', `${noScores(this.targets.facts(this.scores).output)}.`);

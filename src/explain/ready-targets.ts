@@ -64,6 +64,7 @@ export class ReadyTargets {
         link: scores.link,
         size: size.map((dim) => (typeof dim === 'number' ? dim : 1)),
         output: (name) => this.#emptyRow(name) as Row,
+        isBlank: true,
       });
     }
     return notes;

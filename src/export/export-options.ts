@@ -1,10 +1,12 @@
-import { invalid } from '../check.js';
-import { explainerOptions, type Method } from '../explain/explain-options.js';
+import { GradcamppError, show } from '../errors.js';
+import { explainerOptions, explainOptions, type Method } from '../explain/explain-options.js';
 import { methodNamed, methodNames, methodOptions } from '../methods/index.js';
-import { choice, count, type OptionsOf, option, type Stage } from '../options.js';
+import { type Option, option, type OptionsOf, type Stage } from '../options.js';
 
 /** Methods that are graphs: what the others compute needs passes of their own. */
-const exportable = methodNames.filter((name) => methodNamed(name).nodes !== undefined);
+export const exportable: readonly string[] = methodNames.filter(
+  (name) => methodNamed(name).nodes !== undefined,
+);
 
 /** What is exported, and how it explains. */
 export const exportOptions = {
@@ -12,32 +14,32 @@ export const exportOptions = {
   tokens: explainerOptions.tokens,
   preprocess: explainerOptions.preprocess,
   output: explainerOptions.output,
+  /** What is explained, one map each; default: what fits the output, { top: 1 } for a classifier. */
+  targets: explainOptions.targets,
   /** A method that is a graph; default 'grad-cam++'. */
-  method: choice(exportable as Method[], {
-    default: 'grad-cam++',
+  method: option(checkMethod, {
+    default: 'grad-cam++' as Method,
     help: `of ${exportable.join(', ')}`,
     flag: '--method <name>',
   }),
-  form: { ...methodOptions.form, default: undefined },
-  /** Explain the n best classes of each picture; default 1. */
-  top: count({
-    from: 1,
-    help: 'explain the n best classes of each picture',
-    otherwise: '1',
-    flag: '--top <n>',
-  }),
-  /** Explain these classes instead: indices, or names that the sidecar knows. */
-  classes: option(checkClasses, {
-    help: 'explain this class instead, an index or a name',
-    flag: '--class <class>',
-    many: 'repeat',
-    parse: (typed) => typed,
-  }),
+  form: unset(methodOptions.form),
+  alphaNormalization: unset(methodOptions.alphaNormalization),
+  gradientRelu: unset(methodOptions.gradientRelu),
+  eigen: unset(methodOptions.eigen),
+  combine: explainOptions.combine,
 } satisfies Stage;
 export type ExportOptions = OptionsOf<typeof exportOptions>;
 
-function checkClasses(value: unknown): readonly (number | string)[] {
-  const isClass = (item: unknown) => typeof item === 'number' || typeof item === 'string';
-  if (Array.isArray(value) && value.length > 0 && value.every(isClass)) return value;
-  throw invalid('classes', 'a list of class indices or names', value);
+/** The option without its default, so that what is not given is not asked of methods that do not have it. */
+function unset<T, D extends T | undefined>(own: Option<T, D>): Option<T, T | undefined> {
+  return { ...own, default: undefined };
+}
+
+function checkMethod(value: unknown): Method {
+  const { name, nodes } = methodNamed(value as string);
+  if (nodes) return name as Method;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `The method ${show(name)} cannot be exported, since no graph holds what it does; use one of ${exportable.join(', ')}.`,
+  );
 }

@@ -2,26 +2,19 @@ import { basename } from 'node:path';
 import { appended, Builder, type Name } from '../graph/builder.js';
 import { guidedRelu } from '../autodiff/rules/activation.js';
 import { appendGradient } from '../autodiff/walk.js';
-import { wholeNumber } from '../check.js';
-import { GradcamppError } from '../errors.js';
-import { NetworkExplainer } from '../explain/network-explainer.js';
-import { channelAxisOf } from '../explain/input.js';
-import { constantJacobian } from '../explain/jacobian.js';
+import { GradcamppError, show } from '../errors.js';
 import { settingsOf } from '../explain/explain-options.js';
-import { rowSize } from '../explain/rows.js';
+import { logProbability } from '../explain/head.js';
+import { channelAxisOf, type ImageInput, prepareImages } from '../explain/input.js';
+import { constantJacobian } from '../explain/jacobian.js';
+import { NetworkExplainer } from '../explain/network-explainer.js';
+import { rowSize, rowsOf } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { type ModelFile, modelFile } from '../graph/model-file.js';
+import type { Scores } from '../graph/scores.js';
 import { isPicture } from '../graph/tokens.js';
 import { methodNamed, needsOf } from '../methods/index.js';
-import type { AnyMethod, LayerNodes } from '../methods/method.js';
-import { DataType } from '../onnx/types.js';
-import { onlyOneOf, readOptions, type SettingsOf } from '../options.js';
-import { version } from '../package.js';
-import { inferValues } from '../runtime/infer.js';
-import { goalsOf } from '../targets/index.js';
-import { type ExportOptions, exportOptions } from './export-options.js';
-import { layoutNodes } from './layout-nodes.js';
 import {
   type ExportedLayer,
   inputMapNodes,
@@ -29,24 +22,38 @@ import {
   positionsOf,
   rawMapNodes,
 } from '../methods/map-nodes.js';
+import type { AnyMethod, LayerNodes } from '../methods/method.js';
+import type { Modifiers } from '../methods/modifiers.js';
+import { DataType } from '../onnx/types.js';
+import { readOptions, type SettingsOf } from '../options.js';
+import { version } from '../package.js';
+import { random } from '../random-stream.js';
+import { inferValues } from '../runtime/infer.js';
+import { exportableTargets, kindOf, outputOf, readsOf, type Target, targetLists } from '../targets/index.js';
+import { constantNodes, forAll, oneHot, unsqueezed } from '../targets/common/nodes.js';
+import type { Facts, GoalNodes, OutputNodes, Row, TargetKind } from '../targets/target.js';
+import { sizeOf } from '../tensor.js';
+import { type ExportOptions, exportOptions } from './export-options.js';
+import { layoutNodes } from './layout-nodes.js';
 import { constantMoments, unrolledMoments } from './softmax-nodes.js';
 
 /** Above this many classes the softmax form of a head that is not linear would make the file too large. */
 const mostUnrolledClasses = 64;
 
 /**
- * A model that explains itself: the original outputs, and `explained_classes` int64 [N, T] and
+ * A model that explains itself: the original outputs, and `explained_classes` int64 [N, T] (−1 where a target is no class) and
  * `explanation_maps` float32 [N, T, ...input size], normalised, in standard operators only. It runs in any ONNX
  * runtime without this package. Where the model has values of these names, a number follows: `explanation_maps_2`.
  *
- * @throws GradcamppError as `Explainer.open`, and UNSUPPORTED_MODEL for what no static graph can hold
+ * Where a picture has fewer segments or objects than were asked for, the maps of the others are 0.
+ *
+ * @throws GradcamppError as `Explainer.open`, INVALID_TARGET, and UNSUPPORTED_MODEL for what no static graph can hold
  */
 export async function exportExplained(
   model: string | URL | Uint8Array,
   options: ExportOptions = {},
 ): Promise<ModelFile> {
   const settings = readOptions('exportExplained', exportOptions, options);
-  onlyOneOf(options, ['classes', 'top']);
   const { layer, tokens, preprocess, output } = settings;
   const explainer = await NetworkExplainer.open(model, {
     layer,
@@ -57,7 +64,7 @@ export async function exportExplained(
     threads: 1,
   });
   try {
-    return modelFile(await build(explainer, planOf(explainer, settings)));
+    return modelFile(await build(explainer, settings));
   } finally {
     await explainer.close();
   }
@@ -67,55 +74,45 @@ interface Plan {
   readonly method: AnyMethod;
   /** The method's own. */
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly modifiers: Modifiers;
+  readonly combine: ExportSettings['combine'];
   readonly needsMoments: boolean;
-  /** T. */
-  readonly targets: number;
-  readonly classes: readonly number[] | undefined;
-  /** M. */
-  readonly count: number;
 }
+type ExportSettings = SettingsOf<typeof exportOptions>;
 
-function planOf(explainer: NetworkExplainer, options: SettingsOf<typeof exportOptions>): Plan {
-  const { scores, classes: names } = explainer;
-  const { method: name, form } = options;
-  const [{ settings }] = settingsOf({ method: name, ...(form === undefined ? {} : { form }) }).variants;
+function planOf(options: ExportSettings): Plan {
+  const { method: name, form, alphaNormalization, gradientRelu, eigen, combine } = options;
+  const given = Object.entries({ form, alphaNormalization, gradientRelu, eigen });
+  const own = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  const [{ settings, modifiers }] = settingsOf({ method: name, ...own }).variants;
   const method = methodNamed(name);
-  const M = rowSize(scores.info.dims ?? []);
-  const row = { data: new Float32Array(M), dims: [M] };
-  const facts = { classes: names, link: scores.link, size: [1, 1], channelsLast: false, output: () => row };
-  const classes =
-    options.classes && goalsOf(options.classes, row, facts).map(({ goal }) => goal.class as number);
-  return {
-    method,
-    settings,
-    needsMoments: needsOf(method, settings as never).includes('moments'),
-    targets: classes?.length ?? wholeNumber('top', options.top ?? 1, 1, M),
-    classes,
-    count: M,
-  };
+  const needsMoments = needsOf(method, settings as never).includes('moments');
+  return { method, settings, modifiers, combine, needsMoments };
 }
 
-async function build(explainer: NetworkExplainer, plan: Plan): Promise<Graph> {
-  const { network, scores } = explainer;
-  const { image } = network;
-  const jacobian = plan.needsMoments
-    ? await constantJacobian(await network.differentiator(explainer.explained, scores))
-    : undefined;
-  const scoresName = scores.info.name;
+/** A goal, and the scores that it is found in. */
+interface TargetNodes extends GoalNodes {
+  readonly scores: Scores;
+}
+
+async function build(explainer: NetworkExplainer, options: ExportSettings): Promise<Graph> {
+  const plan = planOf(options);
+  const [list] = targetLists(explainer.targetsOf(options), undefined, 1);
+  await explainer.targets.check(list);
+  const ready = await explainer.targets.ready(list);
+  await refuseLayers(explainer, plan, ready);
+  const { network } = explainer;
   let graph: Graph = network.graph;
-  const head = new Builder(graph);
-  head.at('explain');
-  const matrix = head.op('Reshape', [scoresName, head.ints([-1, plan.count])]);
-  const classes = classesNodes(head, matrix, plan);
-  const p = plan.needsMoments ? head.op('Softmax', [matrix], { axis: -1 }) : undefined;
-  const seeds = Array.from({ length: plan.targets }, (_, t) => {
-    const index = head.op('Gather', [classes, head.int(t)], { axis: 1 });
-    return { index, seed: seedNodes(head, index, scores.info, plan.count) };
-  });
+  const targets: TargetNodes[] = [];
+  for (const target of ready) {
+    const head = new Builder(graph);
+    head.at('explain');
+    targets.push(...(await targetNodes(explainer, head, target)));
+    graph = appended(graph, head);
+  }
   const maps: Name[] = [];
-  graph = appended(graph, head);
-  for (const { index, seed } of seeds) {
-    const made = await targetMaps(explainer, graph, plan, { index, seed, p, jacobian });
+  for (const target of targets) {
+    const made = await targetMaps(explainer, graph, plan, target);
     graph = made.graph;
     maps.push(made.map);
   }
@@ -125,42 +122,112 @@ async function build(explainer: NetworkExplainer, plan: Plan): Promise<Graph> {
     classes: tail.names.free('explained_classes'), // not those of a model that was exported before
     maps: tail.names.free('explanation_maps'),
   };
-  const stacked = maps.length > 1 ? tail.op('Concat', maps, { axis: 1 }) : maps[0];
-  tail.copy(classes, outputs.classes);
-  tail.copy(stacked, outputs.maps);
+  const columns = targets.map((target) => unsqueezed(tail, target.class, 1));
+  const stacked = (parts: readonly Name[]) =>
+    parts.length > 1 ? tail.op('Concat', parts, { axis: 1 }) : parts[0];
+  tail.copy(stacked(columns), outputs.classes);
+  tail.copy(stacked(maps), outputs.maps);
   graph = appended(graph, tail);
-  const batch = image.dims?.[0] ?? 'N';
-  const size = spatialOf(explainer).size;
+  const batch = network.image.dims?.[0] ?? 'N';
+  const { size } = spatialOf(explainer);
+  const T = targets.length;
   const infos: ValueInfo[] = [
-    { name: outputs.classes, type: DataType.INT64, dims: [batch, plan.targets] },
-    { name: outputs.maps, type: DataType.FLOAT, dims: [batch, plan.targets, ...size] },
+    { name: outputs.classes, type: DataType.INT64, dims: [batch, T] },
+    { name: outputs.maps, type: DataType.FLOAT, dims: [batch, T, ...size] },
   ];
   const original = network.graph.outputs.map((info) => valueInfo(network.graph, info.name));
   const result = subgraph(graph, graph.inputs, [...original, ...infos]);
   return { ...result, metadata: new Map([...result.metadata, ...metadata(explainer, plan)]) };
 }
 
-/** Class indices, [N, T]: the best of each picture, or the ones that were asked for. */
-function classesNodes(b: Builder, matrix: Name, { classes, targets }: Plan): Name {
-  if (!classes) return b.ops('TopK', [matrix, b.ints([targets])], 2, { axis: -1 })[1];
-  const batch = b.op('Shape', [matrix], { start: 0, end: 1 });
-  const shape = b.op('Concat', [batch, b.ints([targets])], { axis: 0 });
-  return b.op('Expand', [b.ints(classes), shape]);
+/** Methods may refuse a layer that is not right before global average pooling, say. */
+async function refuseLayers(
+  { network, explained, targets }: NetworkExplainer,
+  { method }: Plan,
+  ready: readonly Target[],
+): Promise<void> {
+  if (!('refuses' in method) || !method.refuses) return;
+  for (const output of new Set(ready.map(outputOf))) {
+    const { isPooled, isConstant } = await network.differentiator(explained, targets.scoresOf(output));
+    for (const own of isPooled) {
+      const refusal = method.refuses({ isPooled: own, isLinear: isConstant });
+      if (refusal !== undefined) throw new GradcamppError('UNSUPPORTED_MODEL', refusal);
+    }
+  }
 }
 
-/** One-hot upstream gradient with the dims of the scores. */
-function seedNodes(b: Builder, index: Name, { dims }: ValueInfo, count: number): Name {
-  const hot = b.op('OneHot', [index, b.int(count), b.floats([0, 1], [2])], { axis: -1 });
-  return dims?.length === 2 ? hot : b.reshape(hot, [-1, ...((dims?.slice(1) ?? []) as number[])]);
+/** The goals of a target as nodes. */
+async function targetNodes(explainer: NetworkExplainer, b: Builder, target: Target): Promise<TargetNodes[]> {
+  const kind = kindOf(target);
+  const scores = explainer.targets.scoresOf(outputOf(target));
+  const output = {
+    value: scores.info.name,
+    dims: scores.info.dims ?? [],
+    network: explainer.targets.facts(scores),
+    probe: () => probe(explainer, target, scores),
+  };
+  const goals = kind.isConstant?.(target)
+    ? await constantGoals(b, target, output)
+    : await kind.nodes?.(target, b, output);
+  if (!goals) throw notExportable(kind as TargetKind);
+  return goals.map((goal) => ({ ...goal, scores }));
 }
 
-interface TargetNodes {
-  readonly index: Name;
-  readonly seed: Name;
-  readonly p: Name | undefined;
-  /** [M, K] of each layer, where the head is linear behind global average pooling. */
-  readonly jacobian: readonly (Float32Array | undefined)[] | undefined;
+async function constantGoals(b: Builder, target: Target, output: OutputNodes): Promise<GoalNodes[]> {
+  const { row, facts } = await output.probe();
+  const goals = kindOf(target).find(target, row, facts);
+  return constantNodes(b, goals, row, output);
 }
+
+function notExportable({ name, nodes, isConstant }: TargetKind): GradcamppError {
+  const why =
+    nodes || isConstant
+      ? 'asked for in this way it depends on the values of each picture'
+      : 'no graph holds how it is found in a picture';
+  return new GradcamppError(
+    'INVALID_TARGET',
+    `The target ${show(name)} cannot be exported, since ${why}; use one of ${exportableTargets.join(', ')}.`,
+  );
+}
+
+/** What the network gives for a picture of noise. */
+async function probe(
+  { network, preprocessing, feeds, targets }: NetworkExplainer,
+  target: Target,
+  scores: Scores,
+): Promise<{ row: Row; facts: Facts }> {
+  const { image } = network;
+  const numbers = random('probe');
+  const [height, width] = preprocessing?.size ?? [1, 1];
+  const pixels = () => Uint8ClampedArray.from({ length: height * width * 3 }, () => numbers.below(256));
+  const dims = (image.dims ?? []).slice(1).map((dim) => (typeof dim === 'number' ? dim : unknownSize));
+  const noise = () => Float32Array.from({ length: sizeOf(dims) }, () => 2 * numbers.uniform() - 1);
+  const input = preprocessing
+    ? { data: pixels(), width, height, channels: 3 as const }
+    : ({ type: 'float32', dims, data: noise() } as const);
+  const [prepared] = await prepareImages(input as ImageInput, preprocessing, network);
+  const N = network.fixedBatch ?? 1;
+  const data = new Float32Array(N * prepared.tensor.length);
+  for (let n = 0; n < N; n++) data.set(prepared.tensor, n * prepared.tensor.length);
+  const passes = await network.forward([], scores, readsOf([target]));
+  const forward = await passes.forward({
+    ...feeds.of(0, 1, 1, N),
+    [image.name]: { type: 'float32', dims: [N, ...prepared.dims], data },
+  });
+  const { output, classes, channelsLast } = targets.facts(scores);
+  const axis = channelAxisOf(preprocessing, image);
+  const facts = {
+    classes,
+    link: output.link,
+    channelsLast,
+    size: prepared.dims.filter((_, i) => i !== axis),
+    output: (name: string) => rowsOf(forward.results[name], N)[0],
+  };
+  return { row: rowsOf(forward.scores, N)[0], facts };
+}
+
+/** For dims of the input that nothing tells. */
+const unknownSize = 64;
 
 /** Nodes for one target: its gradients, then its map [N, 1, ...size]. */
 async function targetMaps(
@@ -169,9 +236,9 @@ async function targetMaps(
   plan: Plan,
   target: TargetNodes,
 ): Promise<{ graph: Graph; map: Name }> {
-  const { network, scores } = explainer;
-  const { method, settings } = plan;
-  const of = [{ output: scores.info.name, seed: target.seed }];
+  const { network } = explainer;
+  const { method } = plan;
+  const of = [{ output: target.scores.info.name, seed: target.seed }];
   if (method.kind !== 'input') return layerMaps(explainer, graph, { ...plan, method }, target);
   const factor =
     method.times === undefined
@@ -179,7 +246,7 @@ async function targetMaps(
       : await layerMaps(
           explainer,
           graph,
-          { ...plan, method: methodNamed(method.times) as LayerKind, settings },
+          { ...plan, method: methodNamed(method.times) as LayerKind },
           target,
         );
   const isGuided = method.needs.includes('guided gradients');
@@ -212,20 +279,30 @@ async function layerMaps(
   plan: Plan & { readonly method: LayerKind },
   target: TargetNodes,
 ): Promise<{ graph: Graph; map: Name }> {
-  const { network, scores, layers, explained } = explainer;
-  const { method, settings } = plan;
+  const { network, layers, explained } = explainer;
+  const { method, settings, modifiers, combine, needsMoments } = plan;
   const needsGradients = method.needs.includes('gradients');
-  const made = needsGradients
-    ? appendGradient(graph, { of: [{ output: scores.info.name, seed: target.seed }], wrt: layers })
-    : undefined;
+  const of = [{ output: target.scores.info.name, seed: target.seed }];
+  const made = needsGradients ? appendGradient(graph, { of, wrt: layers }) : undefined;
   let current = await inferValues(made?.graph ?? graph);
-  const derivatives = layers.map((name, i) => {
-    if (!plan.needsMoments) return undefined;
-    const own = made?.gradients.get(name) as Name;
-    const nodes = softmaxNodes(explainer, current, plan, { ...target, layer: i, own });
-    current = nodes.graph;
-    return nodes.derivatives;
-  });
+  const jacobian = needsMoments
+    ? await constantJacobian(await network.differentiator(explained, target.scores))
+    : undefined;
+  const derivatives: LayerNodes['derivatives'][] = [];
+  const second: LayerNodes['secondDerivatives'][] = [];
+  for (const [i, layer] of explained.entries()) {
+    if (needsMoments) {
+      const own = made?.gradients.get(layer.name) as Name;
+      const nodes = softmaxNodes(current, target, { layer, own, constant: jacobian?.[i] });
+      current = nodes.graph;
+      derivatives[i] = nodes.derivatives;
+    }
+    if (method.needs.includes('second derivatives')) {
+      const nodes = await secondNodes(current, target, layer);
+      current = nodes.graph;
+      second[i] = nodes.derivatives;
+    }
+  }
   const b = new Builder(current);
   b.at('explain');
   const { size, firstAxis } = spatialOf(explainer);
@@ -241,49 +318,80 @@ async function layerMaps(
       channels: channels as number,
       spatial,
       derivatives: derivatives[i],
+      secondDerivatives: second[i],
     };
-    return normalizedMapNodes(
-      b,
-      rawMapNodes(b, layer, method, settings),
-      size,
-      network.image.name,
-      firstAxis,
-    );
+    const raw = rawMapNodes(b, layer, method, settings, modifiers);
+    return normalizedMapNodes(b, raw, size, network.image.name, firstAxis);
   });
-  const map = parts.length > 1 ? b.op('Mean', parts) : parts[0];
+  const map = combined(b, parts, combine);
   return { graph: appended(current, b), map };
 }
 
-function softmaxNodes(
-  explainer: NetworkExplainer,
+function combined(b: Builder, maps: readonly Name[], combine: Plan['combine']): Name {
+  if (maps.length === 1) return maps[0];
+  if (combine === 'product') return maps.reduce((product, map) => b.mul(product, map));
+  return b.op(combine === 'max' ? 'Max' : 'Mean', maps);
+}
+
+/** ∂T/∂A and H A of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes). */
+async function secondNodes(
   graph: Graph,
-  plan: Plan,
-  target: TargetNodes & { layer: number; own: Name },
+  { scores, seed }: TargetNodes,
+  layer: Layer,
+): Promise<{ graph: Graph; derivatives: NonNullable<LayerNodes['secondDerivatives']> }> {
+  const b = new Builder(graph);
+  b.at('explain');
+  const log = logProbability(b, scores);
+  const vector = b.op('Identity', [layer.name]);
+  const first = appendGradient(await inferValues(appended(graph, b)), {
+    of: [{ output: log, seed }],
+    wrt: [layer.name],
+  });
+  const gradient = first.gradients.get(layer.name) as Name;
+  const twice = appendGradient(await inferValues(first.graph), {
+    of: [{ output: gradient, seed: vector }],
+    wrt: [layer.name],
+  });
+  const tail = new Builder(twice.graph);
+  tail.at('explain');
+  const product = layoutNodes(tail, twice.gradients.get(layer.name) as Name, layer);
+  const derivatives = { gradient: layoutNodes(tail, gradient, layer), product };
+  return { graph: appended(twice.graph, tail), derivatives };
+}
+
+function softmaxNodes(
+  graph: Graph,
+  { scores, place }: TargetNodes,
+  { layer, own, constant }: { layer: Layer; own: Name; constant: Float32Array | undefined },
 ): { graph: Graph; derivatives: NonNullable<LayerNodes['derivatives']> } {
-  const { explained, scores } = explainer;
-  const layer = explained[target.layer];
+  if (place === undefined)
+    throw new GradcamppError(
+      'INVALID_TARGET',
+      'The softmax form explains the probability of one class; use form exp for other targets.',
+    );
   const { name } = layer;
-  const constant = target.jacobian?.[target.layer];
-  const p = target.p as Name;
+  const count = rowSize(scores.info.dims ?? []);
   let current = graph;
+  const head = new Builder(current);
+  head.at('explain');
+  const p = head.op('Softmax', [head.reshape(scores.info.name, [-1, count])], { axis: -1 });
+  const ones = layer.dims.slice(2).map(() => 1);
   if (constant) {
-    const b = new Builder(current);
-    b.at('explain');
-    const jacobian = b.floats(constant, [plan.count, constant.length / plan.count]);
-    const ones = layer.dims.slice(2).map(() => 1);
-    const { first, second, third } = constantMoments(b, { jacobian, p, index: target.index, ones });
-    return { graph: appended(current, b), derivatives: { first, second, third } };
+    const jacobian = head.floats(constant, [count, constant.length / count]);
+    const derivatives = constantMoments(head, { jacobian, p, index: place, ones });
+    return { graph: appended(current, head), derivatives };
   }
-  if (plan.count > mostUnrolledClasses)
+  if (count > mostUnrolledClasses)
     throw new GradcamppError(
       'UNSUPPORTED_MODEL',
-      `The softmax form needs the gradients of all ${plan.count} classes; behind layer "${name}" the head is not linear, and a file can hold at most ${mostUnrolledClasses} of them. Use form exp, or a layer right before global average pooling.`,
+      `The softmax form needs the gradients of all ${count} classes; behind layer "${name}" the head is not linear, and a file can hold at most ${mostUnrolledClasses} of them. Use form exp, or a layer right before global average pooling.`,
     );
-  const gradients = Array.from({ length: plan.count }, (_, m) => {
+  current = appended(current, head);
+  const gradients = Array.from({ length: count }, (_, m) => {
     const b = new Builder(current);
     b.at('explain');
-    const index = b.op('Mul', [target.index, b.int(0)]);
-    const seed = seedNodes(b, b.op('Add', [index, b.int(m)]), scores.info, plan.count);
+    const hot = oneHot(b, forAll(b, m, scores.info.name), b.int(count));
+    const seed = b.op('Reshape', [hot, b.op('Shape', [scores.info.name])]);
     const made = appendGradient(appended(current, b), {
       of: [{ output: scores.info.name, seed }],
       wrt: [name],
@@ -293,11 +401,10 @@ function softmaxNodes(
   });
   const b = new Builder(current);
   b.at('explain');
-  const ones = layer.dims.slice(2).map(() => 1);
   const probability = (m: number) =>
     b.op('Reshape', [b.op('Gather', [p, b.ints([m])], { axis: 1 }), b.ints([0, 1, ...ones])]);
   const laidOut = gradients.map((gradient) => layoutNodes(b, gradient, layer));
-  const derivatives = unrolledMoments(b, laidOut, layoutNodes(b, target.own, layer), probability);
+  const derivatives = unrolledMoments(b, laidOut, layoutNodes(b, own, layer), probability);
   return { graph: appended(current, b), derivatives };
 }
 

@@ -179,9 +179,23 @@ export class Builder {
   square(a: Name): Name {
     return this.mul(a, a);
   }
-  /** A mask as numbers 0 and 1. */
+  /** A mask as numbers 0 and 1, or other numbers, in the current float type. */
   asFloat(mask: Name): Name {
     return this.op('Cast', [mask], { to: this.type });
+  }
+  /** As whole numbers. */
+  asInt(a: Name): Name {
+    return this.op('Cast', [a], { to: DataType.INT64 });
+  }
+  /** What is written meanwhile is float64. */
+  wide<T>(write: () => T): T {
+    const { type } = this;
+    this.type = DataType.DOUBLE;
+    try {
+      return write();
+    } finally {
+      this.type = type;
+    }
   }
   /** `a` where the mask holds, 0 elsewhere. A product is the faster way, but makes NaN of infinity. */
   masked(mask: Name, a: Name): Name {

@@ -1,4 +1,4 @@
-import { channelMethod } from './method.js';
+import { channelMethod, sumNodes } from './method.js';
 
 /**
  * CAM, Zhou et al., arXiv 1512.04150, Eq. 2: w_k = W[c, k], the classifier's weight. Only where global average pooling and one
@@ -14,6 +14,7 @@ export const cam = channelMethod({
   hasTarget: true,
   options: {},
   weight: ({ gradients, gradientAt, positions }) => gradients[gradientAt] * positions,
+  nodes: (b, layer) => sumNodes(b, layer.gradient, layer),
   refuses: ({ isPooled, isLinear }) =>
     isPooled && isLinear
       ? undefined

@@ -1,5 +1,6 @@
 import { sizeOf } from '../tensor.js';
 import type { LayerValues } from './evidence.js';
+import { firstProjectionNodes } from './eigen-nodes.js';
 import { layerMethod } from './method.js';
 
 /**
@@ -28,6 +29,8 @@ export const eigenCam = layerMethod({
     }
     return { by: 'map', map, dims, relu: true };
   },
+  nodes: (b, { activations, channels, positions }) =>
+    firstProjectionNodes(b, activations, { channels, positions }, () => b.scalar(1)),
 });
 
 /** [K, …dims] of each picture in [N, K, …dims]. */

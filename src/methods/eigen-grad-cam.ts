@@ -1,6 +1,8 @@
+import type { Builder, Name } from '../graph/builder.js';
 import { sizeOf } from '../tensor.js';
 import { firstProjection, picturesOf } from './eigen-cam.js';
-import { layerMethod } from './method.js';
+import { firstProjectionNodes } from './eigen-nodes.js';
+import { type LayerNodes, layerMethod } from './method.js';
 
 /**
  * Eigen-Grad-CAM, of pytorch-grad-cam, without a paper: Eigen-CAM of g ⊙ A instead of A, so that it depends on the target.
@@ -27,6 +29,7 @@ export const eigenGradCam = layerMethod({
       map.set(firstPrincipalMap(picture, channels), n * positions);
     return { by: 'map', map, dims, relu: true };
   },
+  nodes: (b, layer) => firstPrincipalNodes(b, b.mul(layer.activations, layer.gradient), layer),
 });
 
 /** The first principal map of weighted channels [K, P], which their sum gives its sign. */
@@ -37,4 +40,13 @@ export function firstPrincipalMap(weighted: Float32Array, channels: number): Flo
   for (let i = 0; i < weighted.length; i++) sum[i % positions] += weighted[i];
   const product = projection.reduce((total, value, p) => total + value * sum[p], 0);
   return product < 0 ? projection.map((value) => -value) : projection;
+}
+
+/** The same as nodes, [N, 1, …spatial] of [N, K, …spatial]. */
+export function firstPrincipalNodes(
+  b: Builder,
+  weighted: Name,
+  { channels, positions }: Pick<LayerNodes, 'channels' | 'positions'>,
+): Name {
+  return firstProjectionNodes(b, weighted, { channels, positions }, (X) => b.reduceSum(X, [1]));
 }

@@ -30,6 +30,16 @@ export const fem = layerMethod({
     );
     return { by: 'channel', weights: Float32Array.from(shares) };
   },
+  nodes: (b, { activations, axes }) => {
+    const share = b.wide(() => {
+      const A = b.asFloat(activations); // in float32 a channel of equal values can exceed its own mean
+      const mean = b.reduceMean(A, axes);
+      const variance = b.reduceMean(b.square(b.sub(A, mean)), axes);
+      const threshold = b.add(mean, b.scale(b.op('Sqrt', [variance]), deviations));
+      return b.reduceMean(b.asFloat(b.op('Greater', [A, threshold])), axes);
+    });
+    return b.asFloat(share);
+  },
 });
 
 /** The share of values above mean + 2 std. */

@@ -63,16 +63,19 @@ export const gradCamPlusPlus = channelMethod({
     }
     return alphaNormalization ? ratio(weight, alphas) : (weight * plane.positions) / count;
   },
-  nodes: (b, layer, { form }) => {
+  nodes: (b, layer, { form, alphaNormalization, gradientRelu }) => {
     const { activations, gradient, derivatives } = layer;
     const sums = b.reduceSum(activations, layer.axes);
-    if (form === 'softmax' && derivatives) {
-      const { first, second, third } = derivatives;
-      const alpha = ratioNodes(b, second, b.add(b.scale(second, 2), b.mul(sums, third)));
-      return sumNodes(b, b.mul(alpha, b.op('Relu', [first])), layer);
-    }
-    const weight = ratioNodes(b, b.op('Relu', [gradient]), b.add(b.mul(gradient, sums), b.scalar(2)));
-    return sumNodes(b, weight, layer);
+    const isSoftmax = form === 'softmax' && derivatives !== undefined;
+    const slope = isSoftmax ? derivatives.first : gradient;
+    const [numerator, denominator] = isSoftmax
+      ? [derivatives.second, b.add(b.scale(derivatives.second, 2), b.mul(sums, derivatives.third))]
+      : [b.scalar(1), b.add(b.mul(gradient, sums), b.scalar(2))];
+    const alpha = ratioNodes(b, numerator, denominator);
+    const weight = sumNodes(b, b.mul(alpha, gradientRelu ? b.op('Relu', [slope]) : slope), layer);
+    if (!alphaNormalization) return weight;
+    const positive = b.asFloat(b.op('Greater', [slope, b.zero()]));
+    return ratioNodes(b, weight, sumNodes(b, b.mul(alpha, positive), layer));
   },
   logScale: ({ score, probability }, { form }) => (form === 'exp' ? score : Math.log(probability ?? 1)),
 });

@@ -7,25 +7,32 @@ import {
   type PositionMethod,
   ratioNodes,
 } from './method.js';
+import type { Modifiers } from './modifiers.js';
+import { firstPrincipalNodes } from './eigen-grad-cam.js';
 
 /** A layer inside the graph, and what its dims are. */
 export interface ExportedLayer extends LayerNodes {
-  readonly channels: number;
   /** Spatial dims; '' or a name where only known when the model runs. */
   readonly spatial: readonly (number | string)[];
 }
 
-/** The map stage as ONNX nodes: relu(Σ_k w_k A_k) at layer size, [N, 1, ...spatial]. */
+/**
+ * The map stage as ONNX nodes: relu(Σ_k w_k A_k) at layer size, [N, 1, ...spatial], or with `eigen` the first principal map of the
+ * weighted channels.
+ */
 export function rawMapNodes(
   b: Builder,
   layer: ExportedLayer,
   method: ChannelMethod | PositionMethod | LayerMethod,
   settings: object,
+  { eigen }: Modifiers = {},
 ): Name {
   const own = settings as never;
-  if (method.kind === 'channel') return weightedSum(b, layer, method.nodes!(b, layer, own));
-  if (method.kind === 'layer') return b.op('Relu', [method.nodes!(b, layer, own)]);
-  return b.op('Relu', [b.reduceSum(b.mul(method.nodes!(b, layer), layer.activations), [1])]);
+  if (method.kind === 'layer' && !method.isSum) return b.op('Relu', [method.nodes!(b, layer, own)]);
+  const weights = method.kind === 'position' ? method.nodes!(b, layer) : method.nodes!(b, layer, own);
+  if (!eigen && method.kind !== 'position') return weightedSum(b, layer, weights);
+  const weighted = b.mul(weights, layer.activations);
+  return b.op('Relu', [eigen ? firstPrincipalNodes(b, weighted, layer) : b.reduceSum(weighted, [1])]);
 }
 
 /** The number of positions, or the value that holds it. */

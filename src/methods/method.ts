@@ -78,7 +78,7 @@ export interface LayerMethod<S extends Stage = Stage> extends Described<S> {
   readonly isSum: boolean;
   /** Of every picture of the batch, one target. */
   readonly map: (evidence: Evidence, settings: SettingsOf<S>) => Promise<LayerMap> | LayerMap;
-  /** The same as nodes, before the ReLU: [N, 1, …spatial]. Absent: the method cannot be exported. */
+  /** The same as nodes: the weights [N, K, 1, …], or the map before the ReLU, [N, 1, …spatial]. Absent: it cannot be exported. */
   readonly nodes?: (b: Builder, layer: LayerNodes, settings: SettingsOf<S>) => Name;
 }
 
@@ -153,12 +153,16 @@ export interface Moments {
 export interface LayerNodes {
   readonly activations: Name;
   readonly gradient: Name;
+  /** K. */
+  readonly channels: number;
   /** Axes of the positions. */
   readonly axes: readonly number[];
   /** The number of positions, or the value that holds it. */
   readonly positions: number | Name;
   /** First, second and third derivative of softmax(S)_c without the factor p_c; softmax form only. */
   readonly derivatives?: { readonly first: Name; readonly second: Name; readonly third: Name };
+  /** ∂T/∂A and H A, T the target's log-probability; methods that need second derivatives only. */
+  readonly secondDerivatives?: { readonly gradient: Name; readonly product: Name };
 }
 
 /** Whether a method's map is a sum of weighted channels. */

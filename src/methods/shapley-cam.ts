@@ -27,4 +27,8 @@ export const shapleyCam = layerMethod({
     }
     return { by: 'channel', weights };
   },
+  nodes: (b, { axes, secondDerivatives }) => {
+    const { gradient, product } = secondDerivatives!;
+    return b.reduceMean(b.sub(gradient, b.scale(product, 1 / 2)), axes);
+  },
 });

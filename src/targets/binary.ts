@@ -40,6 +40,18 @@ export const binaryTarget: TargetKind<BinaryTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  isConstant: (spec) => spec.class !== undefined,
+  nodes: (_, b, { value, dims, network }) => {
+    const { link } = network.output;
+    if (typeof link === 'object') return undefined;
+    const row = b.reshape(value, [-1]);
+    const isPositive = b.op('Not', [b.op('Less', [row, b.scalar(link === 'identity' ? 0.5 : 0)])]);
+    const sign = b.reshape(
+      b.where(isPositive, b.scalar(1), b.scalar(-1)),
+      dims.map((_, axis) => (axis === 0 ? -1 : 1)),
+    );
+    return [{ class: b.asInt(isPositive), seed: sign }];
+  },
   isSingle: () => true,
   find: ({ class: named }, row, { classes, link }) => {
     if (row.data.length !== 1)

@@ -31,6 +31,7 @@ export const classTarget: TargetKind<number | string | ClassTarget> = {
     checkOutput(spec.output);
   },
   isOfClasses: true,
+  isConstant: () => true,
   isSingle: () => true,
   output: (spec) => (typeof spec === 'object' ? spec.output : undefined),
   find: (spec, row, facts) => [

@@ -19,6 +19,7 @@ export const combinationTarget: TargetKind<CombinationTarget> = {
     if (spec.name !== undefined && typeof spec.name !== 'string')
       throw invalid('targets.name', 'a string', spec.name, '', 'INVALID_TARGET');
   },
+  isConstant: () => true,
   isSingle: () => true,
   find: ({ scores, name = 'combination' }, row) => {
     const count = row.data.length;

@@ -55,6 +55,7 @@ export const contrastTarget: TargetKind<ContrastTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  isConstant: (spec) => spec.class !== undefined && spec.rivals !== undefined,
   isSingle: () => true,
   find: ({ class: named, rivals, nearest = 2, gamma = 0.6 }, { data }, { classes, link }) => {
     const count = data.length;

@@ -2,6 +2,7 @@ import { invalid, oneOf, onlyKeys } from '../check.js';
 import { boxFormats, type BoxFormat, differentObjects, overlap } from './common/boxes.js';
 import { type Candidates, candidatesIn } from './common/candidates.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
+import { detectionNodes } from './common/detection-nodes.js';
 import {
   type LayoutName,
   layouts,
@@ -86,6 +87,15 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
       (name) => name !== undefined,
     );
   },
+  nodes: async ({ class: named, top = 1, at, index, ...spec }, b, output) => {
+    const { plan } = spec as Planned;
+    const { row, facts } = await output.probe();
+    const candidates = candidatesIn(row, facts, plan);
+    const count = classCount(candidates, plan);
+    const of = named === undefined ? undefined : classOf(named, count, facts.classes) - candidates.label;
+    if (of !== undefined && of < 0) throw noObject(named);
+    return detectionNodes(b, output, { plan, class: of, top, at, index, mostOverlap });
+  },
   isSingle: ({ top = 1 }) => top === 1,
   prepare: (spec, network, tools) => {
     const plan = planFor(network, spec);
@@ -98,7 +108,9 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
   },
   find: (spec, row, facts) => {
     const candidates = candidatesIn(row, facts, (spec as Planned).plan);
-    return chosen(spec, candidates, row, facts).map(([i, c]) => objectGoal(i, c, { candidates, row, facts }));
+    return chosen(spec as Planned, candidates, row, facts).map(([i, c]) =>
+      objectGoal(i, c, { candidates, row, facts }),
+    );
   },
   parse: (text) => {
     const { what, top, at, index, layout, format, output } = partsOf(text, typedKeys);
@@ -134,15 +146,14 @@ const keys = ['kind', 'class', ...typedKeys];
 
 /** Candidate and class of each object. */
 function chosen(
-  { class: named, top = 1, at, index }: DetectionTarget,
+  { class: named, top = 1, at, index, plan }: Planned,
   candidates: Candidates,
   row: Row,
-  { classes }: Facts,
+  { classes, isBlank }: Facts,
 ): (readonly [candidate: number, of: number])[] {
   const { count, label } = candidates;
-  const own = named === undefined ? undefined : classOf(named, candidates.classes + label, classes) - label;
-  if (own !== undefined && own < 0)
-    throw invalid('class', 'a class of objects; 0 is the background', named, '', 'INVALID_TARGET');
+  const own = named === undefined ? undefined : classOf(named, classCount(candidates, plan), classes) - label;
+  if (own !== undefined && own < 0) throw noObject(named);
   const of = own === undefined ? candidates.bestClasses() : new Int32Array(count).fill(own);
   if (index !== undefined) {
     if (index < count) return [[index, of[index]]];
@@ -151,6 +162,7 @@ function chosen(
   if (at) {
     const shared = Float64Array.from(of, (_, i) => overlapAt(candidates, i, at));
     const most = shared.reduce((a, b) => Math.max(a, b), 0);
+    if (isBlank) return [];
     if (most > 0) return [[shared.indexOf(most), of[shared.indexOf(most)]]];
     throw invalid(
       'targets.at',
@@ -162,6 +174,15 @@ function chosen(
   }
   const ranks = Float64Array.from(of, (c, i) => candidates.probability(row, i, c));
   return differentObjects(ranks, candidates.box, { n: top, most: mostOverlap }).map((i) => [i, of[i]]);
+}
+
+/** As many classes as can be named; a list of what is left of all candidates does not tell. */
+function classCount({ classes, label }: Candidates, { layout, named }: Plan): number {
+  return layout === 'end2end' ? (named ?? Number.MAX_SAFE_INTEGER) : classes + label;
+}
+
+function noObject(named: unknown) {
+  return invalid('class', 'a class of objects; 0 is the background', named, '', 'INVALID_TARGET');
 }
 
 function overlapAt({ box }: Candidates, i: number, at: Box): number {

@@ -47,6 +47,7 @@ export const expressionTarget: TargetKind<ExpressionTarget> = {
   },
   output: (spec) => ('output' in spec ? (spec as Joined).output : undefined),
   reads: (spec) => ('parts' in spec ? (spec as Joined).parts : []),
+  isConstant: () => true,
   isSingle: () => true,
   prepare: (spec, _, tools) => {
     const outputs = [...new Set(parseLinearForm(spec.of).terms.map(({ of }) => of.output))];
@@ -111,6 +112,7 @@ function formGoal(name: string, weights: Float64Array, constant: number): Goal {
   return {
     name,
     kind: 'expression',
+    isLinear: true,
     value: ({ data }) => places.reduce((sum, i) => sum + weights[i] * data[i], constant),
     seed: () => Float32Array.from(weights),
   };

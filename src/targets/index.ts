@@ -49,6 +49,11 @@ type SpecOf<Kind> = Kind extends TargetKind<infer Spec> ? Spec : never;
 /** Their names. */
 export const targetKinds: readonly string[] = kinds.map(({ name }) => name);
 
+/** Those that an exported model can hold, all or some of what they can ask for. */
+export const exportableTargets: readonly string[] = kinds
+  .filter(({ nodes, isConstant }) => nodes !== undefined || isConstant !== undefined)
+  .map(({ name }) => name);
+
 /** For `--target`: what there is. */
 export const targetHelp: readonly string[] = kinds.flatMap(({ example, help }) =>
   example === undefined ? [] : [`${example.padEnd(22)} ${help}`],

@@ -28,6 +28,7 @@ export const positionTarget: TargetKind<PositionTarget> = {
         throw invalid(`targets.${key}`, 'a string', value, '', 'INVALID_TARGET');
   },
   output: ({ output }) => output,
+  isConstant: () => true,
   isSingle: ({ select }) => typeof select !== 'object' || select.length === 1,
   find: ({ output, select, name }, row, facts) =>
     selected(select, row.data.length).map((index) => {

@@ -41,6 +41,7 @@ export const regressionTarget: TargetKind<RegressionTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  isConstant: () => true,
   isSingle: () => true,
   find: ({ negative = false, select }, { data }, { classes }) => {
     const count = data.length;

@@ -11,11 +11,13 @@ import {
   type Goal,
   isObject,
   isOfScores,
+  type Link,
   linearGoal,
   type Mask,
   type Row,
   type TargetKind,
 } from './target.js';
+import { segmentationNodes } from './common/segmentation-nodes.js';
 import { checkTop } from './top.js';
 
 /** A class of a segmentation, in the part of the picture where it is the answer, or in a given one. */
@@ -58,6 +60,23 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  nodes: ({ class: named, top = 1, mask }, b, output) => {
+    const { dims, network } = output;
+    const { size, channelsLast, classes } = network;
+    const isChannelsLast = hasChannelsLast(dims.slice(1), size, channelsLast);
+    const own = isChannelsLast ? dims.slice(1, -1) : dims.slice(2);
+    const count = dims[isChannelsLast ? dims.length - 1 : 1];
+    if (typeof count !== 'number') return undefined;
+    if (mask !== undefined && !own.every((dim): dim is number => typeof dim === 'number')) return undefined;
+    return segmentationNodes(b, output, {
+      isChannelsLast,
+      class: named === undefined ? undefined : classOf(named, count, classes),
+      top,
+      least: leastAnswer(network.output.link),
+      hasBackground: count > 1 && isBackground(classes?.[0]?.name),
+      mask: typeof mask === 'object' ? maskWeights(mask, own as number[]) : undefined,
+    });
+  },
   isSingle: ({ top = 1 }) => top === 1,
   prepare: async (spec, network, tools) => {
     const note = spec.class === undefined && spec.top === undefined ? noteOf(network.output) : undefined;
@@ -149,7 +168,7 @@ function hasChannelsLast(
 function answersOf({ data }: Row, grid: Grid, { link }: Facts): Int32Array {
   const { count, positions, classStep, positionStep } = grid;
   const answers = new Int32Array(positions);
-  const least = baseOf(link) === 'identity' ? 0.5 : 0;
+  const least = leastAnswer(link);
   for (let p = 0; p < positions; p++) {
     const at = p * positionStep;
     if (count === 1) answers[p] = data[at] > least ? 0 : -1;
@@ -157,6 +176,18 @@ function answersOf({ data }: Row, grid: Grid, { link }: Facts): Int32Array {
       if (data[at + c * classStep] > data[at + answers[p] * classStep]) answers[p] = c;
   }
   return answers;
+}
+
+/** Above this a single channel is the answer. */
+function leastAnswer(link: Link): number {
+  return baseOf(link) === 'identity' ? 0.5 : 0;
+}
+
+/** 1 at the positions of the output that a mask covers. */
+function maskWeights(mask: Mask, dims: readonly number[]) {
+  const weights = new Float32Array(sizeOf(dims));
+  for (const position of positionsOf(mask, dims)) weights[position] = 1;
+  return { weights, dims };
 }
 
 /** Those of the classes that are the answer in most positions, most first; background last. */

@@ -1,3 +1,5 @@
+import type { Builder, Name } from '../graph/builder.js';
+
 /** One picture's values of one output of the network, without the batch axis. */
 export interface Row {
   readonly data: Float32Array;
@@ -68,6 +70,8 @@ export interface Facts {
   readonly size: readonly number[];
   /** Whether the channels are the input's last axis. */
   readonly channelsLast: boolean;
+  /** Whether the row is no picture's: then only what no picture can have is refused. */
+  readonly isBlank?: boolean;
 }
 
 /** What is read once, before the first picture. */
@@ -131,6 +135,26 @@ export interface Goal {
   readonly box?: Box;
 }
 
+/** An output inside a graph, where a target is found in it. */
+export interface OutputNodes {
+  readonly value: Name;
+  /** N first; a name or '' where a dim is only known when the model runs. */
+  readonly dims: readonly (number | string)[];
+  readonly network: NetworkFacts;
+  /** What one picture of noise gives: for facts that are the same in every picture, and that names and dims do not tell. */
+  readonly probe: () => Promise<{ readonly row: Row; readonly facts: Facts }>;
+}
+
+/** A goal of every picture of a batch, as nodes. */
+export interface GoalNodes {
+  /** Index of the class, [N] int64; −1 where there is none. */
+  readonly class: Name;
+  /** Where it stands in the row, where it is one of the scores of classes; [N]. */
+  readonly place?: Name;
+  /** The derivative of the explained number by the output, with its dims. */
+  readonly seed: Name;
+}
+
 /** A target that is ready for pictures. */
 export interface Ready<Spec> {
   readonly spec: Spec;
@@ -164,6 +188,14 @@ export interface TargetKind<Spec = unknown> {
   readonly isSingle: (spec: Spec) => boolean;
   /** From what follows `--target <name>:` on the command line. */
   readonly parse?: (text: string) => Spec;
+  /** Whether the goals are linear, and the same in every picture: then an exported model holds them as constants. */
+  readonly isConstant?: (spec: Spec) => boolean;
+  /** The goals as nodes, where they are found in the picture. Absent, and not constant: the target cannot be exported. */
+  readonly nodes?: (
+    spec: Spec,
+    b: Builder,
+    output: OutputNodes,
+  ) => GoalNodes[] | Promise<GoalNodes[]> | undefined;
   /** The target where none is named, if the network's output is of the kind that this one explains. */
   readonly fits?: (network: NetworkFacts) => Ready<Spec> | undefined;
   /** Of classes and the best ones: they are found in scores of classes, [N, classes], alone. */

@@ -1,5 +1,6 @@
 import { invalid, onlyKeys } from '../check.js';
 import { checkOutput, classGoal } from './class.js';
+import { oneHot } from './common/nodes.js';
 import { partsOf } from './common/parts.js';
 import { best } from './common/probabilities.js';
 import { isObject, isOfScores, type TargetKind } from './target.js';
@@ -24,6 +25,16 @@ export const topTarget: TargetKind<TopTarget> = {
   },
   isOfClasses: true,
   output: ({ output }) => output,
+  nodes: ({ top }, b, { value }) => {
+    const matrix = b.reshape(value, [0, -1]);
+    const [, indices] = b.ops('TopK', [matrix, b.ints([top])], 2, { axis: 1 });
+    const count = b.op('Squeeze', [b.op('Shape', [matrix], { start: 1 }), b.ints([0])]);
+    return Array.from({ length: top }, (_, t) => {
+      const index = b.op('Gather', [indices, b.int(t)], { axis: 1 });
+      const seed = b.op('Reshape', [oneHot(b, index, count), b.op('Shape', [value])]);
+      return { class: index, place: index, seed };
+    });
+  },
   isSingle: ({ top }) => top === 1,
   find: ({ top }, row, facts) => {
     if (top > row.data.length)

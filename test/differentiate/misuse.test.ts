@@ -20,7 +20,8 @@ const calls: Record<string, (value: never) => Promise<unknown>> = {
   'inspect: layer': (layer) => inspect(model, { layer }),
   'inspect: output': (output) => inspect(model, { output }),
   'exportExplained: model': (value) => exportExplained(value),
-  'exportExplained: classes': (classes) => exportExplained(model, { classes: classes ?? 0 }),
+  'exportExplained: targets': (output) =>
+    exportExplained(model, { targets: { output: output ?? 0 } as never }),
   'exportExplained: layer': (layer) => exportExplained(model, { layer }),
 };
 

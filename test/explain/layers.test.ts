@@ -48,7 +48,7 @@ describe('height and width that only the picture tells', () => {
   test.each(['grad-cam++', 'grad-cam', 'xgrad-cam', 'layer-cam'] as const)(
     'an exported model of %s explains pictures of several sizes',
     async (method) => {
-      const file = await exportExplained(bytesFrom(open), { method, classes: [1] });
+      const file = await exportExplained(bytesFrom(open), { method, targets: 1 });
       const session = await openSession(file.graph);
       await using explainer = await Explainer.open(bytesFrom(open), options);
       for (const [height, width] of [

@@ -13,9 +13,9 @@ async function difference(graph: ShortGraph, options: ExportOptions): Promise<nu
   const dims = graph.inputs.image.map((dim) => (typeof dim === 'number' ? dim : 2));
   const image: Tensor<'float32'> = { type: 'float32', dims, data: values(7, dims) };
   const bytes = bytesFrom(graph);
-  const { layer, tokens, classes: targets, ...rest } = options;
+  const { layer, tokens, ...rest } = options;
   await using explainer = await Explainer.open(bytes, { backend: 'reference', layer, tokens });
-  const explained = await explainer.explain(image, { targets, ...rest, batchSize: dims[0] } as never);
+  const explained = await explainer.explain(image, { ...rest, batchSize: dims[0] } as never);
   const file = await exportExplained(bytes, options);
   const session = await openSession(file.graph);
   const { explanation_maps: maps } = await session.run({ image });
@@ -31,22 +31,22 @@ const methods = ['grad-cam++', 'grad-cam', 'xgrad-cam', 'layer-cam'] as const;
 describe('an exported model lays out tokens as the explainer does', () => {
   test.each(Object.keys(detours))('%s', async (name) => {
     for (const method of methods)
-      expect(await difference(detours[name], { layer: 'layer', method, classes: [1, 3] })).toBeLessThan(1e-5);
+      expect(await difference(detours[name], { layer: 'layer', method, targets: [1, 3] })).toBeLessThan(1e-5);
   });
 
   test.each([{ prefix: 1 }, { prefix: 5, suffix: 4 }, { prefix: 0 }])('a transformer: %o', async (own) => {
     for (const method of methods)
-      expect(await difference(transformer(own), { method, classes: [1, 3] })).toBeLessThan(1e-5);
+      expect(await difference(transformer(own), { method, targets: [1, 3] })).toBeLessThan(1e-5);
   });
 
   test('in the softmax form, behind a head that is not linear and one that is', async () => {
-    const softmax = { method: 'grad-cam++', form: 'softmax', classes: [1, 3] } as const;
+    const softmax = { method: 'grad-cam++', form: 'softmax', targets: [1, 3] } as const;
     expect(await difference(transformer(), softmax)).toBeLessThan(1e-4);
     expect(await difference(transformer({ prefix: 0 }), { ...softmax, layer: 'norm' })).toBeLessThan(1e-4);
   });
 
   test('with a grid that is given', async () => {
     const tokens = { grid: [3, 2], prefix: 1 };
-    expect(await difference(transformer(), { tokens, method: 'layer-cam', classes: [0] })).toBeLessThan(1e-5);
+    expect(await difference(transformer(), { tokens, method: 'layer-cam', targets: [0] })).toBeLessThan(1e-5);
   });
 });

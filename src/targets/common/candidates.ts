@@ -27,6 +27,62 @@ export function candidatesIn(row: Row, facts: Facts, plan: Plan): Candidates {
   return plan.boxes === undefined ? inOneOutput(row, facts, plan) : inTwoOutputs(row, facts, plan);
 }
 
+/** How a row holds candidates and what their scores are, as far as it is the same in every picture. */
+export interface Layout {
+  readonly isChannelsFirst: boolean;
+  readonly count: number;
+  readonly channels: number;
+  /** Whether channel 4 says that there is an object at all. */
+  readonly hasObjectness: boolean;
+  /** Channel of the first class. */
+  readonly first: number;
+  readonly classes: number;
+  readonly label: number;
+  readonly by: 'softmax' | 'sigmoid' | 'identity';
+}
+
+export function layoutOf(row: Row, facts: Facts, plan: Plan): Layout {
+  if (plan.layout === 'end2end') {
+    const common = {
+      isChannelsFirst: false,
+      channels: 6,
+      hasObjectness: false,
+      first: 4,
+      classes: 1,
+      label: 0,
+    };
+    return { ...common, count: row.data.length / 6, by: 'identity' };
+  }
+  return plan.boxes === undefined ? layoutInOne(row, plan) : layoutInTwo(row, facts, plan);
+}
+
+/** YOLO: [4 + objectness + classes + more, candidates], or the other way round. */
+function layoutInOne({ data, dims }: Row, plan: Plan): Layout {
+  const shape = shapeOf(dims, plan);
+  const m = matrix(shape.count, shape.channels, shape.isChannelsFirst);
+  const first = shape.hasObjectness ? 5 : 4;
+  // Some exports leave the sigmoid out: then there is a value that is no probability.
+  const by = areShares(m, data, [4, first + shape.classes]) ? 'identity' : 'sigmoid';
+  return { ...shape, first, label: 0, by };
+}
+
+/** Boxes in an output of their own, or in one a scale: SSD, RetinaNet, DETR, and what is before a NonMaxSuppression. */
+function layoutInTwo(row: Row, facts: Facts, plan: Plan): Layout {
+  const heads = (plan.scales ?? [{ boxes: plan.boxes as string }]).map(({ boxes }) => facts.output(boxes));
+  const count = heads.reduce((sum, { data }) => sum + data.length, 0) / widthOf(heads[0]);
+  const channels = row.data.length / count;
+  const own = row.dims.filter((dim) => dim !== 1);
+  const isSquare = count === channels;
+  const isChannelsFirst = channels > 1 && (isSquare ? plan.layout === 'nms' : own[0] === channels);
+  const m = matrix(count, channels, isChannelsFirst);
+  return { isChannelsFirst, count, channels, hasObjectness: false, ...readScores(plan, scoreFacts(row, m)) };
+}
+
+/** Key points may follow the four numbers of a box. */
+function widthOf(boxes: Row): number {
+  return boxes.dims.filter((dim) => dim !== 1).at(-1) ?? 4;
+}
+
 /** Row and channel of a matrix, whichever axis the candidates are. */
 interface Matrix {
   readonly count: number;
@@ -57,56 +113,43 @@ function bestClasses(
 
 const logistic = (value: number) => 1 / (1 + Math.exp(-value));
 
-/** YOLO: [4 + objectness + classes + more, candidates], or the other way round. */
+/** Candidates of one output. */
 function inOneOutput(row: Row, facts: Facts, plan: Plan): Candidates {
-  const { data, dims } = row;
-  const boxes = plan.unstepped === undefined ? data : facts.output(plan.unstepped).data;
-  const shape = shapeOf(dims, plan);
-  const m = matrix(shape.count, shape.channels, shape.isChannelsFirst);
-  const first = shape.hasObjectness ? 5 : 4;
-  // Some exports leave the sigmoid out: then there is a value that is no probability.
-  const areProbabilities = areShares(m, data, [4, first + shape.classes]);
-  const share = areProbabilities ? (value: number) => value : logistic;
-  const slope = areProbabilities ? () => 1 : (value: number) => logistic(value) * (1 - logistic(value));
+  const { data } = row;
+  const layout = layoutInOne(row, plan);
+  const { count, classes, first, hasObjectness } = layout;
+  const m = matrix(count, layout.channels, layout.isChannelsFirst);
+  const isShare = layout.by === 'identity';
+  const share = isShare ? (value: number) => value : logistic;
+  const slope = isShare ? () => 1 : (value: number) => logistic(value) * (1 - logistic(value));
   const at = (own: Row, i: number, channel: number) => own.data[m.place(i, channel)];
-  const object = (own: Row, i: number) => (shape.hasObjectness ? share(at(own, i, 4)) : 1);
+  const object = (own: Row, i: number) => (hasObjectness ? share(at(own, i, 4)) : 1);
   const probability = (own: Row, i: number, c: number) => object(own, i) * share(at(own, i, first + c));
   return {
-    count: shape.count,
-    classes: shape.classes,
+    count,
+    classes,
     label: 0,
-    bestClasses: () => bestClasses(m, data, { first, classes: shape.classes }),
+    bestClasses: () => bestClasses(m, data, { first, classes }),
     probability,
-    score: (own, i, c) => (shape.hasObjectness ? probability(own, i, c) : at(own, i, first + c)),
+    score: (own, i, c) => (hasObjectness ? probability(own, i, c) : at(own, i, first + c)),
     slopes: (own, i, c) => {
       const place = m.place(i, first + c);
-      if (!shape.hasObjectness) return [[place, 1]];
+      if (!hasObjectness) return [[place, 1]];
       const [o, s] = [at(own, i, 4), own.data[place]];
       return [
         [m.place(i, 4), slope(o) * share(s)],
         [place, share(o) * slope(s)],
       ];
     },
-    box: boxReader(
-      (i, k) => boxes[m.place(i, k)],
-      { count: shape.count, format: plan.format ?? 'cxcywh', isYolox: shape.hasObjectness },
-      facts.size,
-    ),
+    box: boxReader(boxNumbers(row, facts, plan), facts.size),
   };
 }
 
-/** Boxes in an output of their own, or in one a scale: SSD, RetinaNet, DETR, and what is before a NonMaxSuppression. */
+/** Candidates whose boxes are in an output of their own. */
 function inTwoOutputs(row: Row, facts: Facts, plan: Plan): Candidates {
-  const heads = (plan.scales ?? [{ boxes: plan.boxes as string }]).map(({ boxes }) => facts.output(boxes));
-  const [boxes] = heads;
-  const width = boxes.dims.filter((dim) => dim !== 1).at(-1) ?? 4; // key points may follow
-  const count = heads.reduce((sum, { data }) => sum + data.length, 0) / width;
-  const channels = row.data.length / count;
-  const own = row.dims.filter((dim) => dim !== 1);
-  const isSquare = count === channels;
-  const isChannelsFirst = channels > 1 && (isSquare ? plan.layout === 'nms' : own[0] === channels);
-  const m = matrix(count, channels, isChannelsFirst);
-  const { by, first, classes, label } = readScores(plan, scoreFacts(row, m));
+  const layout = layoutInTwo(row, facts, plan);
+  const { by, first, classes, label, count, channels } = layout;
+  const m = matrix(count, channels, layout.isChannelsFirst);
   const at = (one: Row, i: number, c: number) => one.data[m.place(i, first + c)];
   const softmax = (one: Row, i: number, c: number) => {
     let sum = 0;
@@ -126,9 +169,7 @@ function inTwoOutputs(row: Row, facts: Facts, plan: Plan): Candidates {
     probability: probability[by],
     score: at,
     slopes: (_, i, c) => [[m.place(i, first + c), 1]],
-    box: plan.areOffsets
-      ? () => undefined
-      : boxReader((i, k) => boxes.data[i * width + k], { count, format: plan.format }, facts.size),
+    box: plan.areOffsets ? () => undefined : boxReader(boxNumbers(row, facts, plan), facts.size),
   };
 }
 
@@ -138,8 +179,7 @@ function chosenBefore(row: Row, facts: Facts, plan: Plan): Candidates {
   const classOf = (own: Row, i: number) => Math.round(own.data[i * 6 + 5]);
   const classes =
     1 + Array.from({ length: count }, (_, i) => classOf(row, i)).reduce((a, b) => Math.max(a, b), 0);
-  const reader = (own: Row) =>
-    boxReader((i, k) => own.data[i * 6 + k], { count: own.data.length / 6, format: plan.format }, facts.size);
+  const reader = (own: Row) => boxReader(boxNumbers(own, facts, plan), facts.size);
   const box = reader(row);
   const place = (own: Row, i: number, c: number): number | undefined => {
     if (own === row || own.data === row.data) return classOf(row, i) === c ? i : undefined;
@@ -204,16 +244,54 @@ function isShare(value: number): boolean {
   return value >= 0 && value <= 1 + 1e-5;
 }
 
+/** Four numbers of each candidate that are a box in some way. */
+interface BoxNumbers {
+  readonly value: (i: number, k: number) => number;
+  readonly count: number;
+  readonly format: BoxFormat | undefined;
+  readonly isYolox?: boolean;
+}
+
+function boxNumbers(row: Row, facts: Facts, plan: Plan): BoxNumbers {
+  const { format } = plan;
+  if (plan.layout === 'end2end')
+    return { value: (i, k) => row.data[i * 6 + k], count: row.data.length / 6, format };
+  if (plan.boxes !== undefined) {
+    const boxes = facts.output(plan.boxes);
+    const width = widthOf(boxes);
+    return { value: (i, k) => boxes.data[i * width + k], count: boxes.data.length / width, format };
+  }
+  const data = plan.unstepped === undefined ? row.data : facts.output(plan.unstepped).data;
+  const { count, channels, isChannelsFirst, hasObjectness } = shapeOf(row.dims, plan);
+  const m = matrix(count, channels, isChannelsFirst);
+  return {
+    value: (i, k) => data[m.place(i, k)],
+    count,
+    format: format ?? 'cxcywh',
+    isYolox: hasObjectness,
+  };
+}
+
+/** How four numbers are a box in pixels of the input. */
+export interface BoxFacts {
+  readonly format: BoxFormat;
+  /** Factors of numbers that are parts of the picture. */
+  readonly across: number;
+  readonly down: number;
+  /** Of each candidate, where YOLOX left numbers in the units of its grid. */
+  readonly cells: readonly { readonly x: number; readonly y: number; readonly stride: number }[] | undefined;
+}
+
+export function boxFacts(row: Row, facts: Facts, plan: Plan): BoxFacts {
+  return readFacts(boxNumbers(row, facts, plan), facts.size);
+}
+
 /**
- * Boxes in pixels of the input. Where every number is at most 2 they are parts of the picture. Where no format is given: two
- * corners, x first, if the second is never above or left of the first, else centre and size. YOLOX leaves what it regresses in
- * the units of its grid: then some sizes are negative.
+ * Where every number is at most 2 they are parts of the picture. Where no format is given: two corners, x first, if the second is
+ * never above or left of the first, else centre and size. YOLOX leaves what it regresses in the units of its grid: then some sizes
+ * are negative.
  */
-function boxReader(
-  value: (i: number, k: number) => number,
-  { count, format, isYolox }: { count: number; format: BoxFormat | undefined; isYolox?: boolean },
-  size: readonly number[],
-): (i: number) => Box | undefined {
+function readFacts({ value, count, format, isYolox }: BoxNumbers, size: readonly number[]): BoxFacts {
   const [height, width] = size.slice(-2);
   let most = 0;
   let areCorners = true;
@@ -226,15 +304,22 @@ function boxReader(
   }
   const own = format ?? (areCorners ? 'xyxy' : 'cxcywh');
   const grid = isYolox && isNegative && own === 'cxcywh' ? cellsOfGrid(count, [height, width]) : undefined;
-  if (grid)
+  const [across, down] = most <= 2 && !grid ? [width, height] : [1, 1];
+  return { format: own, across, down, cells: grid && Array.from({ length: count }, (_, i) => grid(i)) };
+}
+
+/** Boxes in pixels of the input. */
+function boxReader(numbers: BoxNumbers, size: readonly number[]): (i: number) => Box | undefined {
+  const { value } = numbers;
+  const { format, across, down, cells } = readFacts(numbers, size);
+  if (cells)
     return (i) => {
-      const { x, y, stride } = grid(i);
+      const { x, y, stride } = cells[i];
       const [w, h] = [stride * Math.exp(value(i, 2)), stride * Math.exp(value(i, 3))];
       return boxOf([(value(i, 0) + x) * stride, (value(i, 1) + y) * stride, w, h], 'cxcywh');
     };
-  const [across, down] = most <= 2 ? [width, height] : [1, 1];
   return (i) => {
-    const box = scaled(boxOf([value(i, 0), value(i, 1), value(i, 2), value(i, 3)], own), across, down);
+    const box = scaled(boxOf([value(i, 0), value(i, 1), value(i, 2), value(i, 3)], format), across, down);
     return box.width > 0 && box.height > 0 ? box : undefined;
   };
 }
