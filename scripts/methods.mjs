@@ -6,9 +6,10 @@ const file = new URL('../README.md', import.meta.url);
 const [begin, end] = ['<!-- methods: npm run docs:methods -->', '<!-- /methods -->'];
 const cell = (text) => text.replaceAll('|', '\\|');
 const rows = methods.map(
-  ({ name, formula, needs, source }) => `| \`${name}\` | ${cell(formula)} | ${needs.join(', ') || 'nothing'} | ${cell(source)} |`,
+  ({ name, formula, needs, source, nodes }) =>
+    `| \`${name}\` | ${cell(formula)} | ${needs.join(', ') || 'nothing'} | ${nodes ? 'yes' : ''} | ${cell(source)} |`,
 );
-const table = ['| `method` | in one line | needs | source |', '|---|---|---|---|', ...rows].join('\n');
+const table = ['| `method` | in one line | needs | `export` | source |', '|---|---|---|---|---|', ...rows].join('\n');
 const readme = readFileSync(file, 'utf8');
 const [before, after] = [readme.split(begin)[0], readme.split(end)[1]];
 const made = `${before}${begin}\n${table}\n${end}${after}`;

@@ -98,6 +98,8 @@ interface TargetNodes extends GoalNodes {
 async function build(explainer: NetworkExplainer, options: ExportSettings): Promise<Graph> {
   const plan = planOf(options);
   const [list] = targetLists(explainer.targetsOf(options), undefined, 1);
+  for (const kind of list.map(kindOf))
+    if (!kind.nodes && !kind.isConstant) throw notExportable(kind as TargetKind);
   await explainer.targets.check(list);
   const ready = await explainer.targets.ready(list);
   await refuseLayers(explainer, plan, ready);

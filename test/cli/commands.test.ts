@@ -105,7 +105,7 @@ describe('gradcampp', () => {
     const out = join(folder, 'classes.onnx');
     const sidecar = { input: { size: [8, 8] }, classes: ['ant', 'bee', 'cat', 'dog', 'eel'] };
     await writeFile(join(folder, 'names.json'), JSON.stringify(sidecar));
-    const flags = ['--class', 'dog', '--class', '1', '--preprocess', 'names.json', '--layer', 'relu1'];
+    const flags = ['--class', 'dog', '--target', 'class:1', '--preprocess', 'names.json', '--layer', 'relu1'];
     const { stdout } = await gradcampp('export', ...flags, '--layer', 'relu2', model, '--out', out);
     expect(stdout).toContain('explained_classes [N, 2]');
     expect(graphOf(await readModel(out)).metadata.get('gradcampp.layer')).toBe('relu1, relu2');
@@ -135,7 +135,8 @@ describe('gradcampp', () => {
     [['inspect', 'model.onnx', '--layer', 'relu7'], 'Closest: "relu'],
     [['differentiate', 'model.onnx', '--wrt', 'imgae', '--out', 'x.onnx'], 'Closest: "image"'],
     [['differentiate', 'model.onnx', '--wrt', 'image', '--out', 'no/such/folder/x.onnx'], 'Cannot write'],
-    [['export', 'model.onnx', '--method', 'cam', '--out', 'x.onnx'], '"method" must be one of'],
+    [['export', 'model.onnx', '--method', 'rise', '--out', 'x.onnx'], 'The method "rise" cannot be exported'],
+    [['export', 'model.onnx', '--target', 'reading', '--out', 'x.onnx'], 'The target "reading" cannot be'],
     [
       ['differentiate', 'model.onnx', '--wrt', 'image', '--out', 'model.onnx'],
       'must be another file than the model',
@@ -143,17 +144,16 @@ describe('gradcampp', () => {
     [['export', 'model.onnx', '--out', './model.onnx'], 'must be another file than the model'],
     [
       ['export', 'model.onnx', '--top', 'x', '--out', 'x.onnx'],
-      '"top" must be a whole number of at least 1; received "x"',
+      '"targets.top" must be a whole number of at least 1; received "x"',
     ],
     [
       ['export', 'model.onnx', '--class', '5', '--out', 'x.onnx'],
       '"class" must be a whole number from 0 to 4',
     ],
     [
-      ['export', 'model.onnx', '--class', '1', '--top', '2', '--out', 'x.onnx'],
-      '"classes" and "top" exclude each other',
+      ['export', 'model.onnx', '--top', '9', '--out', 'x.onnx'],
+      '"targets.top" must be a whole number from 1 to 5',
     ],
-    [['export', 'model.onnx', '--top', '9', '--out', 'x.onnx'], '"top" must be a whole number from 1 to 5'],
   ])('%j: one line, exit code 1', async (args, message) => {
     const { code, stderr } = await gradcampp(...args);
     expect(code).toBe(1);
