@@ -1,8 +1,18 @@
 import type { Rule } from '../autodiff/rule.js';
-import type { Change, Evidence, LayerValues, RandomNumbers } from '../methods/evidence.js';
+import type {
+  Change,
+  Enlargement,
+  Evidence,
+  LayerValues,
+  Mask,
+  MaskChange,
+  RandomNumbers,
+} from '../methods/evidence.js';
+import { maskPicture, maskRange } from '../methods/masked-pictures.js';
 import { normals, random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
+import { linearBlocks } from '../upsample.js';
 import type { AttentionPass } from './attention-values.js';
 import { groupSize, type KeptRows, runChanges } from './changed.js';
 import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
@@ -10,6 +20,7 @@ import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward, Passes } from './passes.js';
 import type { Progress } from './progress.js';
+import { openMasked } from './masked.js';
 import { rowsOf } from './rows.js';
 import type { Scores } from '../graph/scores.js';
 
@@ -87,6 +98,7 @@ export class TargetEvidence {
       inputGradients: (changed) => this.#inputGradients(changed, false),
       guidedGradients: () => this.#inputGradients(undefined, true),
       pass: (changes, as) => this.#pass(changes, kept, as),
+      maskedPass: (masks, of, as) => this.#maskedPass(masks, of, kept, as),
       headPass: (changes) => this.#headPass(index, changes, kept),
       constantGradient: () => this.#constantGradient(index),
       expect: (gradients) => batch.progress.expect(gradients),
@@ -200,9 +212,51 @@ export class TargetEvidence {
         const image = { type: 'float32', dims: [N, ...dims], data } as const;
         return network.predict({ ...feedsOf(of, N), [network.image.name]: image }, scores);
       },
-      value: (row, goal) =>
-        (as === 'probability' ? (goal.probability?.(row) ?? goal.share?.(row)) : undefined) ??
-        goal.value(row),
+      value: valueAs(as),
+    });
+  }
+
+  /** On ONNX Runtime's side where masks have two axes; others are applied here. */
+  async #maskedPass(
+    masks: readonly MaskChange[],
+    enlargement: Enlargement,
+    kept: KeptRows | undefined,
+    as: 'value' | 'probability' = 'value',
+  ): Promise<void> {
+    const { network, scores, passSize, input, channelAxis, feedsOf } = this.#batch;
+    const dims = input.dims.slice(1);
+    const masked = await openMasked(network, scores, enlargement, { dims, channelAxis });
+    if (!masked) {
+      const { from, to, size, isNormalized } = enlargement;
+      const blocks = linearBlocks(from, to, size);
+      const source = { input: input.data, inputDims: dims, channelAxis };
+      const fill = (of: number, { cells, offsets }: Mask, out: Float32Array) => {
+        const own = blocks(Float64Array.from(cells), offsets);
+        maskPicture(source, of, own, out, isNormalized ? maskRange(own) : undefined);
+      };
+      const changes = masks.map(
+        ({ of, mask, take }): Change => ({ of, fill: (out) => fill(of, mask(), out), take }),
+      );
+      return this.#pass(changes, kept, as);
+    }
+    const length = sizeOf(dims);
+    const changes = masks.map(({ of, mask, take }): Change => {
+      const fill = (out: Float32Array) => {
+        const { cells, offsets } = mask();
+        masked.fill(cells, offsets, out);
+      };
+      return { of, fill, take };
+    });
+    await this.#run(changes, {
+      name: 'masks',
+      kept,
+      length: masked.length,
+      wanted: groupSize(passSize, length),
+      scores: (data, N, of) => {
+        const picture = input.data.subarray(of * length, (of + 1) * length);
+        return masked.run(picture, data, N, feedsOf(of, N));
+      },
+      value: valueAs(as),
     });
   }
 
@@ -322,6 +376,12 @@ export class TargetEvidence {
     }
     return made;
   }
+}
+
+/** The target's value, or its probability or share where it has one. */
+function valueAs(as: 'value' | 'probability'): (row: Row, goal: Goal) => number {
+  if (as === 'value') return (row, goal) => goal.value(row);
+  return (row, goal) => goal.probability?.(row) ?? goal.share?.(row) ?? goal.value(row);
 }
 
 function layerValues({ activations, dims }: Forward, index: number): LayerValues {

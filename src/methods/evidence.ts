@@ -32,6 +32,8 @@ export interface Evidence {
    * @param as 'probability': that of the target, or its share in 0…1, where it has one; default 'value'
    */
   pass(changes: readonly Change[], as?: 'value' | 'probability'): Promise<void>;
+  /** Needs 'passes': the same for pictures under masks, which are enlarged where the network runs if that is faster. */
+  maskedPass(masks: readonly MaskChange[], of: Enlargement, as?: 'value' | 'probability'): Promise<void>;
   /** Needs 'head passes': the same for changed activations of the layer, [K, …dims] each. */
   headPass(changes: readonly Change[]): Promise<void>;
   /**
@@ -66,6 +68,30 @@ export interface Change {
   readonly fill: (out: Float32Array) => void;
   /** What the target came to; in the same order. */
   readonly take: (value: number) => void;
+}
+
+/** A picture multiplied by a mask, the same for every channel. */
+export interface MaskChange {
+  readonly of: number;
+  /** The mask before it is enlarged; called just before, in the order of the changes. */
+  readonly mask: () => Mask;
+  readonly take: (value: number) => void;
+}
+
+export interface Mask {
+  readonly cells: ArrayLike<number>;
+  /** Where the picture begins in what the cells are enlarged to; default 0. */
+  readonly offsets?: readonly number[];
+}
+
+/** How masks become as large as pictures: linearly, from the dims of their cells to others, of which the picture is a part. */
+export interface Enlargement {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  /** Spatial dims of the picture, or the last of them. */
+  readonly size: readonly number[];
+  /** Whether each is brought into 0…1 by its least and largest value in the picture; a constant becomes 0. */
+  readonly isNormalized: boolean;
 }
 
 export interface LayerValues {

@@ -1,8 +1,7 @@
 import { count, number } from '../options.js';
 import { sizeOf } from '../tensor.js';
 import { type Blocks, linearBlocks } from '../upsample.js';
-import type { Change, Evidence, RandomNumbers } from './evidence.js';
-import { maskPicture } from './masked-pictures.js';
+import type { Enlargement, Evidence, Mask, MaskChange, RandomNumbers } from './evidence.js';
 import { type Attribution, inputMethod } from './method.js';
 import { seed } from './sampling-options.js';
 
@@ -52,27 +51,19 @@ export const rise = inputMethod({
   options,
   channels: 'sum',
   scaled: 'min-max',
-  attribute: (evidence, { masks, cells, keep, seed }) => {
-    const enlarged = enlargedCells(evidence.size, cells);
-    return meanOfMasks(evidence, {
+  attribute: (evidence, { masks, cells, keep, seed }) =>
+    meanOfMasks(evidence, {
       draw: (n) => shiftedMasks(evidence.random(seed, n, 'masks'), evidence.size, { cells, keep }),
-      enlarged: ({ cells: own, offsets }) => enlarged(own, offsets),
+      enlargement: enlargementOf(evidence.size, cells),
       count: masks,
       keep,
-    });
-  },
+    }),
 });
-
-/** The cells of a mask, and where the picture begins in what they are enlarged to. */
-export interface Mask {
-  readonly cells: Float64Array;
-  readonly offsets?: readonly number[];
-}
 
 interface Masks {
   /** The masks of a picture. */
   readonly draw: (n: number) => Iterator<Mask>;
-  readonly enlarged: (mask: Mask) => Blocks;
+  readonly enlargement: Enlargement;
   /** n */
   readonly count: number;
   /** p */
@@ -82,27 +73,29 @@ interface Masks {
 /** Σ_m p(x ⊙ M_m) M_m / (n p). */
 export async function meanOfMasks(
   evidence: Evidence,
-  { draw, enlarged, count, keep }: Masks,
+  { draw, enlargement, count, keep }: Masks,
 ): Promise<Attribution> {
   const { images, size } = evidence;
   const positions = sizeOf(size);
   const sums = new Float64Array(images * positions);
+  const enlarged = linearBlocks(enlargement.from, enlargement.to, size);
   const changes = Array.from({ length: images }, (_, n) => {
     const masks = draw(n);
     const sum = sums.subarray(n * positions, (n + 1) * positions);
-    return Array.from({ length: count }, (): Change => {
+    return Array.from({ length: count }, (): MaskChange => {
       let mask: Mask;
       return {
         of: n,
-        fill: (out) => {
+        mask: () => {
           mask = masks.next().value;
-          maskPicture(evidence, n, enlarged(mask), out);
+          return mask;
         },
-        take: (probability) => addTimes(sum, probability, enlarged(mask)),
+        take: (probability) =>
+          addTimes(sum, probability, enlarged(Float64Array.from(mask.cells), mask.offsets)),
       };
     });
   });
-  await evidence.pass(changes.flat(), 'probability');
+  await evidence.maskedPass(changes.flat(), enlargement, 'probability');
   return { values: Float32Array.from(sums, (sum) => sum / (count * keep)) };
 }
 
@@ -118,14 +111,10 @@ function cellSize(size: readonly number[], cells: number): number[] {
   return size.map((dim) => Math.ceil(dim / cells));
 }
 
-/** Cells enlarged to one more than the picture has room for, of which `offsets` says where it begins. */
-export function enlargedCells(size: readonly number[], cells: number): ReturnType<typeof linearBlocks> {
-  const whole = cellSize(size, cells).map((length) => (cells + 1) * length);
-  return linearBlocks(
-    size.map(() => cells),
-    whole,
-    size,
-  );
+/** Cells are enlarged to one more than the picture has room for. */
+export function enlargementOf(size: readonly number[], cells: number): Enlargement {
+  const to = cellSize(size, cells).map((length) => (cells + 1) * length);
+  return { from: size.map(() => cells), to, size, isNormalized: false };
 }
 
 /** Random cells, and a random place in the first of them. */

@@ -1,10 +1,8 @@
 import { sizeOf } from '../tensor.js';
-import { linearBlocks } from '../upsample.js';
 import { isConstant } from './arrays.js';
 import { channels, chosenChannels, limitFacts } from './channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
-import type { Change } from './evidence.js';
-import { maskPicture, maskRange } from './masked-pictures.js';
+import type { MaskChange } from './evidence.js';
 import { layerMethod } from './method.js';
 
 /**
@@ -26,37 +24,36 @@ export const scoreCam = layerMethod({
   map: async (evidence, { channels: most }) => {
     const { images, layer, size } = evidence;
     const positions = sizeOf(layer.dims);
-    const enlarged = linearBlocks(layer.dims, size.slice(-layer.dims.length));
-    const changes: Change[] = [];
+    const masks: MaskChange[] = [];
     const scores = new Float64Array(images * layer.channels).fill(Number.NEGATIVE_INFINITY);
     for (const [n, picture] of picturesOf(layer, layer.activations).entries()) {
       const own = scores.subarray(n * layer.channels, (n + 1) * layer.channels);
       const constant: number[] = [];
+      const cellsOf = (k: number) => picture.subarray(k * positions, (k + 1) * positions);
+      const mask = (k: number, take: MaskChange['take']): MaskChange => ({
+        of: n,
+        mask: () => ({ cells: cellsOf(k) }),
+        take,
+      });
       for (const k of chosenChannels(picture, layer, most)) {
-        const channel = picture.subarray(k * positions, (k + 1) * positions);
-        if (isConstant(channel)) constant.push(k);
+        if (isConstant(cellsOf(k))) constant.push(k);
         else
-          changes.push({
-            of: n,
-            fill: (out) => {
-              const mask = enlarged(new Float64Array(channel));
-              maskPicture(evidence, n, mask, out, maskRange(mask));
-            },
-            take: (score) => {
+          masks.push(
+            mask(k, (score) => {
               own[k] = score;
-            },
-          });
+            }),
+          );
       }
       if (constant.length > 0)
-        changes.push({
-          of: n,
-          fill: (out) => out.fill(0),
-          take: (score) => {
+        masks.push(
+          mask(constant[0], (score) => {
             for (const k of constant) own[k] = score;
-          },
-        });
+          }),
+        );
     }
-    await evidence.pass(changes);
+    const { dims: from } = layer;
+    const pixels = size.slice(-from.length);
+    await evidence.maskedPass(masks, { from, to: pixels, size: pixels, isNormalized: true });
     const weights = new Float32Array(scores.length);
     for (let at = 0; at < scores.length; at += layer.channels)
       weights.set(softmax(scores.subarray(at, at + layer.channels)), at);

@@ -1,6 +1,7 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import { enlargedCells, type Mask, meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
+import type { Mask } from '../../src/methods/evidence.js';
+import { enlargementOf, meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
 import { type Blocks, linearBlocks, linearUpsampler } from '../../src/upsample.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { compute } from './given.js';
@@ -8,6 +9,10 @@ import { furthest, holdsOracle } from './oracle.js';
 
 afterAll(() => void vi.restoreAllMocks());
 
+const enlargedCells = (size: readonly number[], cells: number) => {
+  const { from, to } = enlargementOf(size, cells);
+  return (mask: Mask) => linearBlocks(from, to, size)(Float64Array.from(mask.cells), mask.offsets);
+};
 const valuesOf = ({ count, at }: Blocks) =>
   Array.from({ length: count }, (_, block) => [...at(block)]).flat();
 
@@ -17,8 +22,7 @@ test('draws masks by hand: two cells of three pixels, enlarged to nine and cut o
   const whole = linearUpsampler([2], [9]);
   const enlarged = enlargedCells([6], 2);
   const next = () => {
-    const { cells, offsets } = masks.next().value as Mask;
-    return valuesOf(enlarged(cells, offsets));
+    return valuesOf(enlarged(masks.next().value as Mask));
   };
   expect(next()).toEqual([...whole(Float64Array.of(1, 0)).subarray(1, 7)]);
   expect(next()).toEqual([...whole(Float64Array.of(0, 1)).subarray(0, 6)]);
@@ -40,13 +44,13 @@ test.each([
   const whole = linearUpsampler(
     size.map(() => 2),
     dims,
-  )(mask.cells);
+  )(Float64Array.from(mask.cells));
   const places = size.reduce<number[]>(
     (found, dim, axis) =>
       found.flatMap((place) => Array.from({ length: dim }, (_, i) => place * dims[axis] + offsets[axis] + i)),
     [0],
   );
-  const cut = valuesOf(enlargedCells(size, 2)(mask.cells, mask.offsets));
+  const cut = valuesOf(enlargedCells(size, 2)(mask));
   expect(cut).toEqual(places.map((place) => whole[place]));
 });
 
@@ -79,12 +83,13 @@ holdsOracle('rise', {
     const [count, , ...cells] = dims;
     const length = data.length / count;
     compute(rise, 'attribute', (evidence) => {
-      const blocks = linearBlocks(cells, evidence.size);
+      const { size } = evidence;
+      const enlargement = { from: cells, to: size, size, isNormalized: false };
       const draw = function* () {
         for (let m = 0; m < count; m++)
           yield { cells: Float64Array.from(data.subarray(m * length, (m + 1) * length)) };
       };
-      return meanOfMasks(evidence, { draw, enlarged: (mask) => blocks(mask.cells), count, keep });
+      return meanOfMasks(evidence, { draw, enlargement, count, keep });
     });
   },
   variant: () => ({ method: 'rise' }),

@@ -3,7 +3,7 @@ import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/explain-options.js';
 import { maskPicture, maskRange, wholeMask } from '../../src/methods/masked-pictures.js';
 import { softmax } from '../../src/methods/score-cam.js';
-import { bytesFrom, classifier, values } from '../support/network.js';
+import { bytesFrom, classifier, type ShortGraph, values } from '../support/network.js';
 import { furthest, holdsOracle } from './oracle.js';
 
 test.each([
@@ -86,6 +86,31 @@ test('runs a channel once for all targets, and all constant channels once', asyn
     expect(map.data).toEqual(alone.targets[0].map.data);
     expect(map.empty).toBe(false);
   }
+});
+
+test('masks pictures alike whose channels are last, and where N is fixed', async () => {
+  const plain = classifier();
+  const last = {
+    ...plain,
+    inputs: { picture: ['N', 8, 8, 3] },
+    nodes: [['Transpose', ['picture'], ['image'], { perm: [0, 3, 1, 2] }] as const, ...plain.nodes],
+  };
+  const data = values(4, [3, 8, 8]);
+  const turned = Float32Array.from({ length: 192 }, (_, i) => data[(i % 3) * 64 + Math.floor(i / 3)]);
+  const maps = async (graph: ShortGraph, dims: number[], own: Float32Array) => {
+    await using explainer = await Explainer.open(bytesFrom(graph), { layer: 'relu2' });
+    const image = { type: 'float32', dims, data: own } as const;
+    const [{ targets }] = await explainer.explain(image, {
+      method: ['score-cam', { method: 'rise', masks: 9, cells: 3 }],
+      targets: 2,
+    });
+    return targets.map(({ map }) => map.data);
+  };
+  const expected = await maps(plain, [3, 8, 8], data);
+  const found = [await maps(last, [8, 8, 3], turned), await maps(classifier({ batch: 3 }), [3, 8, 8], data)];
+  for (const own of found)
+    for (const [i, map] of own.entries()) expect(furthest(map, expected[i])).toBeLessThan(1e-5);
+  expect(Math.max(...expected[0])).toBe(1);
 });
 
 holdsOracle('score-cam', { variant: () => ({ method: 'score-cam' }) });
