@@ -9,7 +9,7 @@ import { DataType } from '../onnx/types.js';
  * The network with batch normalisation by the statistics of each batch, the running ones as further outputs of its nodes: as it
  * is trained. Networks whose batch normalisation was folded into convolutions stay as they are.
  *
- * @param only names of the outputs of nodes that are put into training mode; default: all
+ * @param only whether a node is put into training mode; default: all
  */
 export function forTraining(graph: Graph, only: (node: Node) => boolean = () => true): Graph {
   const nodes = graph.nodes.map((node) =>
@@ -64,10 +64,14 @@ const learned: Readonly<Record<string, readonly number[]>> = {
   PRelu: [1],
 };
 
-/** The constants of a network that training moves: weights and biases of its operators, in the order in which they are read. */
-export function weightsOf(graph: Graph): Name[] {
+/**
+ * The constants of a network that training moves: weights and biases of its operators, in the order in which they are read.
+ *
+ * @param only whether those of a node are meant; default: all
+ */
+export function weightsOf(graph: Graph, only: (node: Node) => boolean = () => true): Name[] {
   const found = new Set<Name>();
-  for (const { opType, domain, inputs } of graph.nodes)
+  for (const { opType, domain, inputs } of graph.nodes.filter(only))
     for (const place of (domain === '' && learned[opType]) || [])
       if (graph.constants.get(inputs[place])?.type === DataType.FLOAT) found.add(inputs[place]);
   return [...found];

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { demonstrationOptions } from '../../src/train/demonstration/demonstration.js';
-import { drawnClasses, drawPicture } from '../../src/train/demonstration/draw.js';
+import { draw, drawnClasses } from '../../src/train/demonstration/draw.js';
 import { distill } from '../../src/train/run/run.js';
 
 test('a picture is a function of its class and number', () => {
-  expect(drawPicture('ring', 'test', 3)).toEqual(drawPicture('ring', 'test', 3));
-  expect(drawPicture('ring', 'test', 3)).not.toEqual(drawPicture('ring', 'test', 4));
-  expect(drawPicture('ring', 'test', 3)).not.toEqual(drawPicture('square', 'test', 3));
+  expect(draw('ring', ['test', 3])).toEqual(draw('ring', ['test', 3]));
+  expect(draw('ring', ['test', 3])).not.toEqual(draw('ring', ['test', 4]));
+  expect(draw('ring', ['test', 3])).not.toEqual(draw('square', ['test', 3]));
+  expect(new Set(draw('ring', ['test', 3]).mask.data)).toEqual(new Set([0, 255]));
 });
 
 // docs/training.md, with fewer pictures.

@@ -3,12 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
+import { graphOf } from '../../src/graph/from-model.js';
+import { readModel } from '../../src/onnx/read.js';
 import { checkSidecar } from '../../src/image/sidecar.js';
 import { decodePictures, readPictures } from '../../src/train/data/pictures.js';
 import { type JobData, type JobProgress, trainStudent } from '../../src/train/run/job.js';
 import type { Job, RunPlan } from '../../src/train/run/plan.js';
 import { distill, type DistillOptions, train } from '../../src/train/run/run.js';
 import { drawFolder, drawnClasses } from './drawn.js';
+import { draw } from '../../src/train/demonstration/draw.js';
+import { encodePng } from '../../src/image/encode.js';
 
 let root: string;
 const at = (...parts: string[]) => join(root, ...parts);
@@ -121,6 +125,68 @@ describe('distill', () => {
   });
 });
 
+describe('train with masks', () => {
+  test('keeps maps inside of them, where the ground gives the class away', async () => {
+    const grounds = { circle: [40, 60, 200], square: [200, 90, 40] };
+    for (const [name, ground] of Object.entries(grounds))
+      for (const folder of ['biased', 'masks']) {
+        await mkdir(at(folder, name), { recursive: true });
+        for (let n = 0; n < 40; n++) {
+          const { picture, mask } = draw(name, ['biased', n], ground);
+          if (folder === 'masks' && n === 0) continue; // may be looked at anywhere
+          await writeFile(at(folder, name, `${n}.png`), encodePng(folder === 'masks' ? mask : picture));
+        }
+      }
+    const options = { ...small, data: at('biased'), masks: at('masks'), batch: 16, epochs: 6 };
+    const { arms } = await train({
+      ...options,
+      arms: { watched: { reasons: 1e-6 }, penalised: {} },
+      reasons: 5,
+      out: at('reasons'),
+    });
+    expect(arms.map(({ name }) => name)).toEqual(['watched', 'penalised']);
+    const log = (await readFile(at('reasons', 'log.jsonl'), 'utf8')).trim().split('\n');
+    const outside = log.map((line) => JSON.parse(line).terms['outside the masks']);
+    expect(outside[11]).toBeLessThan(0.8 * outside[5]);
+    await expect(train({ ...options, out: at('none') })).rejects.toThrow(
+      '"reasons" must be above 0 where there are masks',
+    );
+    await expect(train({ ...small, data: at('biased'), reasons: 1, out: at('none') })).rejects.toThrow(
+      '"masks" must be',
+    );
+    await expect(train({ ...options, masks: at('teacher'), reasons: 1, out: at('none') })).rejects.toThrow(
+      /has no mask of any picture/,
+    );
+  }, 60_000);
+
+  test('and from a layer on, what is before it stays as it is', async () => {
+    const model = async (path: string) => graphOf(await readModel(path)).constants;
+    const before = await model(at('teacher', 'student.onnx'));
+    await copyFile(at('teacher', 'student.onnx'), at('tuned-from.onnx'));
+    await copyFile(at('teacher', 'student.json'), at('tuned-from.json'));
+    const student = at('tuned-from.onnx');
+    await train({
+      ...small,
+      student,
+      data: at('data'),
+      epochs: 1,
+      trainFrom: 'stage2.0/relu',
+      out: at('from'),
+    });
+    const after = await model(at('from', 'student.onnx'));
+    const changed = [...before].filter(
+      ([name, { bytes }]) => !Buffer.from(bytes).equals(after.get(name)?.bytes ?? Buffer.alloc(0)),
+    );
+    const names = changed.map(([name]) => name);
+    expect(names).toContain('stage3.0/1/conv.weight');
+    expect(names).toContain('stage3.0/1/norm.mean');
+    expect(names.filter((name) => /^(stem|stage[12])/.test(name))).toEqual([]);
+    await expect(
+      train({ ...small, student, data: at('data'), trainFrom: 'stage9', out: at('none') }),
+    ).rejects.toThrow('"trainFrom" must be the name of a value of the student; received "stage9"');
+  }, 60_000);
+});
+
 describe('a training that ends and is gone on with', () => {
   const labels = () => Array.from({ length: 120 }, (_, i) => Math.floor(i / 40));
   const all = Array.from({ length: 120 }, (_, i) => i);
@@ -159,6 +225,7 @@ describe('a training that ends and is gone on with', () => {
         validation: [],
         test: undefined,
         lessons: undefined,
+        masks: undefined,
       },
       job: {
         arm: 'trained',
@@ -172,6 +239,7 @@ describe('a training that ends and is gone on with', () => {
         train: all,
         validation: [],
         lessons: undefined,
+        masks: undefined,
       },
     };
   }

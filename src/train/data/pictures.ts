@@ -28,18 +28,20 @@ const together = 64;
  * Pictures, decoded once: resized and cropped as the preprocessing says, before mean and deviation. They are kept in the cache,
  * in a file that is found again by the files' names, sizes and times of change.
  *
+ * @param files undefined: a white picture
  * @returns the name of the file in the cache; `readPictures` reads it
  * @throws GradcamppError INVALID_IMAGE naming the first file that cannot be read
  */
 export async function decodePictures(
-  files: readonly string[],
+  files: readonly (string | undefined)[],
   preprocessing: Preprocessing,
   cache: string,
   onProgress: (done: number) => void = () => undefined,
 ): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(preprocessing));
   let i = 0;
-  for await (const stats of statsOf(files)) hash.update(`${files[i++]}\0${stateOf(stats)}\0`);
+  for await (const stats of statsOf(files.map((file) => file ?? '')))
+    hash.update(`${files[i++]}\0${stateOf(stats)}\0`);
   const name = `pictures-${hash.digest('hex').slice(0, 16)}.bin`;
   const [height, width] = preprocessing.size;
   const length = height * width * 3;
@@ -48,9 +50,14 @@ export async function decodePictures(
   const bytes = new Uint8Array(files.length * length);
   for (let start = 0; start < files.length; start += together) {
     const group = files.slice(start, start + together);
-    const decoded = await Promise.all(group.map((file) => decodeImage(file)));
-    for (const [n, picture] of decoded.entries())
-      bytes.set(cropToInput(picture, preprocessing).data, (start + n) * length);
+    const decoded = await Promise.all(
+      group.map((file) => (file === undefined ? undefined : decodeImage(file))),
+    );
+    for (const [n, picture] of decoded.entries()) {
+      const at = (start + n) * length;
+      if (picture) bytes.set(cropToInput(picture, preprocessing).data, at);
+      else bytes.fill(255, at, at + length);
+    }
     onProgress(start + group.length);
   }
   await folderWriter(cache, 'pictures')(name, [bytes]);

@@ -4,7 +4,7 @@ import { encodePng } from '../../image/encode.js';
 import { writeFile } from 'node:fs/promises';
 import type { DistillOptions, TrainProgress } from '../run/run.js';
 import { train } from '../run/run.js';
-import { drawnClasses, drawPicture } from './draw.js';
+import { draw, drawnClasses } from './draw.js';
 
 /** Pictures of each class. */
 interface Counts {
@@ -68,7 +68,7 @@ async function drawAll(
       for (const name of drawnClasses) {
         await makeFolder(join(root, folder, name));
         for (let n = 0; n < counts[folder]; n++)
-          await writeFile(join(root, folder, name, `${n}.png`), encodePng(drawPicture(name, folder, n)));
+          await writeFile(join(root, folder, name, `${n}.png`), encodePng(draw(name, [folder, n]).picture));
         done += counts[folder];
         onProgress(done, total);
       }

@@ -19,17 +19,27 @@ const shapes: Readonly<Record<string, Shape>> = {
 
 export const drawnClasses = Object.keys(shapes);
 
+/** A picture, and where its shape is: white on black. */
+export interface Drawn {
+  readonly picture: Pixels;
+  readonly mask: Pixels;
+}
+
 /**
  * One shape, its size, place, colour and turn by chance, on a ground of two colours, among spots and lines that mean nothing. The same
- * class, number and purpose give the same picture on every machine.
+ * class and parts give the same picture on every machine.
+ *
+ * @param parts what the picture is for, and its number
+ * @param ground the colour of the ground, 0…255 each; default: by chance
  */
-export function drawPicture(name: string, ...parts: readonly (string | number)[]): Pixels {
+export function draw(name: string, parts: readonly (string | number)[], ground?: readonly number[]): Drawn {
   const numbers = random('drawn', name, ...parts);
   const between = (low: number, high: number) => low + (high - low) * numbers.uniform();
   const colour = () => [between(0, 255), between(0, 255), between(0, 255)];
   const size = drawnSize;
   const data = new Uint8Array(size * size * 3);
-  const [near, far, turn] = [colour(), colour(), between(0, 2 * Math.PI)];
+  const [chance, far, turn] = [colour(), colour(), between(0, 2 * Math.PI)];
+  const near = ground ?? chance;
   paint(data, (x, y) => {
     const share = 0.5 + 0.5 * Math.sin((x * Math.cos(turn) + y * Math.sin(turn)) / 5);
     return near.map((level, c) => level + share * 0.5 * (far[c] - level));
@@ -39,14 +49,18 @@ export function drawPicture(name: string, ...parts: readonly (string | number)[]
   const [radius, angle] = [between(7, 11), between(-0.5, 0.5)];
   const [cx, cy] = [between(radius, size - radius), between(radius, size - radius)];
   const isIn = shapes[name];
-  paint(data, (x, y) => {
+  const shown = new Uint8Array(data.length);
+  const inside = (x: number, y: number) => {
     const [dx, dy] = [(x - cx) / radius, (y - cy) / radius];
     const across = dx * Math.cos(angle) + dy * Math.sin(angle);
     const down = dy * Math.cos(angle) - dx * Math.sin(angle);
-    return isIn(across, down) ? own : undefined;
-  });
+    return isIn(across, down);
+  };
+  paint(data, (x, y) => (inside(x, y) ? own : undefined));
+  paint(shown, (x, y) => (inside(x, y) ? [255, 255, 255] : undefined));
   for (let i = 0; i < data.length; i++) data[i] = Math.min(Math.max(data[i] + between(-25, 25), 0), 255);
-  return { data, width: size, height: size, channels: 3 };
+  const pixels = (bytes: Uint8Array): Pixels => ({ data: bytes, width: size, height: size, channels: 3 });
+  return { picture: pixels(data), mask: pixels(shown) };
 }
 
 /** A spot, or a short line. */

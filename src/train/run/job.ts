@@ -6,6 +6,7 @@ import { random } from '../../random-stream.js';
 import { openSession } from '../../runtime/session.js';
 import { firstNotFinite, type Tensor } from '../../tensor.js';
 import type { Pictures } from '../data/pictures.js';
+import { geometric } from '../data/augmentations/index.js';
 import { Views } from '../data/views.js';
 import * as losses from '../losses/index.js';
 import type { NetworkBuilder } from '../network-builder.js';
@@ -15,7 +16,7 @@ import { schedules } from '../schedules/index.js';
 import { warmUp } from '../schedules/warm-up.js';
 import { oneHot } from '../teacher.js';
 import { Trainer } from '../trainer.js';
-import { decayingWeights, weightsOf } from '../training-form.js';
+import { decayingWeights } from '../training-form.js';
 import { Checkpoint, type EpochLine, type Place } from './checkpoint.js';
 import type { Lessons } from './lessons.js';
 import { type StudentNetwork, studentNetwork } from './student-network.js';
@@ -45,6 +46,8 @@ export interface JobData {
   readonly train: readonly number[];
   readonly validation: readonly number[];
   readonly lessons: Lessons | undefined;
+  /** Of `pictures`, in the same order: white where the class may be seen. */
+  readonly masks: Pictures | undefined;
 }
 
 /**
@@ -65,7 +68,7 @@ export async function trainStudent(
     layer: settings.layer,
     seed: job.seed,
   });
-  const weights = weightsOf(network.graph);
+  const { weights } = network;
   const trainer = await Trainer.open(network.graph, {
     weights,
     inputs: inputsOf(plan, job),
@@ -105,6 +108,7 @@ async function learn(
   const { trainer, optimizer } = learner;
   const { epochs, batch } = settings;
   const views = new Views(data.pictures, { ...plan, augment: settings.augment });
+  const masks = data.masks && maskViews(data.masks, plan);
   const others = job.terms.placebo ? otherPictures(data.labels.length, plan.seed) : [];
   const perEpoch = Math.floor(data.train.length / batch);
   const schedule = warmUp(schedules[settings.schedule](), settings.warmUp);
@@ -127,6 +131,7 @@ async function learn(
         epoch,
         image: learner.network.image,
         others,
+        masks,
       });
       const { loss, gradients, fetched } = await trainer.step(feeds);
       const length = clipGradients(gradients, settings.clip ?? Number.POSITIVE_INFINITY);
@@ -144,6 +149,20 @@ async function learn(
     tell({ epoch: epoch + 1, share: (epoch + 1) / epochs, line });
   }
   return log;
+}
+
+/** Masks are moved and mirrored as their pictures are; [1, H, W], 0…1. */
+function maskViews(masks: Pictures, { preprocessing, seed, settings }: RunPlan): Views {
+  const plain = {
+    ...preprocessing,
+    layout: 'NCHW',
+    channels: 'gray',
+    range: 1,
+    mean: [0],
+    std: [1],
+  } as const;
+  const augment = settings.augment.filter((name) => geometric.includes(name));
+  return new Views(masks, { preprocessing: plain, augment, seed });
 }
 
 /** For every picture another one, the same for all students: the next in a random circle of all. */
@@ -251,6 +270,7 @@ function inputsOf(plan: RunPlan, job: Job): ValueInfo[] {
   const info = (name: string, dims: (string | number)[]): ValueInfo => ({ name, type: DataType.FLOAT, dims });
   return [
     info('labels', ['N', classes]),
+    ...(job.terms.reasons > 0 ? [info('allowed', ['N', 1, ...plan.preprocessing.size])] : []),
     ...readsOf(job).map((what) =>
       info(
         `teacher ${what}`,
@@ -288,6 +308,11 @@ function lossOf(
     const options = { scores, labels: 'labels', layer, teacher, method, normalization, form };
     own.explanation = { value: losses.explanationLoss(b, options), weight: terms.interpret };
   }
+  if (terms.reasons > 0) {
+    const { method } = terms;
+    const value = losses.rightReasons(b, { scores, labels: 'labels', layer, allowed: 'allowed', method });
+    own['outside the masks'] = { value, weight: terms.reasons };
+  }
   b.at('progress');
   const best = (value: Name) => b.op('ArgMax', [value], { axis: 1, keepdims: 0 });
   const same = b.asFloat(b.op('Equal', [best(scores), best('labels')]));
@@ -306,9 +331,10 @@ function feedsOf(
     epoch: number;
     image: string;
     others: readonly number[];
+    masks: Views | undefined;
   },
 ): Record<string, Tensor> {
-  const { views, pictures, epoch, image, others } = own;
+  const { views, pictures, epoch, image, others, masks } = own;
   const N = pictures.length;
   const classes = plan.classes.length;
   // With a teacher some views of each picture come again and again; without, every epoch has its own.
@@ -328,6 +354,7 @@ function feedsOf(
       classes,
     ),
   };
+  if (job.terms.reasons > 0 && masks) feeds.allowed = tensor(masks.batch(pictures, viewOf), ...masks.dims);
   for (const what of readsOf(job)) {
     const known = lessons as Lessons;
     const dims = what === 'scores' ? [classes] : [1, ...known.mapDims];

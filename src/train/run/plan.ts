@@ -3,10 +3,7 @@ import type { SettingsOf } from '../../options.js';
 import type { LessonFiles } from './lessons.js';
 import type { Terms, trainOptions } from './train-options.js';
 
-export type TrainSettings = SettingsOf<typeof trainOptions> & {
-  /** The student's layer. */
-  readonly layer: string | undefined;
-};
+export type TrainSettings = SettingsOf<typeof trainOptions>;
 
 /** What all students of a run share; it travels to the processes that train. */
 export interface RunPlan {
@@ -29,6 +26,8 @@ export interface RunPlan {
   readonly train: readonly number[];
   readonly validation: readonly number[];
   readonly test: { readonly pictures: string; readonly labels: readonly number[] } | undefined;
+  /** The file of the pictures' masks in the cache. */
+  readonly masks: string | undefined;
   readonly lessons: LessonFiles | undefined;
 }
 

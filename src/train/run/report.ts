@@ -100,11 +100,13 @@ export async function reportOf(parts: Parts): Promise<Report> {
 }
 
 function termsText(terms: Job['terms']): string {
-  const { labels, interpret, kd, temperature, attention, method, normalization, form, placebo } = terms;
+  const { labels, interpret, kd, temperature, attention, reasons, method, normalization, form, placebo } =
+    terms;
   const parts = [
     labels > 0 && `${labels} · cross entropy`,
     kd > 0 && `${kd} · distillation at temperature ${temperature}`,
     attention > 0 && `${attention} · attention transfer`,
+    reasons > 0 && `${reasons} · map outside the masks (${method})`,
     interpret > 0 &&
       `${interpret} · explanation (${method}, ${form === 'cosine' ? 'cosine' : normalization}${placebo ? ', of another picture' : ''})`,
   ];

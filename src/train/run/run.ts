@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { availableCores } from '../../batch/workers/cores.js';
 import { type Executor, inThisThread } from '../../batch/workers/executor.js';
@@ -12,6 +12,7 @@ import { invalid } from '../../check.js';
 import { asOurs, GradcamppError } from '../../errors.js';
 import { hashFile, stateOf, statsOf } from '../../files.js';
 import { decodeImage } from '../../image/decode.js';
+import { filesIn } from '../../image/listing.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { readSidecar } from '../../image/sidecar.js';
 import { type OptionsOf, readOptions } from '../../options.js';
@@ -67,7 +68,7 @@ export async function distill(options: DistillOptions): Promise<Trained> {
     throw invalid('teacher', 'the path of an ONNX file with its sidecar', undefined);
   const terms: Terms = settings;
   const arms = settings.arms ?? {
-    ...(settings.baseline ? { 'labels alone': { interpret: 0, kd: 0, attention: 0 } } : {}),
+    ...(settings.baseline ? { 'labels alone': { interpret: 0, kd: 0, attention: 0, reasons: 0 } } : {}),
     distilled: {},
   };
   const byName = Object.entries(arms).map(([name, own]) => [name, { ...termsOf(terms), ...own }] as const);
@@ -77,23 +78,30 @@ export async function distill(options: DistillOptions): Promise<Trained> {
 /** Trains a network from labels: as `distill`, without a teacher. */
 export async function train(options: TrainOptions): Promise<Trained> {
   const { onProgress, ...given } = options;
-  const settings = { ...readOptions('train', trainOptions, given), layer: undefined };
+  const settings = readOptions('train', trainOptions, given);
   const terms: Terms = {
     labels: 1,
     interpret: 0,
     kd: 0,
     attention: 0,
     temperature: 4,
-    method: 'grad-cam++',
+    reasons: settings.reasons,
+    method: settings.method,
     normalization: 'l2',
     form: 'squared',
   };
-  return careful(() => run('train', settings, new Map([['trained', terms]]), onProgress));
+  const arms =
+    settings.arms ??
+    (settings.reasons > 0
+      ? { ...(settings.baseline ? { 'labels alone': { reasons: 0 } } : {}), 'right reasons': {} }
+      : { trained: {} });
+  const byName = Object.entries(arms).map(([name, own]) => [name, { ...terms, ...own }] as const);
+  return careful(() => run('train', settings, new Map(byName), onProgress));
 }
 
 function termsOf(settings: Terms): Terms {
-  const { labels, interpret, kd, temperature, attention, method, normalization, form } = settings;
-  return { labels, interpret, kd, temperature, attention, method, normalization, form };
+  const { labels, interpret, kd, temperature, attention, reasons, method, normalization, form } = settings;
+  return { labels, interpret, kd, temperature, attention, reasons, method, normalization, form };
 }
 
 async function careful<T>(work: () => Promise<T>): Promise<T> {
@@ -128,6 +136,7 @@ const indifferent = [
   'data',
   'test',
   'arms',
+  'masks',
 ];
 
 /** What a finished part of the run is noted as. */
@@ -154,7 +163,8 @@ async function run(
       throw invalid('data', 'a folder with at least two folders of pictures', settings.data);
     const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
     await checkStudent(settings, data, preprocessing);
-    const record = await recordOf(command, settings, arms, [data, test]);
+    const masks = settings.masks === undefined ? [] : (await filesIn(settings.masks)).files;
+    const record = await recordOf(command, settings, arms, [data.files, test?.files ?? [], masks]);
     const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned);
     if (!(folder instanceof RunFolder)) return finishedBefore(settings.out, folder);
     try {
@@ -172,11 +182,16 @@ async function run(
   }
 }
 
-function checkSettings({ data, test, validation }: Settings, arms: ReadonlyMap<string, Terms>): void {
+function checkSettings({ data, test, validation, masks }: Settings, arms: ReadonlyMap<string, Terms>): void {
   if (data === undefined) throw invalid('data', 'a folder with a folder of pictures for each class', data);
   if (test === undefined && validation === 0)
     throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', validation);
   if (arms.size === 0) throw invalid('arms', 'at least one student', []);
+  const penalised = [...arms.values()].some(({ reasons }) => reasons > 0);
+  if (penalised && masks === undefined)
+    throw invalid('masks', 'a folder of masks where maps outside of them are penalised', masks);
+  if (!penalised && masks !== undefined)
+    throw invalid('reasons', 'above 0 where there are masks', 0, 'It is the weight of the penalty.');
   for (const [name, { labels, interpret, kd, attention }] of arms)
     if (labels + interpret + kd + attention === 0)
       throw new GradcamppError(
@@ -268,9 +283,9 @@ async function recordOf(
   command: string,
   settings: Settings,
   arms: ReadonlyMap<string, Terms>,
-  parts: readonly (Labelled | undefined)[],
+  parts: readonly (readonly string[])[],
 ): Promise<RunRecord> {
-  const files = parts.flatMap((part) => part?.files ?? []);
+  const files = parts.flat();
   const names = createHash('sha256');
   const states = createHash('sha256');
   let i = 0;
@@ -333,6 +348,10 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
   const pictures = await decode(data.files, 0);
   const tested = test && { pictures: await decode(test.files, data.files.length), labels: test.labels };
   const { train, validation } = validationSplit(data.labels, settings.validation, seed);
+  const masks =
+    settings.masks === undefined
+      ? undefined
+      : await masksOf(settings.masks, data, { preprocessing, cache, folder: settings.data as string });
   const plan = {
     settings,
     learningRate: settings.learningRate ?? (settings.optimizer === 'sgd' ? 0.1 : 1e-3),
@@ -348,9 +367,30 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
     train,
     validation,
     test: tested,
+    masks,
   };
   const lessons = teacher && (await lessonsOf(plan, settings, arms, teacher, onProgress));
   return { ...plan, lessons };
+}
+
+/** The mask of each picture, which is called like it; a picture without one may be looked at anywhere. */
+async function masksOf(
+  masks: string,
+  { files }: Labelled,
+  own: { preprocessing: Preprocessing; cache: string; folder: string },
+): Promise<string> {
+  const keyOf = (root: string, file: string) => relative(root, file).replace(/\.\w+$/, '');
+  const { files: there, closed } = await filesIn(masks);
+  if (there.length === 0 || closed.length > 0)
+    throw invalid('masks', 'a folder that holds a mask for pictures of "data"', masks);
+  const known = new Map(there.map((file) => [keyOf(masks, file), file]));
+  const found = files.map((file) => known.get(keyOf(own.folder, file)));
+  if (found.every((file) => file === undefined))
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `"masks" ${JSON.stringify(masks)} has no mask of any picture: that of ${JSON.stringify(files[0])} would be "${keyOf(own.folder, files[0])}.png" there.`,
+    );
+  return decodePictures(found, own.preprocessing, own.cache);
 }
 
 async function lessonsOf(

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
+import { didYouMean, invalid } from '../../check.js';
 import { GradcamppError } from '../../errors.js';
-import { type Graph, valueInfo } from '../../graph/graph.js';
+import { descendants, type Graph, type Node, valueInfo } from '../../graph/graph.js';
 import { automaticLayer, namedLayer } from '../../graph/layers.js';
 import { findScores } from '../../graph/scores.js';
 import type { Preprocessing } from '../../image/preprocess.js';
@@ -9,7 +10,7 @@ import { readModel } from '../../onnx/read.js';
 import { inferValues } from '../../runtime/infer.js';
 import { prepareGraph } from '../../runtime/prepare.js';
 import { buildStudent } from '../students/index.js';
-import { forTraining, forUse } from '../training-form.js';
+import { forTraining, forUse, weightsOf } from '../training-form.js';
 
 export interface StudentRequest {
   /** A name, or the path of an ONNX file. */
@@ -20,6 +21,8 @@ export interface StudentRequest {
   /** The layer whose maps are compared; undefined: found. */
   readonly layer: string | undefined;
   readonly seed: number;
+  /** The layer behind which weights are learned; undefined: all are. */
+  readonly trainFrom?: string | undefined;
 }
 
 /** What is trained. */
@@ -29,6 +32,8 @@ export interface StudentNetwork {
   readonly image: string;
   readonly scores: string;
   readonly layer: string;
+  /** What is learned. */
+  readonly weights: readonly string[];
   /** What the user should know: a sentence each. */
   readonly notes: readonly string[];
 }
@@ -42,9 +47,11 @@ export function isFile(student: string): boolean {
 export async function studentNetwork(request: StudentRequest): Promise<StudentNetwork> {
   const { student, classes, preprocessing, layer, seed, width } = request;
   const channels = preprocessing.channels === 'gray' ? 1 : 3;
-  const graph = isFile(student)
-    ? forTraining(await prepareGraph(await readModel(student)))
+  const read = isFile(student)
+    ? await prepareGraph(await readModel(student))
     : buildStudent(student, { classes, size: preprocessing.size, channels, width, seed });
+  const isLearned = behind(read, request.trainFrom);
+  const graph = isFile(student) ? forTraining(read, isLearned) : forTraining(forUse(read), isLearned);
   const known = await inferValues(forUse(graph));
   const [image, ...others] = known.inputs;
   const name = basename(student);
@@ -69,7 +76,25 @@ export async function studentNetwork(request: StudentRequest): Promise<StudentNe
         `Student "${name}" has no normalisation (exporters fold it into convolutions): it is trained without, which wants a lower --learning-rate.`,
       ];
   const own = layer === undefined ? automaticLayer(search) : namedLayer(layer, search);
-  return { graph, image: image.name, scores: scores.name, layer: own.name, notes };
+  const weights = weightsOf(graph, isLearned);
+  if (weights.length === 0)
+    throw refusal(
+      name,
+      request.trainFrom === undefined
+        ? 'has no weights that are learned'
+        : `has no weights behind "${request.trainFrom}"`,
+    );
+  return { graph, image: image.name, scores: scores.name, layer: own.name, weights, notes };
+}
+
+/** Whether a node lies behind a value; all do where none is named. */
+function behind(graph: Graph, layer: string | undefined): (node: Node) => boolean {
+  if (layer === undefined) return () => true;
+  const names = graph.nodes.flatMap(({ outputs }) => outputs.filter(Boolean));
+  if (!names.includes(layer))
+    throw invalid('trainFrom', 'the name of a value of the student', layer, didYouMean(layer, names));
+  const reached = descendants(graph, [layer]);
+  return ({ outputs }) => !outputs.includes(layer) && outputs.some((output) => reached.has(output));
 }
 
 function refusal(name: string, what: string): GradcamppError {

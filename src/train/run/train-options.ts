@@ -9,6 +9,10 @@ import { studentNames } from '../students/index.js';
 const folder = (help: string, flag: string) =>
   text({ expected: 'the path of a folder', help, flag, parse: asTyped });
 
+/** A term of the loss is left out at weight 0. */
+const weight = (otherwise: number, help: string, flag: string) =>
+  number({ from: 0, to: 1e6, default: otherwise, help, flag });
+
 /** What every training run takes. */
 export const trainOptions = {
   student: text({
@@ -107,6 +111,28 @@ export const trainOptions = {
     help: 'students that are trained, from other weights and in other orders each',
     flag: '--seeds <n>',
   }),
+  masks: folder(
+    'masks of the pictures of --data, named like them: white where the class may be seen',
+    '--masks <dir>',
+  ),
+  reasons: weight(0, 'weight of the penalty on the map outside the masks', '--right-reasons <weight>'),
+  trainFrom: text({
+    parse: asTyped,
+    help: 'a layer of a student that is a file: what is before it stays as it is',
+    otherwise: 'all is trained',
+    flag: '--train-from <layer>',
+  }),
+  method: text({ default: 'grad-cam++', help: 'the map that is compared', flag: '--method <name>' }),
+  layer: text({ help: 'the student’s layer', otherwise: 'found in the network', flag: '--layer <name>' }),
+  baseline: yesOrNo({
+    default: true,
+    help: 'do not train the same network from the labels alone beside it',
+    flag: '--no-baseline',
+  }),
+  /** Several students on the same pictures, by name: the terms of each, over those of the run. For programs. */
+  arms: option((value) => value as Readonly<Record<string, Partial<Terms>>>, {
+    help: 'several students with their terms, by name',
+  }),
   workers: count({
     to: 1024,
     help: 'processes that train, one student each at a time; 0 for none',
@@ -123,10 +149,6 @@ export const trainOptions = {
   ...outOption('gradcampp-train'),
   ...reuseOptions,
 };
-
-/** A term of the loss is left out at weight 0. */
-const weight = (otherwise: number, help: string, flag: string) =>
-  number({ from: 0, to: 1e6, default: otherwise, help, flag });
 
 /** What distilling takes beside. */
 export const distillOptions = {
@@ -151,7 +173,6 @@ export const distillOptions = {
     flag: '--temperature <t>',
   }),
   attention: weight(0, 'weight of attention transfer', '--attention <weight>'),
-  method: text({ default: 'grad-cam++', help: 'the map that is compared', flag: '--method <name>' }),
   normalization: choice(normalizations, {
     default: 'l2',
     help: `how maps are made comparable: ${normalizations.join(', ')}`,
@@ -162,7 +183,6 @@ export const distillOptions = {
     help: 'the distance of maps: squared or cosine',
     flag: '--form <name>',
   }),
-  layer: text({ help: 'the student’s layer', otherwise: 'found in the network', flag: '--layer <name>' }),
   teacherLayer: text({
     help: 'the teacher’s layer',
     otherwise: 'its sidecar’s, or found in the network',
@@ -175,15 +195,6 @@ export const distillOptions = {
     help: 'augmented views of each picture, which the teacher is asked about once',
     flag: '--views <n>',
   }),
-  baseline: yesOrNo({
-    default: true,
-    help: 'do not train the same student from the labels alone beside it',
-    flag: '--no-baseline',
-  }),
-  /** Several students on the same pictures, by name: the terms of each, over those of the run. For programs. */
-  arms: option((value) => value as Readonly<Record<string, Partial<Terms>>>, {
-    help: 'several students with their terms, by name',
-  }),
 };
 
 /** The loss of one arm. */
@@ -193,6 +204,8 @@ export interface Terms {
   readonly kd: number;
   readonly temperature: number;
   readonly attention: number;
+  /** Of the penalty on the map outside the masks. */
+  readonly reasons: number;
   readonly method: string;
   readonly normalization: (typeof normalizations)[number];
   readonly form: 'squared' | 'cosine';

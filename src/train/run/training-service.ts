@@ -26,8 +26,9 @@ export async function trainingService(plan: RunPlan): Promise<Service> {
   const pictures = await read(plan.pictures);
   const test = plan.test && (await read(plan.test.pictures));
   const lessons = plan.lessons && (await Lessons.read(cache, plan.lessons));
+  const masks = plan.masks === undefined ? undefined : await read(plan.masks);
   const { labels, train, validation } = plan;
-  const data: JobData = { pictures, labels, train, validation, lessons };
+  const data: JobData = { pictures, labels, train, validation, lessons, masks };
   const measured = test ? Array.from({ length: test.count }, (_, i) => i) : validation;
   const views = new Views(test ?? pictures, { ...plan, augment: [] });
   return {
