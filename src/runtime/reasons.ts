@@ -81,6 +81,7 @@ const terms: readonly (readonly [RegExp, string])[] = [
   [/^.*?output arg \((.*?)\) type inference failed[\s\S]*/, 'the type of its output "$1" cannot be told'],
   [/^[\s\S]*Duplicate defini\S+ (?:of name |for )\(([\s\S]*?)\)[\s\S]*/, 'the value "$1" is defined twice'],
   [/^[\s\S]*two nodes with same node name \(([\s\S]*?)\)[\s\S]*/, 'two nodes are called "$1"'],
+  [/^[\s\S]*NodeArg for initializer\. Missing:\s*\.?$/, 'a weight has no name'],
   [/^.*?Model input \((.*?)\) does not have type information/, 'the input "$1" has no type'],
   [/^[\s\S]*Node input '([\s\S]*?)' is not a graph input[\s\S]*/, 'nothing makes the value "$1"'],
   [

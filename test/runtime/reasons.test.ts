@@ -145,6 +145,12 @@ describe("ONNX Runtime's errors as sentences", () => {
     expect(reasonOf(new Error(located))).toBe('Add "a", for a reason that it does not say in words');
   });
 
+  test('a weight without a name', () => {
+    const text =
+      'Exception during initialization: Graph ctor should have created NodeArg for initializer. Missing:';
+    expect(reasonOf(new Error(text))).toBe('a weight has no name');
+  });
+
   test('signatures of any kind are cut off', () => {
     const path = '/onnxruntime_src/onnxruntime/core/providers/cpu/tensor';
     const texts = [
