@@ -335,18 +335,21 @@ function combined(b: Builder, maps: readonly Name[], combine: Plan['combine']): 
   return b.op(combine === 'max' ? 'Max' : 'Mean', maps);
 }
 
-/** ∂T/∂A and H A of T = log softmax(S)_c (log sigmoid, or the target itself, where the scores are no classes). */
+/** ∂T/∂A and H A of T = log softmax(S)_c (log sigmoid), or the target itself, where it is no class. */
 async function secondNodes(
   graph: Graph,
-  { scores, seed }: TargetNodes,
+  { scores, place, seed }: TargetNodes,
   layer: Layer,
 ): Promise<{ graph: Graph; derivatives: NonNullable<LayerNodes['secondDerivatives']> }> {
   const b = new Builder(graph);
   b.at('explain');
-  const log = logProbability(b, scores);
+  const log = place === undefined ? scores.info.name : logProbability(b, scores);
   const vector = b.op('Identity', [layer.name]);
-  const first = appendGradient(await inferValues(appended(graph, b)), {
-    of: [{ output: log, seed }],
+  // What the seed follows from is not differentiated again, as in `explain`: meanwhile it is an input.
+  const given = { ...scores.info, name: b.fresh('seed'), type: DataType.FLOAT };
+  const before = appended(graph, b);
+  const first = appendGradient(await inferValues({ ...before, inputs: [...before.inputs, given] }), {
+    of: [{ output: log, seed: given.name }],
     wrt: [layer.name],
   });
   const gradient = first.gradients.get(layer.name) as Name;
@@ -354,11 +357,16 @@ async function secondNodes(
     of: [{ output: gradient, seed: vector }],
     wrt: [layer.name],
   });
-  const tail = new Builder(twice.graph);
+  const link = new Builder(twice.graph);
+  link.copy(seed, given.name);
+  const count = before.nodes.length;
+  const nodes = [...twice.graph.nodes.slice(0, count), ...link.nodes, ...twice.graph.nodes.slice(count)];
+  const linked = { ...twice.graph, inputs: graph.inputs, nodes };
+  const tail = new Builder(linked);
   tail.at('explain');
   const product = layoutNodes(tail, twice.gradients.get(layer.name) as Name, layer);
   const derivatives = { gradient: layoutNodes(tail, gradient, layer), product };
-  return { graph: appended(twice.graph, tail), derivatives };
+  return { graph: appended(linked, tail), derivatives };
 }
 
 function softmaxNodes(
