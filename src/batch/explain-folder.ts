@@ -15,10 +15,10 @@ import { type FilesInit, type FilesResult, openFiles, type Sample } from './work
 import { writeIndexPages } from './results/index-page.js';
 import { Inputs } from './inputs/inputs.js';
 import type { LeftOut } from './inputs/left-out.js';
-import type { Opened } from './workers/open-explainer.js';
+import { type Opened, openForBatch } from './workers/open-explainer.js';
 import { outputOptions, type OutputOptions } from './output-options.js';
 import type { Done, Input, Picture } from './picture.js';
-import { makeRecord, type RunRecord } from './results/run-record.js';
+import { differences, makeRecord, type RunParts, type RunRecord } from './results/run-record.js';
 import { prepareTable, writeResultTable } from './results/result-table.js';
 import { type AnyLine, failedLine } from './results/result-line.js';
 import { ResultsFolder } from './results/results-folder.js';
@@ -40,10 +40,23 @@ const options = {
   /** Stops the run: what is in flight is finished, the rest is left for a later run with `resume`. */
   signal: object<AbortSignal>(),
   stdin: object<NonNullable<SourceOptions['stdin']>>(),
+  /** What this run is a part of, where several machines share one. */
+  part: object<Part>(),
   ...explainRunOptions,
 };
 
 export type RunOptions = OptionsOf<typeof options> & { readonly model: string };
+
+/** A run without its inputs: what all its parts have in common. */
+export type RunKind = Omit<RunParts, 'inputs' | 'archives'>;
+
+/** A part of a run. */
+export interface Part {
+  /** The run: a part that would differ from it in more than the inputs is refused. */
+  readonly of: RunKind;
+  /** Pictures that are listed and named already, in place of `images`. */
+  readonly inputs?: readonly Omit<Input, 'index'>[];
+}
 
 function object<T extends object>() {
   return option(
@@ -85,8 +98,12 @@ export interface Start extends Opened {
 }
 
 export interface Listener {
-  /** The inputs are known, and the workers open the model. */
-  listed?(images: number, leftOut: LeftOut): void;
+  /** The inputs are known, and the workers open the model. A state is size and time of change, "-" where there is no file. */
+  listed?(
+    images: number,
+    leftOut: LeftOut,
+    states: Iterable<{ readonly path: string; readonly state: string }>,
+  ): void;
   /** The model is open and the folder too. */
   started?(start: Start): void;
   /** One picture's lines, in the order of the inputs. */
@@ -125,13 +142,15 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
   const since = performance.now();
   const plan = planOf(given);
   if (plan.table !== undefined) await prepareTable(plan.table, plan);
-  const inputs = await Inputs.list(plan.images, plan.archives, plan);
+  const listed = plan.part?.inputs;
+  const inputs = listed ? await Inputs.of(listed) : await Inputs.list(plan.images, plan.archives, plan);
   const team = await startTeam(plan, inputs);
   let folder: ResultsFolder | undefined;
   try {
-    listener.listed?.(inputs.list.length, inputs.leftOut);
+    listener.listed?.(inputs.list.length, inputs.leftOut, inputs.states());
     const opened = await openedBy(team, plan.model);
     const record = recordOf(plan, opened, inputs);
+    if (plan.part) refuseOther(plan.part.of, record);
     const found = await ResultsFolder.open(plan.out, record, inputs, plan);
     if (found instanceof ResultsFolder) folder = found;
     const tally = new Tally(
@@ -172,9 +191,9 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
 
 /** The page beside the results. Those of archives are in archives, where a page cannot show them. */
 async function writeIndex(
-  { model, out, outputs, archives }: Plan,
+  { model, out, outputs }: Plan,
   { layers }: Opened,
-  { list }: Inputs,
+  { list, archives }: Inputs,
   others: ReadonlySet<string>,
 ): Promise<string[]> {
   if (archives.length > 0) return [];
@@ -215,9 +234,9 @@ function planOf(given: RunOptions) {
 }
 
 /** Starts the workers. A run that goes on keeps its backend, whatever the machine would choose now. */
-async function startTeam(plan: Plan, { list }: Inputs): Promise<Team> {
-  const { open, model, explain, outputs, archives, out } = plan;
-  const earlier = plan.resume ? await backendOfRun(out) : undefined;
+async function startTeam(plan: Plan, inputs: Inputs): Promise<Team> {
+  const { open, model, explain, outputs, out, part } = plan;
+  const earlier = part?.of.backend ?? (plan.resume ? await backendOfRun(out) : undefined);
   const backend = (open.backend ?? 'auto') === 'auto' ? (earlier ?? open.backend) : open.backend;
   const init: FilesInit = {
     kind: 'files',
@@ -225,38 +244,75 @@ async function startTeam(plan: Plan, { list }: Inputs): Promise<Team> {
     open: backend === undefined ? open : { ...open, backend: backend as ExplainerOptions['backend'] },
     explain,
     outputs,
-    out: archives.length > 0 ? undefined : out,
+    out: plan.archives.length + inputs.archives.length > 0 ? undefined : out,
   };
   const script = new URL('./worker.js', import.meta.url);
   return startWorkforce(
-    { script, init, openHere: () => openFiles(init), tasks: list.length },
+    { script, init, openHere: () => openFiles(init), tasks: inputs.list.length },
     plan.workforce,
   );
 }
 
 /** What the workers found, and the model's checksum, which is taken meanwhile. */
-async function openedBy(team: Team, model: string): Promise<Opened & { readonly sha256: string }> {
+async function openedBy(team: Pick<Team, 'ready'>, model: string): Promise<OpenedModel> {
   const hashing = hashFile(model);
   hashing.catch(() => undefined); // the workers say what is wrong with it
   const opened = await team.ready;
   return { ...opened, sha256: await hashing };
 }
 
+type OpenedModel = Opened & { readonly sha256: string };
+
 /** What the run is: every option that changes a result, as it was understood. */
-function recordOf(plan: Plan, opened: Opened & { readonly sha256: string }, inputs: Inputs): RunRecord {
+function recordOf(plan: Plan, opened: OpenedModel, inputs: Inputs): RunRecord {
+  const archives = plan.archives.length > 0 ? inputs.archives : undefined;
+  return makeRecord({ ...kindOf(plan, opened), archives, inputs: inputs.record });
+}
+
+function kindOf(plan: Plan, opened: OpenedModel): RunKind {
   const { executionProviders = ['cpu'], threads = 1 } = plan.open;
   const { layers, backend, output, preprocessing, classesSha256, sha256 } = opened;
   const explain = settingsOf(plan.explain);
   const outputs = readOptions('the outputs', outputOptions, plan.outputs);
-  return makeRecord({
+  return {
     command: 'explain',
     models: [{ path: plan.model, sha256 }],
     layers,
     backend,
     settings: { executionProviders, threads, output, preprocessing, classesSha256, explain, outputs },
-    archives: plan.archives.length > 0 ? inputs.archives : undefined,
-    inputs: inputs.record,
-  });
+  };
+}
+
+/**
+ * What runs with these options have in common, whatever their inputs; and the pictures of a pass.
+ *
+ * @throws GradcamppError where no run could start
+ */
+export async function describeRun(
+  given: RunOptions,
+): Promise<{ kind: RunKind; batch: number; notes: readonly string[] }> {
+  const plan = planOf(given);
+  const opening = openForBatch(plan, settingsOf(plan.explain));
+  const ready = opening.then(({ opened }) => opened);
+  try {
+    const opened = await openedBy({ ready }, plan.model);
+    return { kind: kindOf(plan, opened), batch: batchOf(plan, opened), notes: opened.notes };
+  } finally {
+    await opening.then(
+      ({ explainer }) => explainer.close(),
+      () => undefined,
+    );
+  }
+}
+
+/** @throws GradcamppError INVALID_OPTION */
+function refuseOther(of: RunKind, { inputs, ...own }: RunRecord): void {
+  const differ = differences(makeRecord({ ...of, inputs }), makeRecord({ ...own, inputs }));
+  if (differ.length === 0) return;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `This machine would explain something else than was planned: ${differ.join(', ')} differ. Give it the model, the sidecar and the version of the plan.`,
+  );
 }
 
 function startOf(opened: Opened, folder: ResultsFolder, { list }: Inputs): Start {
@@ -278,7 +334,7 @@ async function explainInto(
   },
 ): Promise<void> {
   const { plan, inputs, team, opened, tally, listener } = parts;
-  const batch = (plan.isBatchOurs ? opened.fixedBatch : undefined) ?? plan.explain.batchSize;
+  const batch = batchOf(plan, opened);
   for await (const done of drive({
     groups: groupsOf(inputs.list, batch, folder, plan.signal),
     run: async (pictures) => {
@@ -298,9 +354,14 @@ async function explainInto(
   }
 }
 
+/** Pictures of a pass. */
+function batchOf({ isBatchOurs, explain }: Plan, { fixedBatch }: Opened): number {
+  return (isBatchOurs ? fixedBatch : undefined) ?? explain.batchSize;
+}
+
 /**
- * Groups of `batch` pictures in which something is left to do. They begin at multiples of `batch` whatever is done already,
- * so that a picture is always computed in the same company.
+ * Groups of `batch` pictures in which something is left to do. They begin at multiples of `batch`, in each archive anew,
+ * whatever is done already, so that a picture is always computed in the same company.
  */
 function* groupsOf(
   inputs: readonly Input[],
@@ -308,9 +369,11 @@ function* groupsOf(
   folder: ResultsFolder,
   signal: AbortSignal | undefined,
 ): Generator<readonly Input[]> {
-  for (let start = 0; start < inputs.length; start += batch) {
+  for (let start = 0, end = 0; start < inputs.length; start = end) {
     if (signal?.aborted) return;
-    const group = inputs.slice(start, start + batch);
+    const { archive } = inputs[start];
+    for (end = start + 1; end < start + batch && inputs[end]?.archive === archive; ) end++;
+    const group = inputs.slice(start, end);
     if (!group.every(({ index }) => folder.isDone(index))) yield group;
   }
 }

@@ -4,7 +4,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, posix } from 'node:path';
 import { GradcamppError } from '../../errors.js';
-import { statsOf } from '../../files.js';
+import { openFile, statsOf, whyUnreadable } from '../../files.js';
 import { whyNoPicture } from '../../image/formats.js';
 import { isGlob } from '../../image/listing.js';
 import { expandSources, type SourceOptions } from '../../image/sources.js';
@@ -45,10 +45,15 @@ export class Inputs {
       throw error;
     }
     if (inputs.list.length > 0) return inputs;
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      'No pictures were named: give files, folders, patterns or --input.',
-    );
+    throw nothingNamed();
+  }
+
+  /** Pictures that are listed and named already. */
+  static async of(list: readonly Omit<Input, 'index'>[]): Promise<Inputs> {
+    const inputs = new Inputs();
+    for (const input of list) inputs.list.push({ index: inputs.list.length, ...input });
+    await inputs.#lookAtFiles();
+    return inputs;
   }
 
   /** Size and time of change of a picture when it was listed, as text: what it has in common with itself alone. */
@@ -59,13 +64,14 @@ export class Inputs {
 
   /** What a record says of them. */
   get record(): RunParts['inputs'] {
-    const names = createHash('sha256');
-    const states = createHash('sha256');
-    for (const { index, path } of this.list) {
-      names.update(`${path}\0`);
-      states.update(`${this.stateOf(index)}\n`);
-    }
-    return { count: this.list.length, sha256: names.digest('hex'), state: states.digest('hex') };
+    const record = new InputsRecord();
+    for (const { path, state } of this.states()) record.add(path, state);
+    return record.record;
+  }
+
+  /** What each is called, and its state. */
+  *states(): Generator<{ readonly path: string; readonly state: string }> {
+    for (const { index, path } of this.list) yield { path, state: this.stateOf(index) };
   }
 
   /** The archives that results go to. */
@@ -80,14 +86,13 @@ export class Inputs {
   }
 
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
-    const names = new ResultNames(await rootsOf(images));
     const onSkipped = (path: string, reason: string) => this.leftOut.add(path, reason);
-    for await (const path of expandSources(images, { ...options, onSkipped }))
-      this.list.push({ index: this.list.length, path, name: names.nameOf(path) });
+    for await (const named of namedPictures(images, { ...options, onSkipped }))
+      this.list.push({ index: this.list.length, ...named });
   }
 
   async #addArchive(path: string, names: ResultNames): Promise<void> {
-    const archive = `${names.reserve(basename(path).replace(/(\.tar)?\.gz$|\.tgz$|\.tar$/i, ''))}.tar`;
+    const archive = archiveName(path, names);
     const { file, pictures, others, problem } = await listArchive(path, () => this.#unpackedFile());
     this.#origins.set(file, path);
     const keys = new ResultNames();
@@ -137,6 +142,63 @@ export class Inputs {
   *#files(): Generator<string> {
     for (const { path, part } of this.list) yield part ? (this.#origins.get(part.archive) as string) : path;
   }
+}
+
+/** What a record says of inputs, found one by one. */
+export class InputsRecord {
+  readonly #names = createHash('sha256');
+  readonly #states = createHash('sha256');
+  #count = 0;
+
+  add(path: string, state: string): void {
+    this.#count++;
+    this.#names.update(`${path}\0`);
+    this.#states.update(`${state}\n`);
+  }
+
+  /** To be asked for once. */
+  get record(): RunParts['inputs'] {
+    return { count: this.#count, sha256: this.#names.digest('hex'), state: this.#states.digest('hex') };
+  }
+}
+
+/**
+ * The pictures that arguments stand for, in order, with what their results are called.
+ *
+ * @param options `lists`: files of paths, one a line, which follow
+ */
+export async function* namedPictures(
+  images: readonly string[],
+  { lists = [], ...options }: SourceOptions & { readonly lists?: readonly string[] } = {},
+): AsyncGenerator<Pick<Input, 'path' | 'name'>> {
+  const names = new ResultNames(await rootsOf(images));
+  for await (const path of expandSources(images, options)) yield { path, name: names.nameOf(path) };
+  for (const list of lists) for await (const path of listedIn(list)) yield { path, name: names.nameOf(path) };
+}
+
+async function* listedIn(list: string): AsyncGenerator<string> {
+  try {
+    yield* expandSources(['-'], { stdin: (await openFile(list)).createReadStream() });
+  } catch (cause) {
+    if (cause instanceof GradcamppError) throw cause;
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `The list ${JSON.stringify(list)} cannot be read: ${whyUnreadable(cause)}.`,
+      { cause },
+    );
+  }
+}
+
+/** What the archive of results is called. */
+export function archiveName(path: string, names: ResultNames): string {
+  return `${names.reserve(basename(path).replace(/(\.tar)?\.gz$|\.tgz$|\.tar$/i, ''))}.tar`;
+}
+
+export function nothingNamed(): GradcamppError {
+  return new GradcamppError(
+    'INVALID_OPTION',
+    'No pictures were named: give files, folders, patterns or --input.',
+  );
 }
 
 /** WebDataset's key: the name up to the first dot of its last part. */

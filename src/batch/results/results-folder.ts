@@ -11,7 +11,8 @@ import type { Reuse } from '../run-options.js';
 import { archiveEnd, encodeMember } from '../inputs/tar.js';
 import { othersIn, takenBefore, unwritable } from './write-file.js';
 
-const owned = { names: [resultsFile], isOurs: (text: string) => /^\{"index":\d+,"image":/.test(text) };
+/** How the results of an explaining run are known. */
+export const owned = { names: [resultsFile], isOurs: (text: string) => /^\{"index":\d+,"image":/.test(text) };
 
 /**
  * The folder that pictures are explained into. `results.jsonl` and archives grow in the order of the inputs. The journal
