@@ -1,11 +1,10 @@
 import { Command } from '@commander-js/extra-typings';
 import type { RunOptions, Summary } from '../batch/explain-folder.js';
-import { outputOptions } from '../batch/output-options.js';
 import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
-import { explainerOptions, explainOptions } from '../explain/explain-options.js';
 import { yesOrNo } from '../options.js';
-import { type Target, targetHelp } from '../targets/index.js';
-import { addFlags, collect, fromFlags, number } from './flags.js';
+import { targetHelp } from '../targets/index.js';
+import { addExplainFlags, explainFlagsOf } from './explain-flags.js';
+import { addFlags, fromFlags } from './flags.js';
 import { interruptSignal } from './interrupt.js';
 import { printOptions } from './terminal.js';
 
@@ -31,16 +30,9 @@ const jsonOption = {
 export function explainCommand() {
   const command = new Command('explain')
     .description('Show where a network looked: a heat map over each picture, and the numbers behind it.')
-    .argument('[images...]', 'pictures, folders, patterns, .npy tensors, or - for paths on standard input')
-    .requiredOption('--model <file>', 'the ONNX model')
-    .option('--class <class>', 'explain a class, by index or name; repeatable', collect)
-    .option('--top <n>', 'explain the n best classes', number)
-    .option(
-      '--like <picture>',
-      'explain how alike its embedding is to another picture’s; repeatable',
-      collect,
-    );
-  addFlags(command, explainOptions, explainerOptions, outputOptions, explainRunOptions, workforceOptions);
+    .argument('[images...]', 'pictures, folders, patterns, .npy tensors, or - for paths on standard input');
+  addExplainFlags(command as never);
+  addFlags(command, explainRunOptions, workforceOptions);
   addFlags(command, printOptions, jsonOption);
   return command.addHelpText('after', examples).action(async (images, flags) => {
     const { explainFolder } = await import('../batch/explain-folder.js');
@@ -54,32 +46,22 @@ export function explainCommand() {
 }
 
 /** What was typed as the API takes it, which checks it. */
-function optionsOf(
-  images: readonly string[],
-  flags: {
-    readonly model: string;
-    readonly class?: readonly string[];
-    readonly top?: number;
-    readonly like?: readonly string[];
-  },
-): RunOptions {
-  const { targets = [], ...explain } = fromFlags(explainOptions, flags);
-  const top = flags.top === undefined ? [] : [{ top: flags.top }];
-  const like = (flags.like ?? []).map((picture) => ({ kind: 'embedding', like: picture }) as const);
-  const all = [...(flags.class ?? []), ...top, ...like, ...(targets as readonly Target[])];
+function optionsOf(images: readonly string[], flags: object): RunOptions {
   return {
-    model: flags.model,
+    ...explainFlagsOf(flags),
     images,
     ...fromFlags(explainRunOptions, flags),
-    open: fromFlags(explainerOptions, flags),
     workforce: fromFlags(workforceOptions, flags),
-    explain: { ...explain, ...(all.length > 0 ? { targets: all } : {}) },
-    outputs: fromFlags(outputOptions, flags),
   };
 }
 
 /** 0: all explained · 3: some not · 1: none · 130: interrupted, by convention. */
-function exitCodeOf({ explained, failed, stopped, error }: Summary): number {
+export function exitCodeOf({
+  explained,
+  failed,
+  stopped,
+  error,
+}: Pick<Summary, 'explained' | 'failed' | 'stopped' | 'error'>): number {
   if (stopped && !error) return 130;
   if (failed === 0 && !error) return 0;
   return explained > 0 || error ? 3 : 1;
