@@ -58,6 +58,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   train: {
     parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime', 'image', 'explain', 'batch', 'evaluate'],
   },
+  fleet: { parts: ['batch'] },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
     parts: [
@@ -85,6 +86,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'batch',
       'evaluate',
       'train',
+      'fleet',
     ],
     packages: ['commander', '@commander-js/extra-typings'],
   },

@@ -9,6 +9,7 @@ import { explainCommand } from './explain-command.js';
 import { exportCommand } from './export-command.js';
 import { inspectCommand } from './inspect-command.js';
 import { opsCommand } from './ops-command.js';
+import { shardCommand } from './shard-command.js';
 import { studyCommand } from './study-command.js';
 import { trainCommand } from './train-command.js';
 import { complain, printText, say, watchStreams } from './terminal.js';
@@ -33,6 +34,7 @@ async function program(): Promise<Command> {
     studyCommand,
     distillCommand,
     trainCommand,
+    shardCommand,
   ])
     root.addCommand((await command()) as unknown as Command);
   printThroughTerminal(root);

@@ -1,0 +1,176 @@
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { outputOptions } from '../batch/output-options.js';
+import { InputsRecord } from '../batch/inputs/inputs.js';
+import { readEntries } from '../batch/inputs/tar.js';
+import { writeIndexPages } from '../batch/results/index-page.js';
+import { readLines } from '../batch/results/lines.js';
+import { prepareTable, writeResultTable } from '../batch/results/result-table.js';
+import { owned } from '../batch/results/results-folder.js';
+import { RunFolder, resultsFile } from '../batch/results/run-folder.js';
+import { makeRecord } from '../batch/results/run-record.js';
+import { folderWriter, othersIn, takenBefore, unwritable, type Write } from '../batch/results/write-file.js';
+import { asOurs, GradcamppError } from '../errors.js';
+import { openFile, readInto } from '../files.js';
+import { type OptionsOf, readOptions } from '../options.js';
+import { fetchOutput, type Manifest, ranges, readManifests, readOutput } from './manifest.js';
+import { type OpenPlan, readPlan } from './plan.js';
+import { mergeOptions } from './shard-options.js';
+
+export type MergeOptions = OptionsOf<typeof mergeOptions> & {
+  /** Address of `plan.json`, or of the folder that it is in. */
+  readonly plan: string;
+  /** At first, and after each shard. */
+  readonly onProgress?: (done: number, shards: number) => void;
+};
+
+export interface MergeSummary {
+  readonly out: string;
+  readonly shards: number;
+  readonly images: number;
+  readonly failed: number;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes of the results of all shards the folder that one machine's `explain` writes, to the byte. A shard at a time is held.
+ * Merging again, after all or a part, comes to the same.
+ *
+ * @throws GradcamppError where a shard is missing, which is named, or another plan's
+ */
+export async function mergeShards(options: MergeOptions): Promise<MergeSummary> {
+  return merge(options).catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+async function merge({ plan: address, onProgress, ...own }: MergeOptions): Promise<MergeSummary> {
+  const { out, table, overwrite } = readOptions('the merge', mergeOptions, own);
+  const plan = await readPlan(address);
+  const manifests = await allManifests(plan, address);
+  if (table !== undefined) await prepareTable(table, { overwrite, resume: true });
+  const images = manifests.reduce((sum, manifest) => sum + manifest.images, 0);
+  const failed = manifests.reduce((sum, manifest) => sum + manifest.failed, 0);
+  const archives = archivesOf(plan, manifests);
+  const record = makeRecord({ ...plan.plan.run, archives, inputs: await inputsOf(plan, manifests) });
+  const summary = { out, shards: manifests.length, images, failed };
+  const reuse = overwrite ? { overwrite } : { resume: true }; // a merge that was cut short is done again
+  const folder = await RunFolder.open<never>(out, record, reuse, owned);
+  if (!(folder instanceof RunFolder)) {
+    if (table !== undefined) await writeResultTable(table, out);
+    return { ...summary, notes: [] };
+  }
+  try {
+    const others = await othersIn(out);
+    for (const name of archives ?? []) if (others.has(name)) throw takenBefore(join(out, name));
+    const results = await open(join(out, resultsFile), 'w');
+    try {
+      const write = folderWriter(out, 'merge');
+      let first = 0;
+      onProgress?.(0, manifests.length);
+      for (const [shard, manifest] of manifests.entries()) {
+        const planned = plan.plan.shards[shard];
+        const [lines, files] = [folder.partial('results'), folder.partial('files')];
+        await fetchOutput(plan, manifest, manifest.outputs.results, lines);
+        await addLines(results, lines, first);
+        if (manifest.outputs.files) {
+          await fetchOutput(plan, manifest, manifest.outputs.files, files);
+          if ('archive' in planned) await rename(files, join(out, planned.name));
+          else await unpack(files, write);
+        }
+        first += manifest.images;
+        onProgress?.(shard + 1, manifests.length);
+      }
+      await results.sync();
+    } finally {
+      await results.close();
+    }
+    const pages = archives ? [] : await writePages(plan, out, images, others);
+    await folder.finish({ explained: images - failed, failed, files: pages });
+    if (table !== undefined) await writeResultTable(table, out);
+    return { ...summary, notes: folder.notes };
+  } catch (cause) {
+    throw (cause as NodeJS.ErrnoException).code ? unwritable(out, cause) : cause;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** @throws GradcamppError INVALID_OPTION that names the shards which are not done */
+async function allManifests(plan: OpenPlan, address: string): Promise<Manifest[]> {
+  const manifests = await readManifests(plan);
+  const missing = manifests.flatMap((manifest, shard) => (manifest ? [] : [shard]));
+  if (missing.length === 0) return manifests as Manifest[];
+  const what = missing.length === 1 ? `Shard ${missing[0]} is` : `Shards ${ranges(missing)} are`;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `${what} not done, of ${manifests.length}. Run what is missing: gradcampp shard run ${address} --index ${missing[0]}`,
+  );
+}
+
+/** The archives that results are in; undefined where pictures were listed. */
+function archivesOf({ plan }: OpenPlan, manifests: readonly Manifest[]): string[] | undefined {
+  const names = plan.shards.flatMap((shard, i) =>
+    'archive' in shard && manifests[i].outputs.files ? [shard.name] : [],
+  );
+  return 'archive' in plan.shards[0] ? names : undefined;
+}
+
+/** What the record of one run of all inputs says of them. */
+async function inputsOf(plan: OpenPlan, manifests: readonly Manifest[]) {
+  const record = new InputsRecord();
+  for (const manifest of manifests) {
+    const bytes = await readOutput(plan, manifest, manifest.outputs.inputs);
+    for (const line of bytes.toString().trimEnd().split('\n')) {
+      const [path, state] = JSON.parse(line) as [string, string];
+      record.add(path, state);
+    }
+  }
+  return record.record;
+}
+
+/** Appends a shard's lines, its first picture numbered `first`. */
+async function addLines(results: FileHandle, path: string, first: number): Promise<void> {
+  let text = '';
+  const flush = async () => {
+    await results.appendFile(text);
+    text = '';
+  };
+  for await (const { bytes } of readLines(path)) {
+    text += `${bytes.toString().replace(/^\{"index":(\d+)/, (_, index) => `{"index":${Number(index) + first}`)}\n`;
+    if (text.length > 1 << 20) await flush();
+  }
+  await flush();
+}
+
+/** Gives the files of an archive places of their own. */
+async function unpack(path: string, write: Write): Promise<void> {
+  const file = await openFile(path);
+  try {
+    for await (const { name, offset, size } of readEntries(file)) {
+      const bytes = Buffer.allocUnsafeSlow(size);
+      await readInto(file, bytes, offset);
+      await write(name, [bytes]);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function writePages(
+  { plan: { options, run } }: OpenPlan,
+  out: string,
+  images: number,
+  others: ReadonlySet<string>,
+): Promise<string[]> {
+  const { picture } = readOptions('the outputs', outputOptions, options.outputs ?? {});
+  return writeIndexPages({
+    out,
+    results: join(out, resultsFile),
+    images,
+    model: basename(options.model),
+    layers: run.layers ?? [],
+    overOriginal: picture === 'original',
+    others,
+  });
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { describeRun, type RunKind, type RunOptions } from '../batch/explain-folder.js';
+import { archiveName, namedPictures, nothingNamed } from '../batch/inputs/inputs.js';
+import { LeftOut } from '../batch/inputs/left-out.js';
+import type { Input } from '../batch/picture.js';
+import { ResultNames } from '../batch/results/result-names.js';
+import { invalid } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import { type OptionsOf, readOptions } from '../options.js';
+import { version } from '../package.js';
+import { planOptions } from './shard-options.js';
+import { openStorage, readWhole, type Storage } from './storages/index.js';
+
+const planFile = 'plan.json';
+
+/** What every machine has to know: `plan.json`. */
+export interface Plan extends Planned {
+  /** SHA-256 over all else. */
+  readonly checksum: string;
+}
+
+interface Planned {
+  readonly format: 'gradcampp shards 1';
+  readonly gradcampp: string;
+  /** What `explainFolder` is given, beside inputs. */
+  readonly options: Pick<RunOptions, 'open' | 'explain' | 'outputs'> & { readonly model: string };
+  /** What that comes to, and what every machine's run must come to. */
+  readonly run: RunKind;
+  readonly shards: readonly Shard[];
+}
+
+/** Pictures that are listed in a file of the plan's, or an archive. */
+export type Shard =
+  | { readonly pictures: number; readonly sha256: string }
+  | {
+      readonly archive: string;
+      /** What the archive of its results is called. */
+      readonly name: string;
+    };
+
+/** A plan and where it lies. */
+export interface OpenPlan {
+  readonly plan: Plan;
+  readonly storage: Storage;
+}
+
+export type PlanOptions = Pick<RunOptions, 'images' | 'open' | 'explain' | 'outputs' | 'stdin'> &
+  OptionsOf<typeof planOptions> & { readonly model: string };
+
+export interface PlanSummary {
+  /** Where `plan.json` is. */
+  readonly plan: string;
+  readonly shards: number;
+  /** Pictures; undefined of archives, which are opened when they are explained. */
+  readonly images: number | undefined;
+  readonly leftOut: LeftOut;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Cuts inputs into shards, and writes down what is to be done: the list of each shard, then `plan.json`. Planning the same
+ * again gives the same plan.
+ *
+ * @throws GradcamppError also where another plan lies there
+ */
+export async function planShards(given: PlanOptions): Promise<PlanSummary> {
+  const { model, images = [], open, explain, outputs, stdin, ...own } = given;
+  const { archives, lists, size, out } = readOptions('the plan', planOptions, own);
+  if (out === undefined) throw invalid('out', 'where the plan and its results go', out);
+  const options = { model, open, explain, outputs };
+  const pictures = [...images, ...lists];
+  const { kind, batch, notes } = await describeRun({ ...options, images: pictures, archives });
+  const storage = await openStorage(out);
+  const leftOut = new LeftOut();
+  const shards: Shard[] = [];
+  const names = new ResultNames();
+  for (const archive of archives) shards.push({ archive, name: archiveName(archive, names) });
+  const onSkipped = (path: string, reason: string) => leftOut.add(path, reason);
+  const named = namedPictures(images, { stdin, onSkipped, lists });
+  for await (const list of cut(pictures.length > 0 ? named : [], Math.ceil(size / batch) * batch)) {
+    const bytes = Buffer.from(list.map(({ path, name }) => `${JSON.stringify([path, name])}\n`).join(''));
+    const shard = { pictures: list.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    await storage.put(listName(shards.length, shard.sha256), bytes);
+    shards.push(shard);
+  }
+  if (shards.length === 0) throw nothingNamed();
+  const plan = withChecksum({ format: 'gradcampp shards 1', gradcampp: version, options, run: kind, shards });
+  if (!(await storage.create(planFile, Buffer.from(`${JSON.stringify(plan)}\n`))))
+    await refuseOther(storage, plan);
+  const counted = shards.reduce((sum, shard) => sum + ('pictures' in shard ? shard.pictures : 0), 0);
+  return {
+    plan: `${storage.address.replace(/\/$/, '')}/${planFile}`,
+    shards: shards.length,
+    images: archives.length > 0 ? undefined : counted,
+    leftOut,
+    notes,
+  };
+}
+
+/** @param address of `plan.json`, or of the folder that it is in. @throws GradcamppError INVALID_OPTION */
+export async function readPlan(address: string): Promise<OpenPlan> {
+  const storage = await openStorage(address.replace(/(^|\/)plan\.json$/, '') || '.');
+  const bytes = await readWhole(storage, planFile);
+  const refuse = (what: string) => new GradcamppError('INVALID_OPTION', `${JSON.stringify(address)} ${what}`);
+  if (!bytes) throw refuse('is no plan: there is no plan.json. gradcampp shard plan makes one.');
+  const plan = parsed(bytes);
+  if (!plan) throw refuse('is no plan of gradcampp, or is damaged. Plan anew, into another folder.');
+  if (plan.gradcampp !== version)
+    throw refuse(
+      `was made by gradcampp ${plan.gradcampp}; this is ${version}. Use that version, or plan anew.`,
+    );
+  return { plan, storage };
+}
+
+/** The pictures of a shard. @throws GradcamppError INVALID_OPTION */
+export async function readList(
+  { storage }: OpenPlan,
+  index: number,
+  { sha256 }: { readonly sha256: string },
+): Promise<Pick<Input, 'path' | 'name'>[]> {
+  const name = listName(index, sha256);
+  const bytes = await readWhole(storage, name);
+  if (!bytes || createHash('sha256').update(bytes).digest('hex') !== sha256)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `The list ${name} of the plan in "${storage.address}" is ${bytes ? 'not as it was planned' : 'not there'}. Plan again, which writes it anew.`,
+    );
+  return bytes
+    .toString()
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [path, own] = JSON.parse(line) as [string, string];
+      return { path, name: own };
+    });
+}
+
+/** A shard's number in names, so that they sort. */
+export function padded(index: number): string {
+  return String(index).padStart(6, '0');
+}
+
+function listName(index: number, sha256: string): string {
+  return `lists/${padded(index)}-${sha256.slice(0, 16)}.jsonl`;
+}
+
+async function* cut<T>(items: AsyncIterable<T> | readonly T[], size: number): AsyncGenerator<T[]> {
+  let group: T[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  if (group.length > 0) yield group;
+}
+
+function withChecksum(planned: Planned): Plan {
+  const checksum = createHash('sha256').update(JSON.stringify(planned)).digest('hex');
+  return { ...planned, checksum };
+}
+
+/** The plan; undefined where it is none, or changed. */
+function parsed(bytes: Buffer): Plan | undefined {
+  try {
+    const { checksum, ...planned } = JSON.parse(bytes.toString()) as Plan;
+    return withChecksum(planned).checksum === checksum ? { ...planned, checksum } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws GradcamppError OUTPUT */
+async function refuseOther(storage: Storage, { checksum }: Plan): Promise<void> {
+  const there = parsed((await readWhole(storage, planFile)) ?? Buffer.of());
+  if (there?.checksum === checksum) return;
+  throw new GradcamppError(
+    'OUTPUT',
+    `"${storage.address}" holds another plan. Name another place with --out.`,
+  );
+}
