@@ -37,8 +37,9 @@ export function byteLength(type: DataType, count: number): number | undefined {
   return width === undefined ? undefined : Math.ceil((count * width) / 8);
 }
 
-/** The name people know a type by: `float`, `int64`, ... */
+/** The name people know a type by: `float`, `int64`, ...; `unknown` where a file leaves it out. */
 export function typeName(type: number): string {
+  if (type === DataType.UNDEFINED) return 'unknown';
   return (DataType[type] ?? `type ${type}`).toLowerCase();
 }
 

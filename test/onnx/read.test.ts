@@ -85,6 +85,14 @@ describe('files that are no models', () => {
     });
   });
 
+  test('a tensor without a type', async () => {
+    const model = whole();
+    if (model.graph) model.graph.initializer[0].dataType = DataType.UNDEFINED;
+    await expect(readModel(encode(model)).then(graphOf)).rejects.toThrow(
+      /Tensor "w1" has type unknown and dims/,
+    );
+  });
+
   test('more dims than any tensor has', async () => {
     const model = whole();
     if (model.graph) model.graph.initializer[0].dims = Array<bigint>(1000).fill(1n);
