@@ -81,16 +81,24 @@ function batchStatistics(pass: Pass): (Name | undefined)[] {
   const momentum = pass.float('momentum', 0.9);
   const normalised = normalise(pass, x[0], axes);
   const [dY, dMean, dVariance] = dYs;
+  const count = countAlong(pass, x[0], axes);
+  const dScale = dY && b.reduceSum(b.mul(dY, normalised.value), axes, 0);
+  const dShift = dY && b.reduceSum(dY, axes, 0);
   const parts: Name[] = [];
-  if (dY) parts.push(throughNormalised(pass, b.mul(dY, column(pass, x[1])), normalised));
-  const spread = (gradient: Name) =>
-    b.div(b.scale(column(pass, gradient), 1 - momentum), countAlong(pass, x[0], axes));
+  if (dScale !== undefined && dShift !== undefined) {
+    // scale · inverse · (dY − mean(dY) − x̂ · mean(dY · x̂)), whose means are the sums of the other gradients
+    const mean = (sum: Name) => b.div(column(pass, sum), count);
+    const along = b.mul(normalised.value, mean(dScale));
+    const centred = b.sub(b.sub(dY as Name, mean(dShift)), along);
+    parts.push(b.mul(centred, b.mul(column(pass, x[1]), normalised.inverse)));
+  }
+  const spread = (gradient: Name) => b.div(b.scale(column(pass, gradient), 1 - momentum), count);
   if (dMean) parts.push(pass.expandLike(spread(dMean), x[0], undefined));
   if (dVariance) parts.push(b.mul(b.scale(spread(dVariance), 2), normalised.centred));
   return [
     parts.length > 1 ? b.op('Sum', parts) : parts[0],
-    dY && b.reduceSum(b.mul(dY, normalised.value), axes, 0),
-    dY && b.reduceSum(dY, axes, 0),
+    dScale,
+    dShift,
     dMean && b.scale(dMean, momentum),
     dVariance && b.scale(dVariance, momentum),
   ];
