@@ -45,16 +45,23 @@ try {
   gradcampp('explain', 'small.jpg', '--model', 'shapes.onnx', '--out', 'of-jpeg', '--quiet');
   assert(existsSync(join(home, 'of-jpeg/small.overlay.jpg')), 'JPEG is read and written');
 
+  for (const [i, picture] of pictures.slice(0, 6).entries())
+    cpSync(join(home, 'pictures', picture), join(home, 'classes', i % 2 ? 'a' : 'b', picture));
+  const small = ['--width', '0.25', '--size', '16', '--batch', '2', '--epochs', '1', '--validation', '0.3'];
+  gradcampp('train', '--data', 'classes', ...small, '--out', 'trained', '--quiet');
+  assert(existsSync(join(home, 'trained/student.onnx')), 'a process of the package trains');
+
   writeFileSync(join(home, 'program.mjs'), `
     import { Explainer, GradcamppError } from 'gradcampp';
     import { differentiate } from 'gradcampp/autodiff';
+    import { buildStudent } from 'gradcampp/train';
     const explainer = await Explainer.open('shapes.onnx');
     const [explanation] = await explainer.explain(['pictures/${pictures[0]}']);
     await explainer.close();
     const gradient = await differentiate('shapes.onnx', { wrt: explainer.network.image.name });
-    console.log(explanation.targets[0].map.dims.length, gradient.graph.outputs.length, GradcamppError.name);
+    console.log(explanation.targets[0].map.dims.length, gradient.graph.outputs.length, GradcamppError.name, buildStudent('resnet-8', { classes: 2, size: [8, 8] }).outputs[0].name);
   `);
-  assert.equal(run('node', ['program.mjs']).trim(), '2 2 GradcamppError');
+  assert.equal(run('node', ['program.mjs']).trim(), '2 2 GradcamppError scores');
 
   await checkBundles(home, `./pictures/${pictures[0]}`);
   checkTypes(home);

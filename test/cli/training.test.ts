@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { drawFolder } from '../train/drawn.js';
+
+/** The built command, as users run it; `npm test` builds before. */
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+let folder = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gradcampp-cli-train-'));
+  await drawFolder(join(folder, 'data'), 12, 1);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function gradcampp(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    return { code: 0, ...(await promisify(execFile)(process.execPath, [main, ...args], { cwd: folder })) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+const small = ['--data', 'data', '--width', '0.25', '--batch', '10', '--epochs', '1', '--validation', '0.25'];
+
+test('train, then distil from what was trained, in processes of their own', async () => {
+  const trained = await gradcampp('train', ...small, '--out', 'teacher');
+  expect(trained.stderr).toContain('student.onnx');
+  expect(trained.stdout).toMatch(/^error on 9 validation pictures\ntrained +\d+\.\d %\n$/);
+  const teacher = ['--teacher', 'teacher/student.onnx', '--views', '1', '--seeds', '2', '--workers', '2'];
+  const { code, stdout } = await gradcampp(
+    'distill',
+    ...small,
+    ...teacher,
+    '--out',
+    'run',
+    '--interpret',
+    '3',
+  );
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^teacher .*\nlabels alone .*\ndistilled .*\ndistilled: \d+\.\d points (less|more) than/m,
+  );
+  const { settings } = JSON.parse(await readFile(join(folder, 'run', 'run.json'), 'utf8'));
+  expect(settings.arms.distilled).toMatchObject({ labels: 1, interpret: 3, kd: 1, method: 'grad-cam++' });
+  expect(settings.arms['labels alone']).toMatchObject({ labels: 1, interpret: 0, kd: 0 });
+}, 60_000);
+
+test('what is wrong is one sentence', async () => {
+  const { code, stderr } = await gradcampp('train', ...small, '--student', 'resnet-9', '--out', 'wrong');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^gradcampp: "student" must be one of resnet-DEPTH, .*received "resnet-9"\.\n$/);
+});
