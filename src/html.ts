@@ -54,7 +54,7 @@ export async function page(title: string, assets: string, body: Html, images = '
     read(`${assets}.css`),
     read(`${assets}.js`),
   ]);
-  const policy = `default-src 'none'; img-src ${images}; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
+  const policy = `default-src 'none'; img-src ${images}; media-src ${images}; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>
 <html lang="en">
 <head>

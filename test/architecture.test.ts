@@ -44,11 +44,12 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['addon'],
     packages: ['pngjs', 'sharp', 'tinyglobby', 'valibot'],
   },
+  clip: { parts: ['image'], packages: ['sharp'] },
   differentiate: { parts: ['onnx', 'graph', 'autodiff', 'runtime'] },
-  explain: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'image'] },
+  explain: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'image', 'clip'] },
   export: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },
   batch: {
-    parts: ['methods', 'targets', 'explain', 'map', 'image', 'telemetry'],
+    parts: ['methods', 'targets', 'explain', 'map', 'image', 'clip', 'telemetry'],
     packages: ['hyparquet-writer'],
   },
   evaluate: {

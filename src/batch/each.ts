@@ -52,10 +52,50 @@ export async function explainEach(
   const mapBefore = stages.map;
   const ready = prepared.flat().filter(isReady);
   const outcomes = await explainReady(explainer, ready, settings, stages);
-  release(ready.map(({ image }) => image.picture && image.tensor)); // tensors without a picture are the caller's
+  releaseTensors(ready);
   stages.decode += decoded - start;
   stages.inference += performance.now() - decoded - (stages.map - mapBefore);
   return prepared.map((list) => list.map((entry) => (isReady(entry) ? outcomes.shift()! : entry)));
+}
+
+/**
+ * Explains the clips of a video in passes of `settings.batchSize`, while it is read. Where it cannot be read any further that is
+ * the last outcome.
+ */
+export async function* explainClips(
+  explainer: ExplainerCalls,
+  clips: AsyncIterable<PreparedImage>,
+  { path, targets }: Pick<Item, 'path' | 'targets'>,
+  settings: Settings,
+  stages: Stages = { decode: 0, inference: 0, map: 0 },
+): AsyncGenerator<Outcome> {
+  let group: Ready[] = [];
+  const explain = async () => {
+    const [start, mapBefore] = [performance.now(), stages.map];
+    const outcomes = await explainReady(explainer, group, settings, stages);
+    stages.inference += performance.now() - start - (stages.map - mapBefore);
+    releaseTensors(group);
+    group = [];
+    return outcomes;
+  };
+  let since = performance.now();
+  try {
+    for await (const image of clips) {
+      stages.decode += performance.now() - since;
+      group.push({ image, targets });
+      if (group.length === settings.batchSize) yield* await explain();
+      since = performance.now();
+    }
+    yield* await explain();
+  } catch (error) {
+    yield* await explain();
+    yield { path, error: asOurs(error) as GradcamppError };
+  }
+}
+
+/** Those without a picture or frames are the caller's. */
+function releaseTensors(ready: readonly Ready[]): void {
+  release(ready.map(({ image }) => (image.picture ?? image.frames) && image.tensor));
 }
 
 async function prepareItem(

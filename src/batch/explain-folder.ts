@@ -98,7 +98,7 @@ export interface Start extends Opened {
 }
 
 export interface Listener {
-  /** The inputs are known, and the workers open the model. A state is size and time of change, "-" where there is no file. */
+  /** The inputs are known, and the model is open. A state is size and time of change, "-" where there is no file. */
   listed?(
     images: number,
     leftOut: LeftOut,
@@ -147,8 +147,9 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
   const team = await startTeam(plan, inputs);
   let folder: ResultsFolder | undefined;
   try {
-    listener.listed?.(inputs.list.length, inputs.leftOut, inputs.states());
     const opened = await openedBy(team, plan.model);
+    await inputs.settle(opened.clips !== undefined);
+    listener.listed?.(inputs.list.length, inputs.leftOut, inputs.states());
     const record = recordOf(plan, opened, inputs);
     if (plan.part) refuseOther(plan.part.of, record);
     const found = await ResultsFolder.open(plan.out, record, inputs, plan);
@@ -248,7 +249,7 @@ async function startTeam(plan: Plan, inputs: Inputs): Promise<Team> {
   };
   const script = new URL('./worker.js', import.meta.url);
   return startWorkforce(
-    { script, init, openHere: () => openFiles(init), tasks: inputs.list.length },
+    { script, init, openHere: () => openFiles(init), tasks: inputs.count },
     plan.workforce,
   );
 }
@@ -271,7 +272,7 @@ function recordOf(plan: Plan, opened: OpenedModel, inputs: Inputs): RunRecord {
 
 function kindOf(plan: Plan, opened: OpenedModel): RunKind {
   const { executionProviders = ['cpu'], threads = 1 } = plan.open;
-  const { layers, backend, output, preprocessing, classesSha256, sha256 } = opened;
+  const { layers, backend, output, preprocessing, clips, classesSha256, sha256 } = opened;
   const explain = settingsOf(plan.explain);
   const outputs = readOptions('the outputs', outputOptions, plan.outputs);
   return {
@@ -279,7 +280,16 @@ function kindOf(plan: Plan, opened: OpenedModel): RunKind {
     models: [{ path: plan.model, sha256 }],
     layers,
     backend,
-    settings: { executionProviders, threads, output, preprocessing, classesSha256, explain, outputs },
+    settings: {
+      executionProviders,
+      threads,
+      output,
+      preprocessing,
+      ...(clips ? { clips } : {}),
+      classesSha256,
+      explain,
+      outputs,
+    },
   };
 }
 

@@ -1,6 +1,10 @@
 import { GradcamppError } from '../errors.js';
 import { release } from '../memory.js';
 import type { Explanation, TargetExplanation } from '../explain/explanation.js';
+import { contactSheet } from '../clip/sheet.js';
+import { clipWriter } from '../clip/writers/index.js';
+import type { ClipWriter, Timing } from '../clip/writers/writer.js';
+import { sizeOf } from '../tensor.js';
 import { encodeImage, pictureEndings, type PictureFormat } from '../image/encode.js';
 import { npyParts } from '../image/npy.js';
 import { drawBox, drawCutout, drawHeat, drawMap, drawOverlay } from '../image/overlay.js';
@@ -15,6 +19,8 @@ export interface Drawing {
   readonly target: TargetExplanation;
   readonly settings: OutputSettings;
   readonly preprocessing: Preprocessing | undefined;
+  /** Writes the overlay, where it is one of a clip. */
+  readonly writer?: ClipWriter;
 }
 
 /** A file's bytes, in parts that follow each other. */
@@ -35,11 +41,17 @@ const kinds: Readonly<Record<SaveKind, Kind>> = {
   npy: { ending: '.npy', numbers: ({ target }) => target.map },
   raw: { ending: '.raw.npy', numbers: rawOf },
   cutout: { ending: '.cutout', format: 'png', draw: cutout },
+  sheet: { ending: '.sheet', format: 'png', draw: overlay },
 };
 
-/** What a kind's file names end with. */
-export function endingOf(kind: SaveKind, settings: OutputSettings): string {
+/**
+ * What a kind's file names end with.
+ *
+ * @param writer of a clip's overlay
+ */
+export function endingOf(kind: SaveKind, settings: OutputSettings, writer?: ClipWriter): string {
   const own = kinds[kind];
+  if (writer && kind === 'overlay') return own.ending + writer.ending;
   return 'draw' in own ? own.ending + pictureEndings[settings.format ?? own.format] : own.ending;
 }
 
@@ -51,10 +63,47 @@ export async function encodeOutput(kind: SaveKind, drawing: Drawing): Promise<Pa
     return npyParts({ type: 'float32', data, dims });
   }
   const { format = own.format, quality } = drawing.settings;
-  const drawn = own.draw(drawing);
+  const { writer } = drawing;
+  const frames = framesOf(drawing);
+  if (frames && writer && kind === 'overlay')
+    return [await writer.write(frames.map(overlay), timingOf(drawing.explanation, frames.length))];
+  const drawn = frames ? contactSheet(frames.map(own.draw)) : own.draw(drawing);
   const file = await encodeImage(drawn, { format, quality, lossless: own.format === 'png' });
   release([drawn.data]);
   return [file];
+}
+
+/** Who writes the overlay of a clip, which moves; undefined for pictures. All else that is drawn of clips is their frames side by side. */
+export async function writerFor(
+  { map }: TargetExplanation,
+  { video, save }: OutputSettings,
+): Promise<ClipWriter | undefined> {
+  return map.dims.length === 3 && save.includes('overlay') ? clipWriter(video) : undefined;
+}
+
+/** Every frame of a clip as a picture of its own; undefined for pictures. What only fills the input is left out. */
+function framesOf(drawing: Drawing): Drawing[] | undefined {
+  const { explanation, target } = drawing;
+  const { map } = target;
+  if (map.dims.length !== 3) return undefined;
+  const [count, ...dims] = map.dims;
+  const size = sizeOf(dims);
+  return Array.from({ length: explanation.frames?.length ?? count }, (_, t) => ({
+    ...drawing,
+    explanation: { ...explanation, picture: explanation.frames?.[t] },
+    target: { ...target, map: { ...map, dims, data: map.data.subarray(t * size, (t + 1) * size) } },
+  }));
+}
+
+/** Frames a second where nothing tells them: slow enough to be seen. */
+const assumedRate = 5;
+
+/** As fast as the clip's own frames follow each other, with the sound of that part of the video. */
+function timingOf({ image, sound: file }: Explanation, frames: number): Timing {
+  const { rate: own, interval = 1, start = 0 } = image.clip ?? {};
+  const rate = own === undefined ? assumedRate : own / interval;
+  if (file === undefined || own === undefined) return { rate };
+  return { rate, sound: { file, start: start / own, duration: frames / rate } };
 }
 
 /** Tensors have no picture: their overlay is the colours alone. What was detected has its box. */

@@ -1,10 +1,11 @@
 import { invalid, oneOf } from '../check.js';
+import { clipFormats } from '../clip/writers/index.js';
 import { colormaps } from '../image/colormap.js';
 import { defaultQuality, pictureFormats } from '../image/encode.js';
 import { choice, count, number, option, type OptionsOf, type SettingsOf } from '../options.js';
 
 /** What can be written of one explanation. */
-export const saveKinds = ['overlay', 'map', 'npy', 'raw', 'cutout'] as const;
+export const saveKinds = ['overlay', 'map', 'npy', 'raw', 'cutout', 'sheet'] as const;
 export type SaveKind = (typeof saveKinds)[number];
 
 /** What a run writes of each explanation, and how it is drawn. */
@@ -14,13 +15,19 @@ export const outputOptions = {
     default: ['overlay'],
     flag: '--save <kinds>',
     many: true,
-    help: `what to write: ${saveKinds.join(', ')}`,
+    help: `what to write: ${saveKinds.join(', ')} (a clip’s frames side by side)`,
   }),
   /** Of overlays, maps and cutouts. Default: JPEG for overlays, which are photographs; PNG for the others, which loses nothing. */
   format: choice(pictureFormats, {
     flag: '--format <format>',
     help: `of the pictures: ${pictureFormats.join(', ')}`,
     otherwise: 'jpeg for overlays, png for maps and cutouts',
+  }),
+  /** Of the overlays of clips: mp4 and webm by ffmpeg, with the sound; webp and gif without. Default: mp4, or webp where there is no ffmpeg. */
+  video: choice(clipFormats, {
+    flag: '--video <format>',
+    help: `of the overlays of clips: ${clipFormats.join(', ')}`,
+    otherwise: 'mp4, or webp where there is no ffmpeg',
   }),
   /** Of JPEG and WebP, 1…100. WebP maps and cutouts are lossless. */
   quality: count({

@@ -10,6 +10,8 @@ export interface Picture {
   readonly name: string;
   /** The part of an archive that holds it; otherwise `path` does. */
   readonly part?: { readonly archive: string; readonly offset: number; readonly size: number };
+  /** The pictures that are its frames, where it is a clip; `path` is then their folder. */
+  readonly frames?: readonly string[];
   /** Why it cannot be read, where that is known already. */
   readonly problem?: string;
 }

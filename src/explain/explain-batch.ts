@@ -17,7 +17,7 @@ import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
 import { type Batch, TargetEvidence } from './target-evidence.js';
 import { type OnStep, Progress } from './progress.js';
-import type { Explanation, TargetExplanation } from './explanation.js';
+import type { Explanation, FrameFacts, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import type { SelfAttention } from '../graph/self-attention.js';
 import type { TokenGrid } from '../graph/tokens.js';
@@ -105,15 +105,16 @@ interface FoundTarget {
 
 /** The targets of all outputs in the order asked for; the scores are the model's, or those of the first output that was named. */
 function explanationFrom(
-  { path, picture, dims, geometry }: PreparedImage,
+  { path, picture, dims, geometry, frames, clip, sound }: PreparedImage,
   found: readonly Found[],
   asked: readonly Target[],
 ): Explanation {
   const { row, probabilities } = found.find(({ output }) => output === undefined) ?? found[0];
   const targets = found.flatMap((own) => own.targets);
+  const shown = picture ?? frames?.[0];
   if (found.length > 1) targets.sort((a, b) => asked.indexOf(a.target) - asked.indexOf(b.target));
   return {
-    image: { path, width: picture?.width, height: picture?.height, frames: picture?.frames },
+    image: { path, width: shown?.width, height: shown?.height, frames: picture?.frames, clip },
     inputDims: dims,
     scores: row.data,
     scoreDims: row.dims,
@@ -121,6 +122,7 @@ function explanationFrom(
     targets: targets.map(({ explained }) => explained),
     picture,
     geometry,
+    ...(frames ? { frames, sound } : {}),
   };
 }
 
@@ -438,6 +440,7 @@ function explanationOf({
       empty,
       logScale: logScale && answer.raw ? logScale({ score, probability }, variant.settings as never) : 0,
       bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
+      ...(dims.length === 3 ? { frames: framesOf(data, dims, settings.threshold) } : {}),
     },
     raw: answer.raw &&
       answer.rawDims && { data: part(answer.raw, n, sizeOf(answer.rawDims)), dims: answer.rawDims },
@@ -446,6 +449,21 @@ function explanationOf({
       dims: context.network.image.dims === undefined ? dims : attributionDims(answer, context, dims),
     },
   };
+}
+
+/** What each frame of a map [T, H, W] has of it. */
+function framesOf(data: Float32Array, [count, ...dims]: readonly number[], threshold: number): FrameFacts[] {
+  const frames = Array.from({ length: count }, (_, t) => part(data, t, sizeOf(dims)));
+  const sums = frames.map((frame) => frame.reduce((sum, value) => sum + value, 0));
+  const peaks = frames.map((frame) => frame.reduce((most, value) => Math.max(most, value), 0));
+  const [total, peak] = [sums.reduce((sum, own) => sum + own, 0), Math.max(...peaks)];
+  return frames.map((frame, t) => {
+    const share = (threshold * peak) / peaks[t]; // of the frame's own maximum
+    return {
+      energy: total > 0 ? sums[t] / total : 0,
+      bounds: share <= 1 ? regions(frame, dims, { threshold: share }) : [],
+    };
+  });
 }
 
 /** Dims of one picture's input: those of the map, and the channels where there are any. */

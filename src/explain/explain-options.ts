@@ -1,6 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { TokenGrid } from '../graph/tokens.js';
+import { type FrameSampling, samplingLimits } from '../image/frame-sampling.js';
 import { backendChoices } from '../map/backend.js';
 import {
   type MethodName,
@@ -56,6 +57,13 @@ export const explainerOptions = {
     otherwise: '<model>.json, else ImageNet preprocessing',
     flag: '--preprocess <file>',
     parse: asTyped,
+  }),
+  /** Of networks that take clips: which frames of a video make one, {count, interval, rate, clips, stride}; default: the sidecar's. */
+  frames: option(checkFrames, {
+    help: 'frames of a video that make a clip: how many, and interval, rate, clips or stride, as 16,interval=2,stride=16',
+    otherwise: "the sidecar's, else those the network takes, spread over the video",
+    flag: '--frames <sampling>',
+    parse: parseFrames,
   }),
   /** The output (or any value) that holds the scores. Default: the sidecar's, else the one that looks like scores. */
   output: text({
@@ -288,6 +296,37 @@ function parseTokens(typed: string): TokenGrid | string {
     /^(\d+(?:[x×]\d+){0,2})(?:\+(\d+))?(?:\+(\d+))?$/.exec(typed.trim()) ?? [];
   if (sizes === undefined) return typed;
   return { grid: sizes.split(/[x×]/).map(Number), prefix: Number(prefix ?? 0), suffix: Number(suffix ?? 0) };
+}
+
+const framesExpected =
+  '{ count: 16, interval: 2, rate: 25, clips: 3 } (or stride for clips) or 16,interval=2';
+
+function checkFrames(value: unknown): FrameSampling {
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw invalid('frames', framesExpected, value);
+  onlyKeys('frames', value, Object.keys(samplingLimits));
+  onlyOneOf(value, ['clips', 'stride'], 'clips are either spread over the video or slide');
+  for (const [key, most] of Object.entries(samplingLimits)) {
+    const own = (value as Readonly<Record<string, unknown>>)[key];
+    const isFit =
+      typeof own === 'number' && own > 0 && own <= most && (key === 'rate' || Number.isInteger(own));
+    if (own !== undefined && !isFit)
+      throw invalid(
+        `frames.${key}`,
+        key === 'rate' ? `a number up to ${most}` : `a whole number from 1 to ${most}`,
+        own,
+      );
+  }
+  return value;
+}
+
+/** `16,interval=2`; what is none stays as it was typed, for the check. */
+function parseFrames(typed: string): FrameSampling | string {
+  const entries = typed.split(',').map((part) => part.trim().split('='));
+  if (entries.some((entry, i) => entry.length > 2 || (entry.length === 1 && i > 0))) return typed;
+  return Object.fromEntries(
+    entries.map((entry) => [entry.length === 1 ? 'count' : entry[0], Number(entry.at(-1))]),
+  );
 }
 
 function checkPerImage(value: unknown): readonly (Target | readonly Target[])[] {

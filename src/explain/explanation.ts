@@ -1,3 +1,4 @@
+import type { ClipFrames } from '../clip/clip.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import type { Region } from '../image/regions.js';
 import type { BackendName } from '../map/backend.js';
@@ -20,6 +21,10 @@ export interface Explanation {
   /** The decoded picture and the part of it that the network saw, for drawing; undefined for tensors. */
   readonly picture?: Pixels;
   readonly geometry?: Rectangle;
+  /** Of a clip: the frames that the network saw; `geometry` is the part of each. */
+  readonly frames?: readonly Pixels[];
+  /** The video that holds a clip's sound, where there may be some. */
+  readonly sound?: string;
 }
 
 export interface PictureInfo {
@@ -28,6 +33,16 @@ export interface PictureInfo {
   readonly height?: number;
   /** How many frames or pages the file has, where it has several: the first is explained. */
   readonly frames?: number;
+  /** Which frames of its video a clip holds. */
+  readonly clip?: ClipFrames;
+}
+
+/** What one frame has of a clip's map. */
+export interface FrameFacts {
+  /** Its share of the map's sum, 0…1: all frames have 1 together. */
+  readonly energy: number;
+  /** Connected regions above the threshold, of the whole clip's maximum; in pixels of the network's input. */
+  readonly bounds: readonly Region[];
 }
 
 export interface TargetExplanation {
@@ -76,4 +91,6 @@ export interface ExplanationMap {
   readonly logScale: number;
   /** Connected regions above the threshold, largest first; in pixels of the network's input. 2-D maps only. */
   readonly bounds: readonly Region[];
+  /** Of a map [T, H, W]: each frame's share, and its regions. */
+  readonly frames?: readonly FrameFacts[];
 }

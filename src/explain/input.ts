@@ -1,5 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
+import { clipChannelAxis } from '../clip/assumed.js';
+import type { ClipFrames, ClipPreprocessing, FrameList } from '../clip/clip.js';
 import { decodeImage, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
@@ -14,9 +17,10 @@ interface Ends {
 
 /**
  * A picture: a path, file URL, the bytes of a picture file, decoded pixels, or a tensor that is preprocessed
- * already, [C, H, W] or [1, C, H, W] (its path may end in .npy).
+ * already, [C, H, W] or [1, C, H, W] (its path may end in .npy). For networks that take clips: the path or bytes of a video or an
+ * animation, the path of a folder of frames, or frames.
  */
-export type ImageInput = ImageSource | Tensor;
+export type ImageInput = ImageSource | Tensor | FrameList;
 
 /** A picture ready for the network. */
 export interface PreparedImage {
@@ -27,8 +31,12 @@ export interface PreparedImage {
   readonly tensor: Float32Array;
   /** The decoded picture; undefined for tensors. */
   readonly picture?: Pixels;
-  /** The part of the picture that the network sees. */
+  /** The part of the picture, or of each frame, that the network sees. */
   readonly geometry?: Rectangle;
+  /** Of clips: the frames that the network sees, which of the video's they are, and the file that holds the sound. */
+  readonly frames?: readonly Pixels[];
+  readonly clip?: ClipFrames;
+  readonly sound?: string;
 }
 
 /** Decodes and preprocesses one picture. A .npy of N tensors gives N. `name` is what it is called; default its path. */
@@ -40,11 +48,11 @@ export async function prepareImages(
 ): Promise<PreparedImage[]> {
   const { image, original } = ends;
   const path = name ?? (typeof input === 'string' ? input : undefined);
-  if (typeof input === 'string' && input.toLowerCase().endsWith('.npy'))
-    return splitTensor(await readNpy(input), image, path);
-  if (input instanceof Uint8Array && input[0] === 0x93 && input[1] === 0x4e)
-    return splitTensor(parseNpy(input, path), image, path);
-  if (isTensor(input)) return splitTensor(input, image, path);
+  if (isTensorInput(input)) {
+    if (typeof input === 'string') return splitTensor(await readNpy(input), image, path);
+    if (input instanceof Uint8Array) return splitTensor(parseNpy(input, path), image, path);
+    return splitTensor(input, image, path);
+  }
   if (preprocessing === undefined)
     throw new GradcamppError(
       'INVALID_IMAGE',
@@ -60,8 +68,63 @@ export async function prepareImages(
   return [{ path, tensor, dims, picture, geometry }];
 }
 
+/** The clips of a video, one after the other. */
+export async function* prepareClips(
+  input: Exclude<ImageInput, Tensor>,
+  preprocessing: ClipPreprocessing,
+  name?: string,
+): AsyncGenerator<PreparedImage> {
+  const path = name ?? (typeof input === 'string' ? input : undefined);
+  if (!isClipInput(input))
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `The model takes clips: give the path or bytes of a video or an animation, a folder of frames, {frames: [picture, …]} or a tensor; received ${show(input)}.`,
+    );
+  const { readClips } = await import('../clip/read-clips.js'); // importing the package stays cheap
+  const source = input instanceof URL ? fileURLToPath(input) : input;
+  for await (const { clip, ...read } of readClips(source, preprocessing, path)) {
+    const own = path !== undefined && clip.number !== undefined ? `${path}#${clip.number}` : path;
+    yield { path: own, clip, ...read };
+  }
+}
+
+function isClipInput(input: ImageInput): input is string | URL | Uint8Array | FrameList {
+  return (
+    typeof input === 'string' ||
+    input instanceof URL ||
+    input instanceof Uint8Array ||
+    'frames' in Object(input)
+  );
+}
+
+/** A tensor, or the path or bytes of a .npy file. */
+export function isTensorInput(input: ImageInput): input is string | Uint8Array | Tensor {
+  if (typeof input === 'string') return input.toLowerCase().endsWith('.npy');
+  if (input instanceof Uint8Array) return input[0] === 0x93 && input[1] === 0x4e;
+  return isTensor(input);
+}
+
 function isTensor(input: ImageInput): input is Tensor {
   return input !== null && typeof input === 'object' && 'dims' in input && 'data' in input;
+}
+
+/** Refuses a sidecar, or a sampling, that makes clips which the model does not take. */
+export function checkClipFit(
+  { layout, frame, sampling }: ClipPreprocessing,
+  { image, original }: Ends,
+): void {
+  const channels = frame.channels === 'gray' ? 1 : 3;
+  const { count } = sampling;
+  const made = {
+    NCTHW: [channels, count, ...frame.size],
+    NTCHW: [count, channels, ...frame.size],
+    NTHWC: [count, ...frame.size, channels],
+  }[layout];
+  if (made.every((dim, i) => typeof image.dims?.[i + 1] !== 'number' || image.dims[i + 1] === dim)) return;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `The sidecar and "frames" make clips of dims [N, ${made.join(', ')}] (layout ${layout}), and the model's "${original.name}" takes [${shown(original.dims)}].`,
+  );
 }
 
 /** Refuses a sidecar that makes inputs which the model does not take. */
@@ -81,7 +144,12 @@ export function checkFit({ layout, size, channels }: Preprocessing, { image, ori
  * The axis of a picture's input, without N, that holds its channels; −1 where there is none. The sidecar says, else the dims:
  * the last where it is short and the first is not, else the first.
  */
-export function channelAxisOf(preprocessing: Preprocessing | undefined, { dims }: ValueInfo): number {
+export function channelAxisOf(
+  preprocessing: Preprocessing | undefined,
+  { dims }: ValueInfo,
+  clips?: ClipPreprocessing,
+): number {
+  if (clips) return clipChannelAxis(clips.layout);
   const own = dims?.slice(1) ?? [];
   if (own.length < 2) return -1;
   if (preprocessing) return preprocessing.layout === 'NHWC' ? own.length - 1 : 0;

@@ -1,6 +1,7 @@
 import { asOurs, GradcamppError } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
+import type { ClipPreprocessing } from '../clip/clip.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
@@ -13,7 +14,7 @@ import type { Context, Watch } from './explain-batch.js';
 import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
-import { type ImageInput, type PreparedImage, prepareImages } from './input.js';
+import { type ImageInput, isTensorInput, type PreparedImage, prepareClips, prepareImages } from './input.js';
 import type { Network } from './network.js';
 import type { Parts } from './open-parts.js';
 import type { ReadyTargets } from './ready-targets.js';
@@ -35,7 +36,7 @@ export interface Prediction {
 }
 
 /** What explaining one picture after another takes of an explainer. */
-export type ExplainerCalls = Pick<NetworkExplainer, 'prepare' | 'explainPrepared' | 'targetsOf'>;
+export type ExplainerCalls = Pick<NetworkExplainer, 'prepare' | 'clipsOf' | 'explainPrepared' | 'targetsOf'>;
 
 /**
  * A network opened for explaining, in one thread. The whole story: file → graph → gradient → run → map. Programs get the
@@ -50,6 +51,8 @@ export class NetworkExplainer {
   readonly layerIsAutomatic: boolean;
   /** How pictures become the input; undefined for models that take tensors only. */
   readonly preprocessing: Preprocessing | undefined;
+  /** How clips become the input; undefined for models that take none. */
+  readonly clips: ClipPreprocessing | undefined;
   readonly classes: readonly ClassName[] | undefined;
   /** What the user should know: preprocessing that was assumed, a layer before the activation. */
   readonly notes: readonly string[];
@@ -74,6 +77,7 @@ export class NetworkExplainer {
   #closing: Promise<void> | undefined;
   readonly #inner: ExplainerCalls = {
     prepare: (image, name) => this.#prepare(image, name),
+    clipsOf: (image, name) => this.clipsOf(image, name),
     explainPrepared: (prepared, settings, watch, onStep) => this.#explain(prepared, settings, watch, onStep),
     targetsOf: (settings) => this.targetsOf(settings),
   };
@@ -87,6 +91,7 @@ export class NetworkExplainer {
     this.explained = parts.layers;
     this.layerIsAutomatic = parts.layerIsAutomatic;
     this.preprocessing = parts.preprocessing;
+    this.clips = parts.clips;
     this.classes = parts.classes;
     this.notes = parts.notes;
     this.defaultTarget = parts.defaultTarget;
@@ -223,8 +228,20 @@ export class NetworkExplainer {
     return this.use(() => this.#prepare(image, name));
   }
 
-  #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
-    return prepareImages(image, this.preprocessing, this.network, name);
+  /**
+   * The clips of a video, decoded and preprocessed one after the other, so that a long one needs no more memory than a short one;
+   * undefined where the network takes no clips, or the input is a tensor.
+   */
+  clipsOf(image: ImageInput, name?: string): AsyncGenerator<PreparedImage> | undefined {
+    return this.clips && !isTensorInput(image) ? prepareClips(image, this.clips, name) : undefined;
+  }
+
+  async #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
+    const clips = this.clipsOf(image, name);
+    if (!clips) return prepareImages(image, this.preprocessing, this.network, name);
+    const all: PreparedImage[] = [];
+    for await (const clip of clips) all.push(clip);
+    return all;
   }
 
   async #prepareAll(images: ImageInput | readonly ImageInput[]): Promise<PreparedImage[]> {

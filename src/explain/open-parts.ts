@@ -8,6 +8,8 @@ import { classNamesOf } from '../graph/metadata.js';
 import type { Scores } from '../graph/scores.js';
 import { findSuppression } from '../graph/suppression.js';
 import type { TokenGrid } from '../graph/tokens.js';
+import { assumedClips, clipLayoutOf, samplingFor } from '../clip/assumed.js';
+import type { ClipPreprocessing } from '../clip/clip.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import { checkSidecar, type ClassName, readLabels, readSidecar, type Sidecar } from '../image/sidecar.js';
@@ -16,7 +18,7 @@ import { isFloat } from '../onnx/types.js';
 import { openBackend, type OpenedBackend } from '../map/open-backend.js';
 import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
-import { channelAxisOf, checkFit } from './input.js';
+import { channelAxisOf, checkClipFit, checkFit } from './input.js';
 import { Network } from './network.js';
 import { networkFacts, ReadyTargets } from './ready-targets.js';
 import type { ExplainerOptions } from './explain-options.js';
@@ -31,7 +33,10 @@ export interface Parts {
   readonly layerIsAutomatic: boolean;
   /** Why there is no layer, for methods that want one. */
   readonly layerProblem: GradcamppError | undefined;
+  /** How pictures become the input; undefined where the model takes none. */
   readonly preprocessing: Preprocessing | undefined;
+  /** The same of clips. */
+  readonly clips: ClipPreprocessing | undefined;
   readonly classes: readonly ClassName[] | undefined;
   readonly notes: readonly string[];
   readonly backend: OpenedBackend;
@@ -55,10 +60,13 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
       : undefined;
   if (assumed) notes.push(assumed.sentence);
   notes.push(...(given?.notes ?? []));
-  const preprocessing = given?.input ?? assumed?.preprocessing;
-  if (given?.input) checkFit(given.input, network);
+  const { clips, note } = clipsOf(network, given, options.frames);
+  if (note !== undefined) notes.push(note);
+  const preprocessing = clips ? undefined : (given?.input ?? assumed?.preprocessing);
+  if (clips) checkClipFit(clips, network);
+  else if (given?.input) checkFit(given.input, network);
   const { image, original, graph } = network;
-  const channelAxis = channelAxisOf(preprocessing, image);
+  const channelAxis = channelAxisOf(preprocessing, image, clips);
   const chosen = options.output ?? given?.output;
   const fitted = fit(network, chosen, { given: given?.classes, channelAxis });
   const { scores, all, classes, fitting } = fitted;
@@ -97,6 +105,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     layerIsAutomatic: automatic,
     layerProblem: problem,
     preprocessing,
+    clips,
     classes,
     notes,
     backend,
@@ -104,6 +113,34 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     channelAxis,
     targets,
     defaultTarget: fitting?.spec,
+  };
+}
+
+/** How clips become the input of a network that takes them; undefined where it does not. */
+function clipsOf(
+  { image, original }: Network,
+  given: Sidecar | undefined,
+  frames: ExplainerOptions['frames'],
+): { readonly clips?: ClipPreprocessing; readonly note?: string } {
+  const dims = image.dims ?? [];
+  const layout = given?.clips?.layout ?? (dims.length === 5 ? clipLayoutOf(dims) : undefined);
+  if (layout === undefined) {
+    const asked = frames ? '"frames"' : given?.clips && '"input.frames" in the sidecar';
+    if (asked === undefined) return {};
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `${asked} says how clips are taken from a video, and the model's "${original.name}" takes [${dims.map((dim) => dim || '?').join(', ')}], which is no clip with 1 or 3 channels.`,
+    );
+  }
+  const sampling = { ...given?.clips?.sampling, ...frames };
+  if (frames?.stride !== undefined) delete sampling.clips;
+  if (frames?.clips !== undefined) delete sampling.stride;
+  const assumed = given ? undefined : assumedClips(layout, dims);
+  const frame = given?.input ?? (assumed as NonNullable<typeof assumed>).frame;
+  const channels = layout === 'NTHWC' ? ('NHWC' as const) : ('NCHW' as const);
+  return {
+    clips: { layout, frame: { ...frame, layout: channels }, sampling: samplingFor(sampling, layout, dims) },
+    note: assumed?.sentence,
   };
 }
 

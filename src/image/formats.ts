@@ -41,6 +41,11 @@ const others: readonly Other[] = [
   { what: 'a raw photograph', extensions: ['.dng', '.nef', '.cr2', '.cr3', '.arw', '.raf', '.orf', '.rw2'] },
   { what: 'a DICOM file', extensions: ['.dcm'], starts: [[128, 'DICM']] },
   { what: 'a Photoshop document', extensions: ['.psd'], starts: ['8BPS'] },
+  {
+    what: 'a video',
+    extensions: ['.mp4', '.m4v', '.mov', '.webm', '.mkv', '.avi'],
+    starts: ['\x1a\x45\xdf\xa3'],
+  },
   { what: 'a PDF document', extensions: ['.pdf'], starts: ['%PDF'] },
   { what: 'an SVG drawing', extensions: ['.svg', '.svgz'], starts: ['<svg'] },
   { what: 'an XML document', starts: ['<?xml'] },

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { didYouMean } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { readText, whyUnreadable } from '../files.js';
+import { type ClipLayout, clipLayouts, type FrameSampling, samplingLimits } from './frame-sampling.js';
 import { fromPreprocessorConfig, isPreprocessorConfig } from './preprocessor-config.js';
 import { channelOrders, interpolations, layouts, type Preprocessing, resizeModes } from './preprocess.js';
 
@@ -16,6 +17,8 @@ export interface ClassName {
 /** What a `<model>.json` beside a model says, checked, defaults filled in; docs/preprocessing.md. */
 export interface Sidecar {
   readonly input: Preprocessing;
+  /** Of a network that takes clips: where its axes lie (`input.layout` is then that of a frame), and which frames are taken. */
+  readonly clips?: { readonly layout?: ClipLayout; readonly sampling?: FrameSampling };
   /** The score tensor's name; undefined: found in the model. */
   readonly output?: string;
   readonly classes?: readonly ClassName[];
@@ -32,9 +35,20 @@ const text = v.pipe(v.string(), v.nonEmpty());
 const length = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_536));
 const perChannel = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1), v.maxLength(3));
 
+const wholeTo = (most: number) =>
+  v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most)));
+const framesSchema = v.strictObject({
+  count: wholeTo(samplingLimits.count),
+  interval: wholeTo(samplingLimits.interval),
+  rate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(samplingLimits.rate))),
+  clips: wholeTo(samplingLimits.clips),
+  stride: wholeTo(samplingLimits.stride),
+});
+
 const inputSchema = v.strictObject({
   name: v.optional(text),
-  layout: v.optional(v.picklist(layouts), 'NCHW'),
+  layout: v.optional(v.picklist([...layouts, ...clipLayouts])),
+  frames: v.optional(framesSchema),
   size: v.strictTuple([length, length]),
   resize: v.optional(length),
   resizeMode: v.optional(v.picklist(resizeModes), 'shorter-edge'),
@@ -67,7 +81,13 @@ const sidecarSchema = v.strictObject({
 const expected: Readonly<Record<string, string>> = {
   input: 'an object that holds at least "size"',
   'input.name': 'the name of the model input',
-  'input.layout': `one of ${layouts.join(', ')}`,
+  'input.layout': `one of ${[...layouts, ...clipLayouts].join(', ')}`,
+  'input.frames': 'an object of count, interval, rate, clips and stride, numbers above 0',
+  'input.frames.count': 'a number above 0',
+  'input.frames.interval': 'a number above 0',
+  'input.frames.rate': 'a number above 0',
+  'input.frames.clips': 'a number above 0',
+  'input.frames.stride': 'a number above 0',
   'input.size': '[height, width], two whole numbers from 1 to 65536',
   'input.resize': 'a whole number from 1 to 65536, the shorter edge before the crop',
   'input.resizeMode': `one of ${resizeModes.join(', ')}`,
@@ -104,7 +124,23 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   const { input, classes, inputs, ...rest } = result.output;
   const beside =
     inputs && Object.fromEntries(Object.entries(inputs).map(([name, own]) => [name, inFolder(own, folder)]));
-  const sidecar = { ...rest, ...(beside ? { inputs: beside } : {}), input: complete(input, source) };
+  const { layout, frames: sampling, ...picture } = input;
+  const ofClips = layout !== undefined && isClipLayout(layout) ? layout : undefined;
+  if (sampling?.clips !== undefined && sampling.stride !== undefined)
+    throw fault(
+      source,
+      'has "clips" and "stride" in "input.frames", and clips are either spread or slide: give one',
+    );
+  const frame = {
+    ...picture,
+    layout: ofClips ? frameLayout[ofClips] : ((layout ?? 'NCHW') as Preprocessing['layout']),
+  };
+  const sidecar = {
+    ...rest,
+    ...(beside ? { inputs: beside } : {}),
+    ...(ofClips || sampling ? { clips: { layout: ofClips, sampling } } : {}),
+    input: complete(frame, source),
+  };
   if (classes === undefined) return sidecar;
   if (typeof classes !== 'string')
     return { ...sidecar, classes: (classes as (string | ClassName)[]).map(asClass) };
@@ -151,7 +187,20 @@ function asClass(item: string | ClassName): ClassName {
   return typeof item === 'string' ? { name: item } : item;
 }
 
-function complete(input: v.InferOutput<typeof inputSchema> | Preprocessing, source: string): Preprocessing {
+/** Where the channels of a frame lie. */
+const frameLayout: Readonly<Record<ClipLayout, Preprocessing['layout']>> = {
+  NCTHW: 'NCHW',
+  NTCHW: 'NCHW',
+  NTHWC: 'NHWC',
+};
+
+function isClipLayout(layout: string): layout is ClipLayout {
+  return (clipLayouts as readonly string[]).includes(layout);
+}
+
+type Given = Omit<Preprocessing, 'mean' | 'std'> & Partial<Pick<Preprocessing, 'mean' | 'std'>>;
+
+function complete(input: Given, source: string): Preprocessing {
   const count = input.channels === 'gray' ? 1 : 3;
   const mean = input.mean ?? Array<number>(count).fill(0);
   const std = input.std ?? Array<number>(count).fill(1);

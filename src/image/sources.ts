@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { GradcamppError, systemReason } from '../errors.js';
 import { imageExtensions, whyNoPicture } from './formats.js';
 import { filesIn, filesMatching, isGlob } from './listing.js';
@@ -9,6 +9,8 @@ export interface SourceOptions {
   readonly stdin?: AsyncIterable<string | Uint8Array>;
   /** Called for every file of a folder or pattern that is left out, with why, as "it is a HEIC picture, which is not read". */
   readonly onSkipped?: (path: string, reason: string) => void;
+  /** Files that folders and patterns are searched for beside pictures: extensions in lower case, with the dot. */
+  readonly extensions?: readonly string[];
 }
 
 /**
@@ -39,7 +41,7 @@ async function expansionOf(
   const found = await stat(source).catch(() => undefined);
   const isFolder = found?.isDirectory() ?? false;
   if (!isFolder && (found || !isGlob(source))) return [source];
-  const { pictures, skipped } = await picturesOf(source, isFolder);
+  const { pictures, skipped } = await picturesOf(source, isFolder, options.extensions ?? []);
   for (const [path, reason] of skipped) options.onSkipped?.(path, reason);
   if (pictures.length > 0) return pictures;
   const what = isFolder
@@ -64,6 +66,7 @@ function leftOut(skipped: readonly Skipped[]): string {
 async function picturesOf(
   source: string,
   isFolder: boolean,
+  extensions: readonly string[],
 ): Promise<{ pictures: string[]; skipped: Skipped[] }> {
   const { files, closed } = isFolder ? await filesIn(source) : await filesMatching(source);
   const pictures: string[] = [];
@@ -84,7 +87,8 @@ async function picturesOf(
     const isTensor = path.toLowerCase().endsWith('.npy');
     const reason = isTensor
       ? isFolder && '.npy tensors are taken by name or pattern'
-      : (whyNoPicture(path) ?? (leavesResults && (await isResult(path, runs)) && 'an earlier run wrote it'));
+      : ((extensions.includes(extname(path).toLowerCase()) ? undefined : whyNoPicture(path)) ??
+        (leavesResults && (await isResult(path, runs)) && 'an earlier run wrote it'));
     if (reason) skipped.push([path, reason]);
     else pictures.push(path);
   }
@@ -93,7 +97,9 @@ async function picturesOf(
 
 /** Whether a picture was written by a run: by its name, in or below a folder that holds a run's record. */
 async function isResult(path: string, runs: Map<string, boolean>): Promise<boolean> {
-  return /\.(overlay|map|cutout)\.(png|jpg|webp)$/.test(path) && isInRun(dirname(path), runs);
+  return (
+    /\.(overlay|map|cutout|sheet)\.(png|jpg|webp|gif|mp4|webm)$/.test(path) && isInRun(dirname(path), runs)
+  );
 }
 
 async function isInRun(folder: string, known: Map<string, boolean>): Promise<boolean> {

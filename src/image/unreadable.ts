@@ -8,10 +8,15 @@ function quoted(name: string): string {
   return name === unnamed ? name : JSON.stringify(name);
 }
 
-/** `"name" cannot be read as a picture: <reason>.`, on one line whatever the reason was. */
-export function unreadable(name: string, reason: string, cause?: unknown): GradcamppError {
+/** `"name" cannot be read as a picture (or `what`): <reason>.`, on one line whatever the reason was. */
+export function unreadable(
+  name: string,
+  reason: string,
+  cause?: unknown,
+  what = 'a picture',
+): GradcamppError {
   const text = reason.replaceAll(/\s+/g, ' ').trim().replace(/\.$/, '');
-  return new GradcamppError('INVALID_IMAGE', `${quoted(name)} cannot be read as a picture: ${text}.`, {
+  return new GradcamppError('INVALID_IMAGE', `${quoted(name)} cannot be read as ${what}: ${text}.`, {
     cause,
   });
 }

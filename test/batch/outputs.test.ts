@@ -120,13 +120,21 @@ describe('files of an explanation', () => {
 
   test('formats: photographs are JPEG, what is exact is PNG, unless another is asked for', async () => {
     const endings = (options: OutputOptions) => saveKinds.map((kind) => endingOf(kind, settingsOf(options)));
-    expect(endings({})).toEqual(['.overlay.jpg', '.map.png', '.npy', '.raw.npy', '.cutout.png']);
+    expect(endings({})).toEqual([
+      '.overlay.jpg',
+      '.map.png',
+      '.npy',
+      '.raw.npy',
+      '.cutout.png',
+      '.sheet.png',
+    ]);
     expect(endings({ format: 'webp' })).toEqual([
       '.overlay.webp',
       '.map.webp',
       '.npy',
       '.raw.npy',
       '.cutout.webp',
+      '.sheet.webp',
     ]);
     const exact = await decodeImage(await fileOf('overlay', inPng));
     const errorOf = async (format: 'jpeg' | 'webp', quality: number) => {

@@ -107,7 +107,7 @@ test.each<[unknown, string]>([
   ],
   [
     { input: { ...input, layout: 'CHW' } },
-    'has a bad "input.layout": it must be one of NCHW, NHWC; received "CHW".',
+    'has a bad "input.layout": it must be one of NCHW, NHWC, NCTHW, NTCHW, NTHWC; received "CHW".',
   ],
   [
     { input: { ...input, interpolation: 'bilinear' } },

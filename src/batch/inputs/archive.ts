@@ -5,6 +5,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { messageOf } from '../../errors.js';
+import { clipExtensions } from '../../clip/sources/index.js';
 import { openFile, whyUnreadable } from '../../files.js';
 import { imageExtensions } from '../../image/formats.js';
 import { DamagedArchive, readEntries, type TarEntry } from './tar.js';
@@ -126,7 +127,10 @@ async function entriesOf(file: FileHandle): Promise<{ entries: TarEntry[]; probl
 
 function isPicture({ name, kind }: TarEntry): boolean {
   const extension = extname(name).toLowerCase();
-  return kind !== 'other' && ([...imageExtensions, '.npy'] as readonly string[]).includes(extension);
+  return (
+    kind !== 'other' &&
+    ([...imageExtensions, ...clipExtensions, '.npy'] as readonly string[]).includes(extension)
+  );
 }
 
 /** As in folders: names that begin with a dot, and what macOS adds. */

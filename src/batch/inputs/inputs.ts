@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, posix } from 'node:path';
+import { basename, dirname, extname, join, posix } from 'node:path';
+import { clipExtensions } from '../../clip/sources/index.js';
 import { GradcamppError } from '../../errors.js';
 import { openFile, statsOf, whyUnreadable } from '../../files.js';
 import { whyNoPicture } from '../../image/formats.js';
@@ -17,6 +18,8 @@ import type { RunParts } from '../results/run-record.js';
 /** Everything that a run explains, in order, named. */
 export class Inputs {
   readonly list: Input[] = [];
+  /** What was found, before it is known whether the model takes pictures or clips. */
+  #found: Found[] = [];
   readonly leftOut = new LeftOut();
   /** Size in bytes and time of change in milliseconds of each; −1 where there is none. */
   #sizes = new Float64Array();
@@ -39,12 +42,11 @@ export class Inputs {
       if (images.length > 0) await inputs.#addImages(images, options);
       const names = new ResultNames();
       for (const path of archives) await inputs.#addArchive(path, names);
-      await inputs.#lookAtFiles();
     } catch (error) {
       await inputs.close();
       throw error;
     }
-    if (inputs.list.length > 0) return inputs;
+    if (inputs.count > 0) return inputs;
     throw nothingNamed();
   }
 
@@ -54,6 +56,34 @@ export class Inputs {
     for (const input of list) inputs.list.push({ index: inputs.list.length, ...input });
     await inputs.#lookAtFiles();
     return inputs;
+  }
+
+  /** How many there are at most. */
+  get count(): number {
+    return this.list.length + this.#found.length;
+  }
+
+  /**
+   * Makes the list, once it is known what the model takes. One of pictures leaves out videos that were not named; to one of clips
+   * the pictures of a folder are the frames of one clip.
+   *
+   * @throws GradcamppError INVALID_OPTION where there is nothing to explain
+   */
+  async settle(takesClips: boolean): Promise<void> {
+    if (this.#found.length === 0) return;
+    for (const found of takesClips ? inClips(this.#found) : this.#found) {
+      const { names, key, isNamed, ...input } = found;
+      if (!takesClips && !isNamed && isVideo(input.path)) {
+        this.leftOut.add(input.path, whyNoPicture(input.path));
+        continue;
+      }
+      const name =
+        key === undefined ? names.nameOf(input.path, input.frames !== undefined) : names.reserve(key);
+      this.list.push({ index: this.list.length, name, ...input });
+    }
+    this.#found = [];
+    if (this.list.length === 0) throw nothingNamed();
+    await this.#lookAtFiles();
   }
 
   /** Size and time of change of a picture when it was listed, as text: what it has in common with itself alone. */
@@ -76,7 +106,7 @@ export class Inputs {
 
   /** The archives that results go to. */
   get archives(): string[] {
-    return [...new Set(this.list.flatMap(({ archive }) => archive ?? []))];
+    return [...new Set([...this.list, ...this.#found].flatMap(({ archive }) => archive ?? []))];
   }
 
   /** Removes what was unpacked. */
@@ -87,8 +117,10 @@ export class Inputs {
 
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
     const onSkipped = (path: string, reason: string) => this.leftOut.add(path, reason);
-    for await (const named of namedPictures(images, { ...options, onSkipped }))
-      this.list.push({ index: this.list.length, ...named });
+    const names = new ResultNames(await rootsOf(images));
+    const named = new Set(images);
+    for await (const path of expandSources(images, { ...options, onSkipped, extensions: clipExtensions }))
+      this.#found.push(named.has(path) ? { path, names, isNamed: true } : { path, names });
   }
 
   async #addArchive(path: string, names: ResultNames): Promise<void> {
@@ -96,9 +128,9 @@ export class Inputs {
     const { file, pictures, others, problem } = await listArchive(path, () => this.#unpackedFile());
     this.#origins.set(file, path);
     const keys = new ResultNames();
-    const add = (input: Omit<Input, 'index'>) => this.list.push({ index: this.list.length, ...input });
+    const add = (input: Found) => this.#found.push(input);
     for (const { name, place } of pictures) {
-      const own = { path: `${path}/${name}`, name: keys.reserve(keyOf(name)), archive };
+      const own = { path: `${path}/${name}`, names: keys, key: keyOf(name), archive };
       if ('problem' in place)
         add({ ...own, problem: `${JSON.stringify(own.path)} cannot be read: ${place.problem}.` });
       else add({ ...own, part: { archive: file, offset: place.offset, size: place.size } });
@@ -108,10 +140,12 @@ export class Inputs {
     if (problem)
       add({
         path,
-        name: archive,
+        names: keys,
+        key: archive,
         problem: `${is} cannot be read${pictures.length > 0 ? ' to its end' : ''}: ${problem}.`,
       });
-    else if (pictures.length === 0) add({ path, name: archive, problem: `${is} holds no pictures.` });
+    else if (pictures.length === 0)
+      add({ path, names: new ResultNames(), key: archive, problem: `${is} holds no pictures.` });
   }
 
   /** A file for an archive that has to be unpacked. It goes with the process, unless that is killed. */
@@ -120,7 +154,7 @@ export class Inputs {
       this.#unpacked = await mkdtemp(join(tmpdir(), 'gradcampp-unpacked-'));
       process.on('exit', this.#remove);
     }
-    return join(this.#unpacked, `${this.list.length}.tar`);
+    return join(this.#unpacked, `${this.#found.length}.tar`);
   }
 
   /** What has to be known to notice a change. A part of an archive changes with it. */
@@ -142,6 +176,15 @@ export class Inputs {
   *#files(): Generator<string> {
     for (const { path, part } of this.list) yield part ? (this.#origins.get(part.archive) as string) : path;
   }
+}
+
+/** An input that has no name yet: names are given in the order of what is explained. */
+interface Found extends Omit<Input, 'index' | 'name'> {
+  /** Who gives the name, and to what where that is not the path. */
+  readonly names: ResultNames;
+  readonly key?: string;
+  /** Whether it was named itself, not found in a folder or an archive. */
+  readonly isNamed?: boolean;
 }
 
 /** What a record says of inputs, found one by one. */
@@ -199,6 +242,29 @@ export function nothingNamed(): GradcamppError {
     'INVALID_OPTION',
     'No pictures were named: give files, folders, patterns or --input.',
   );
+}
+
+/** Whether a file is one of clips alone, by its name. */
+function isVideo(path: string): boolean {
+  return clipExtensions.includes(extname(path).toLowerCase()) && whyNoPicture(path) !== undefined;
+}
+
+/** The pictures of a folder, one behind the other, as a clip; videos, animations and tensors as they are. */
+function* inClips(found: readonly Found[]): Generator<Found> {
+  for (let i = 0; i < found.length; ) {
+    const { names, isNamed } = found[i];
+    const folder = dirname(found[i].path);
+    const frames: string[] = [];
+    for (; i < found.length && isFrame(found[i]) && dirname(found[i].path) === folder; i++)
+      frames.push(found[i].path);
+    if (frames.length === 0) yield found[i++];
+    else yield { path: folder, frames, names, isNamed };
+  }
+}
+
+function isFrame({ path, part, problem }: Found): boolean {
+  const isAnimation = /\.(gif|apng)$/i.test(path);
+  return !part && !problem && !isAnimation && whyNoPicture(path) === undefined;
 }
 
 /** WebDataset's key: the name up to the first dot of its last part. */

@@ -163,9 +163,25 @@ function figure({ target, method, map, files }: ResultLine): Html {
     return html`<figure data-method="${method}">${caption}</figure>
 `;
   const source = linkTo(file);
-  const kind = files.overlay ? html` class="over"` : undefined;
-  return html`<figure data-method="${method}"><a href="${source}"${kind}><img src="${source}" alt="${`${target.name}, ${method}`}" loading="lazy"></a>${caption}</figure>
+  if (/\.(mp4|webm)$/.test(file))
+    return html`<figure data-method="${method}"><video src="${source}" controls loop muted playsinline preload="metadata" aria-label="${`${target.name}, ${method}`}"></video>${strip(map.frames)}${caption}</figure>
 `;
+  const kind = files.overlay ? html` class="over"` : undefined;
+  return html`<figure data-method="${method}"><a href="${source}"${kind}><img src="${source}" alt="${`${target.name}, ${method}`}" loading="lazy"></a>${strip(map.frames)}${caption}</figure>
+`;
+}
+
+/** How much of a clip's map each frame has, as bars: the highest fills the strip. */
+function strip(frames: ResultLine['map']['frames']): Html | undefined {
+  if (!frames || frames.length < 2) return undefined;
+  const most = Math.max(...frames.map(({ energy }) => energy)) || 1;
+  const peak = frames.findIndex(({ energy }) => energy === most);
+  const said = `Energy of the map in ${frames.length} frames; most, ${(100 * most).toFixed(0)} %, in frame ${peak + 1}`;
+  const bars = frames.map(({ energy }, t) => {
+    const height = Number(((20 * energy) / most).toFixed(2));
+    return html`<rect x="${t}" y="${20 - height}" width="0.85" height="${height}"><title>frame ${t + 1}: ${(100 * energy).toFixed(1)} %</title></rect>`;
+  });
+  return html`<svg class="strip" role="img" aria-label="${said}" viewBox="0 0 ${frames.length} 20" preserveAspectRatio="none">${bars}</svg>`;
 }
 
 /** A picture's own file, seen from the output folder; undefined where no browser would show it. */

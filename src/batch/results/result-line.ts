@@ -1,5 +1,5 @@
 import type { ErrorCode, GradcamppError } from '../../errors.js';
-import type { Explanation, PictureInfo, TargetExplanation } from '../../explain/explanation.js';
+import type { Explanation, FrameFacts, PictureInfo, TargetExplanation } from '../../explain/explanation.js';
 import type { Method } from '../../explain/explain-options.js';
 import type { Rectangle } from '../../image/pixels.js';
 import type { Region } from '../../image/regions.js';
@@ -40,7 +40,7 @@ export interface ResultLine {
   /** What a method says of its own result, such as a completeness error. */
   readonly facts?: Readonly<Record<string, number>>;
   readonly map: {
-    /** [H, W] of the network's input. */
+    /** [H, W] of the network's input; of clips [T, H, W]. */
     readonly dims: readonly number[];
     /** Whether nothing in the picture speaks for the target. */
     readonly empty: boolean;
@@ -48,6 +48,8 @@ export interface ResultLine {
     readonly logScale: number;
     /** Regions above the threshold, largest first, in pixels of the network's input. */
     readonly bounds: readonly Region[];
+    /** Of a map [T, H, W]: each frame's share of the map's sum, and its regions above the threshold of the whole clip. */
+    readonly frames?: readonly FrameFacts[];
     /** Where the map lies in the picture, in its pixels: the part that the network saw. Absent for tensors. */
     readonly geometry?: Rectangle;
   };
@@ -71,7 +73,7 @@ export function resultLine(
   files: ResultLine['files'],
 ): ResultLine {
   const { target, layers, combine, method, instead, settings, backend, facts, map } = explained;
-  const { dims, empty, logScale, bounds } = map;
+  const { dims, empty, logScale, bounds, frames } = map;
   return {
     index,
     image,
@@ -95,18 +97,19 @@ export function resultLine(
       dims,
       empty,
       logScale: shortest(logScale),
-      bounds: bounds.map(({ x, y, width, height, area, mass }) => ({
-        x,
-        y,
-        width,
-        height,
-        area,
-        mass: Number(mass.toPrecision(7)),
+      bounds: bounds.map(shownRegion),
+      frames: frames?.map((own) => ({
+        energy: Number(own.energy.toPrecision(7)),
+        bounds: own.bounds.map(shownRegion),
       })),
       geometry,
     },
     files,
   };
+}
+
+function shownRegion({ x, y, width, height, area, mass }: Region): Region {
+  return { x, y, width, height, area, mass: Number(mass.toPrecision(7)) };
 }
 
 export function failedLine(

@@ -1,4 +1,4 @@
-import { basename, dirname, extname, isAbsolute, normalize, sep } from 'node:path';
+import { basename, dirname, extname, isAbsolute, normalize, resolve, sep } from 'node:path';
 import type { TargetExplanation } from '../../explain/explanation.js';
 import type { Settings } from '../../explain/explain-options.js';
 import { isSingle, type Target } from '../../targets/index.js';
@@ -18,13 +18,13 @@ export class ResultNames {
     this.#roots = roots.map((root) => normalize(`${root}${sep}`)).sort((a, b) => b.length - a.length);
   }
 
-  /** The next picture's name, with "/" between folders. */
-  nameOf(path: string): string {
-    const normal = normalize(path);
+  /** The next picture's name, with "/" between folders. A folder of frames keeps what looks like an extension. */
+  nameOf(path: string, isFolder = false): string {
+    const normal = isFolder ? resolvedLast(path) : normalize(path);
     const clean = normal === path ? path : normal; // the name, a part of it, then needs no copy of the path
     const root = this.#roots.find((folder) => isWithin(clean, folder));
     const own = root === undefined ? basename(clean) : clean.slice(root === here ? 0 : root.length);
-    const stem = own.slice(0, own.length - extname(own).length) || own;
+    const stem = isFolder ? own : own.slice(0, own.length - extname(own).length) || own;
     return this.reserve(stem.split(sep).join('/'));
   }
 
@@ -39,6 +39,11 @@ export class ResultNames {
       return candidate;
     }
   }
+}
+
+/** A folder's path without a separator at its end; "." and ".." by their names. */
+function resolvedLast(path: string): string {
+  return /^\.{0,2}$/.test(basename(path)) ? resolve(path) : normalize(path).replace(/[\\/]+$/, '');
 }
 
 const here = `.${sep}`;

@@ -9,13 +9,13 @@ import { openFile, readInto } from '../../files.js';
 import { loadSharp } from '../../image/sharp.js';
 import { release } from '../../memory.js';
 import { readOptions } from '../../options.js';
-import { explainEach, type Item, type Outcome, type Stages } from '../each.js';
+import { explainClips, explainEach, type Item, type Outcome, type Stages } from '../each.js';
 import type { Done, Picture } from '../picture.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
 import { ResultNames, targetSuffix } from '../results/result-names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from '../output-options.js';
-import { encodeOutput, endingOf, type Parts } from '../output-files.js';
+import { encodeOutput, endingOf, type Parts, writerFor } from '../output-files.js';
 import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
 import type { Service } from './messages.js';
 import { ownBuffers } from './transfer.js';
@@ -100,12 +100,39 @@ class FilesWorker {
     const start = performance.now();
     const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
     stages.decode += performance.now() - start;
-    const outcomes = await explainer.use((calls) => explainEach(calls, items, this.settings, stages));
-    const explained = performance.now();
     const done: Done[] = [];
-    for (const [i, picture] of pictures.entries())
-      done.push(await this.#finish(explainer, picture, outcomes[i]));
-    const encode = performance.now() - explained;
+    let encode = 0;
+    const finish = async (report: Report, outcome: Outcome, name: string) => {
+      const since = performance.now();
+      await this.#finish(explainer, report, outcome, name);
+      encode += performance.now() - since;
+    };
+    await explainer.use(async (calls) => {
+      const clips = items.map(({ input, path, problem }) =>
+        problem ? undefined : calls.clipsOf(input, path),
+      );
+      const others = items.filter((_, i) => !clips[i]);
+      const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, stages) : [];
+      for (const [i, picture] of pictures.entries()) {
+        const report: Report = { picture, lines: [], files: [], bytes: [] };
+        const { name, path } = picture;
+        const own = clips[i]
+          ? explainClips(calls, clips[i], { path }, this.settings, stages)
+          : (outcomes.shift() as Outcome[]);
+        const isMany = Array.isArray(own) && own.length > 1;
+        let n = 0;
+        for await (const outcome of own) {
+          const number = isMany
+            ? n++
+            : 'explanation' in outcome
+              ? outcome.explanation.image.clip?.number
+              : undefined;
+          await finish(report, outcome, number === undefined ? name : `${name}#${number}`);
+        }
+        const { lines, files, bytes } = report;
+        done.push({ index: picture.index, lines, files, ...(this.#write ? {} : { bytes }) });
+      }
+    });
     const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
     const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
     // Threads are part of the process that asks, which knows its own.
@@ -116,8 +143,9 @@ class FilesWorker {
     for (const file of this.#archives.values()) await (await file).close();
   }
 
-  async #itemOf({ path, part, problem }: Picture): Promise<Item> {
+  async #itemOf({ path, part, frames, problem }: Picture): Promise<Item> {
     if (problem) return { input: path, path, problem: new GradcamppError('INVALID_IMAGE', problem) };
+    if (frames) return { input: { frames }, path };
     if (!part) return { input: path };
     const { archive, offset, size } = part;
     if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
@@ -126,56 +154,51 @@ class FilesWorker {
     return { input: bytes, path };
   }
 
-  /** Draws and writes what was explained of one picture. */
-  async #finish(explainer: NetworkExplainer, picture: Picture, outcomes: readonly Outcome[]): Promise<Done> {
-    const { index, path, name } = picture;
-    const lines: AnyLine[] = [];
-    const written: Encoded[] = [];
-    for (const [n, outcome] of outcomes.entries()) {
-      if ('error' in outcome) {
-        lines.push(failedLine(index, outcome.path ?? path, outcome.error));
-        continue;
-      }
-      const { explanation } = outcome;
-      try {
-        const own = outcomes.length > 1 ? `${name}#${n}` : name;
-        const names = new ResultNames(); // two variants of a method, or two combinations, may be called alike
-        const encoded: Encoded[][] = [];
-        for (const target of explanation.targets) {
-          const stem = names.reserve(`${own}${targetSuffix(target, this.settings)}`);
-          encoded.push(await this.#encode(explainer, explanation, target, stem));
-        }
-        if (this.#write) for (const { file, parts } of encoded.flat()) await this.#write(file, parts);
-        explanation.targets.forEach((target, i) => {
-          const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
-          lines.push(resultLine(index, explanation, target, files));
-        });
-        written.push(...encoded.flat());
-      } catch (error) {
-        if (!(error instanceof GradcamppError) || isFatal(error)) throw error;
-        lines.push(failedLine(index, path, error));
-      }
+  /** Draws and writes what was explained of one picture, or of one clip of a video, and adds it to the report. */
+  async #finish(explainer: NetworkExplainer, report: Report, outcome: Outcome, name: string): Promise<void> {
+    const { index, path } = report.picture;
+    if ('error' in outcome) {
+      report.lines.push(failedLine(index, outcome.path ?? path, outcome.error));
+      return;
     }
-    const files = written.map(({ file, parts }) => [file, sizeOf(parts), checksumOf(parts)] as const);
-    const bytes = this.#write ? undefined : written.map(({ parts }) => Buffer.concat(parts));
-    release(outcomes.flatMap((outcome) => ('error' in outcome ? [] : arraysOf(outcome.explanation))));
-    release(written.flatMap(({ parts }) => parts));
-    return bytes ? { index, lines, files, bytes } : { index, lines, files };
+    const { explanation } = outcome;
+    const encoded: Encoded[][] = [];
+    try {
+      const names = new ResultNames(); // two variants of a method, or two combinations, may be called alike
+      for (const target of explanation.targets) {
+        const stem = names.reserve(`${name}${targetSuffix(target, this.settings)}`);
+        encoded.push(await this.#encode(explainer, explanation, target, stem));
+      }
+      const written = encoded.flat();
+      if (this.#write) for (const { file, parts } of written) await this.#write(file, parts);
+      explanation.targets.forEach((target, i) => {
+        const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
+        report.lines.push(resultLine(index, explanation, target, files));
+      });
+      for (const { file, parts } of written) report.files.push([file, sizeOf(parts), checksumOf(parts)]);
+      if (!this.#write) report.bytes.push(...written.map(({ parts }) => Buffer.concat(parts)));
+    } catch (error) {
+      if (!(error instanceof GradcamppError) || isFatal(error)) throw error;
+      report.lines.push(failedLine(index, explanation.image.path ?? path, error));
+    }
+    release(arraysOf(explanation));
+    release(encoded.flat().flatMap(({ parts }) => parts));
   }
 
   async #encode(
-    { preprocessing }: NetworkExplainer,
+    { preprocessing, clips }: NetworkExplainer,
     explanation: Explanation,
     target: TargetExplanation,
     stem: string,
   ): Promise<Encoded[]> {
     const settings = this.#outputs;
-    const drawing = { explanation, target, settings, preprocessing };
+    const writer = await writerFor(target, settings);
+    const drawing = { explanation, target, settings, preprocessing: preprocessing ?? clips?.frame, writer };
     const encoded: Encoded[] = [];
     for (const kind of settings.save)
       encoded.push({
         kind,
-        file: `${stem}${endingOf(kind, settings)}`,
+        file: `${stem}${endingOf(kind, settings, writer)}`,
         parts: await encodeOutput(kind, drawing),
       });
     return encoded;
@@ -183,11 +206,21 @@ class FilesWorker {
 }
 
 /** The large ones of an explanation that is done with. */
-function arraysOf({ targets, picture }: Explanation): unknown[] {
+function arraysOf({ targets, picture, frames = [] }: Explanation): unknown[] {
   return [
     picture?.data,
+    ...frames.map(({ data }) => data),
     ...targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]),
   ];
+}
+
+/** What is done of a picture. */
+interface Report {
+  readonly picture: Picture;
+  readonly lines: AnyLine[];
+  readonly files: Done['files'][number][];
+  /** Of each file, where they are handed over. */
+  readonly bytes: Uint8Array[];
 }
 
 interface Encoded {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../../errors.js';
 import { NetworkExplainer } from '../../explain/network-explainer.js';
 import type { ExplainerOptions, Settings } from '../../explain/explain-options.js';
+import type { ClipPreprocessing } from '../../clip/clip.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import type { BackendName } from '../../map/backend.js';
 import { openBackend } from '../../map/open-backend.js';
@@ -22,6 +23,7 @@ export interface Opened {
   /** What the model's sidecar and dims came to, since these files are not part of the options. */
   readonly output: string;
   readonly preprocessing: Preprocessing | undefined;
+  readonly clips: ClipPreprocessing | undefined;
   readonly classesSha256: string | undefined;
   /** N of the model, where it is fixed. */
   readonly fixedBatch: number | undefined;
@@ -46,7 +48,7 @@ export async function openForBatch(
     await explainer.close();
     throw error;
   }
-  const { layers, layerIsAutomatic, preprocessing, scores, classes, network } = explainer;
+  const { layers, layerIsAutomatic, preprocessing, clips, scores, classes, network } = explainer;
   const opened = {
     layers,
     layerIsAutomatic,
@@ -54,6 +56,7 @@ export async function openForBatch(
     backend,
     output: scores.info.name,
     preprocessing,
+    clips,
     classesSha256: classes && createHash('sha256').update(JSON.stringify(classes)).digest('hex'),
     fixedBatch: network.fixedBatch,
   };

@@ -1,0 +1,167 @@
+import { stat } from 'node:fs/promises';
+import { Unreadable } from '../image/decoders/decoder.js';
+import { recognize } from '../image/formats.js';
+import { filesIn } from '../image/listing.js';
+import { whyNoPicture } from '../image/formats.js';
+import { type Pixels, type Rectangle } from '../image/pixels.js';
+import { inputGeometry, preprocess } from '../image/preprocess.js';
+import { unreadable, unnamed } from '../image/unreadable.js';
+import { sizeOf } from '../tensor.js';
+import type { ClipFrames, ClipInput, ClipPreprocessing, FrameStream } from './clip.js';
+import { headOf } from './content.js';
+import { planSampling, type SamplingPlan } from './sampling.js';
+import { openFrames } from './sources/frames.js';
+import { clipSources } from './sources/index.js';
+
+/** A clip as the network takes it, and the frames that it was made of. */
+export interface ReadClip {
+  /** Dims of the input, without N. */
+  readonly dims: readonly number[];
+  readonly tensor: Float32Array;
+  readonly frames: readonly Pixels[];
+  /** The part of each frame that the network sees. */
+  readonly geometry: Rectangle;
+  readonly clip: ClipFrames;
+  /** The file that holds the sound, where there may be some. */
+  readonly sound?: string;
+}
+
+/** Frames of one clip have so many pixels together at most: they are held until its map is drawn. */
+const mostPixels = 200_000_000;
+
+/**
+ * The clips of a video, one after the other: frames are decoded once, and no more of them are held than the clips need that are
+ * not complete.
+ *
+ * @param name what it is called in messages; default its path
+ * @throws GradcamppError INVALID_IMAGE
+ */
+export async function* readClips(
+  input: ClipInput,
+  preprocessing: ClipPreprocessing,
+  name = typeof input === 'string' ? input : unnamed,
+): AsyncGenerator<ReadClip> {
+  const { sampling } = preprocessing;
+  try {
+    const stream = await openStream(input, sampling.rate, name);
+    const pixels = stream.width * stream.height * sampling.count;
+    if (pixels > mostPixels)
+      throw new Unreadable(
+        `${sampling.count} frames of ${stream.width} × ${stream.height} have ${pixels} pixels, and a clip has at most ${mostPixels}; make the video smaller first`,
+      );
+    yield* clipsOf(stream, preprocessing, planSampling(sampling, stream.count));
+  } catch (cause) {
+    if (cause instanceof Unreadable) throw unreadable(name, cause.message, cause.cause, 'a clip');
+    throw cause;
+  }
+}
+
+async function openStream(input: ClipInput, rate: number | undefined, name: string): Promise<FrameStream> {
+  if (typeof input !== 'string' && !(input instanceof Uint8Array)) return openFrames(input);
+  if (typeof input === 'string' && (await stat(input).catch(() => undefined))?.isDirectory())
+    return openFrames({ frames: await framesIn(input), rate });
+  const head = await headOf(input);
+  if (head === '') throw new Unreadable('it is empty');
+  const source = clipSources.find(({ recognizes }) => recognizes(head));
+  if (source) return source.open(input, { rate, name });
+  const { decoder, other } = recognize(Buffer.from(head, 'latin1'));
+  throw new Unreadable(
+    decoder
+      ? 'it is one picture, and the model takes clips; give a video, an animation or a folder of frames'
+      : `${other ? `it is ${other}` : 'it does not begin like a video'}; give a video, an animation or a folder of frames`,
+  );
+}
+
+/** The pictures directly in a folder, in natural order. */
+async function framesIn(folder: string): Promise<string[]> {
+  const { files } = await filesIn(folder);
+  return files.filter((path) => whyNoPicture(path) === undefined);
+}
+
+/** A clip that is not complete. */
+interface Window {
+  readonly number: number;
+  readonly start: number;
+  readonly tensor: Float32Array;
+  readonly frames: Pixels[];
+}
+
+async function* clipsOf(
+  stream: FrameStream,
+  { layout, frame, sampling }: ClipPreprocessing,
+  plan: SamplingPlan,
+): AsyncGenerator<ReadClip> {
+  const { count, interval, startOf } = plan;
+  const channels = frame.channels === 'gray' ? 1 : 3;
+  const [height, width] = frame.size;
+  const dims = {
+    NCTHW: [channels, count, height, width],
+    NTCHW: [count, channels, height, width],
+    NTHWC: [count, height, width, channels],
+  }[layout];
+  const geometry = inputGeometry(stream.width, stream.height, frame);
+  let open: Window[] = [];
+  let next = 0;
+  const taking = (index: number) =>
+    open.filter(({ start }) => index >= start && (index - start) % interval === 0);
+  const isWanted = (index: number): boolean => {
+    for (let start = startOf(next); start !== undefined && start <= index; start = startOf(++next))
+      open.push({ number: next, start, tensor: new Float32Array(sizeOf(dims)), frames: [] });
+    return taking(index).some(({ start }) => index < start + count * interval);
+  };
+  const put = ({ tensor }: Window, values: Float32Array, t: number) => {
+    if (layout !== 'NCTHW') return tensor.set(values, t * values.length);
+    const plane = height * width;
+    for (let c = 0; c < channels; c++)
+      tensor.set(values.subarray(c * plane, (c + 1) * plane), (c * count + t) * plane);
+  };
+  const clip = ({ number, start, tensor, frames }: Window): ReadClip => ({
+    dims,
+    tensor,
+    frames,
+    geometry,
+    clip: {
+      ...(plan.isMany ? { number } : {}),
+      start,
+      interval,
+      count: frames.length,
+      ...(stream.rate === undefined ? {} : { rate: stream.rate }),
+    },
+    sound: stream.sound,
+  });
+  let index = 0;
+  let last: Float32Array | undefined;
+  for await (const pixels of stream.read(isWanted)) {
+    if (pixels) {
+      checkSame(stream, pixels);
+      last = preprocess(pixels, frame).tensor;
+      for (const window of taking(index)) {
+        if (window.frames.length === count) continue;
+        put(window, last, window.frames.length);
+        window.frames.push(pixels);
+      }
+      const done = open.filter(({ frames }) => frames.length === count);
+      open = open.filter(({ frames }) => frames.length < count);
+      for (const window of done) yield clip(window);
+    }
+    index++;
+    if (open.length === 0 && startOf(next) === undefined) return;
+  }
+  // What the video was too short for is filled with its last frame; a window's rest, where it is half a clip.
+  const rest = sampling.stride === undefined ? open : open.slice(0, 1);
+  for (const window of rest) {
+    const { frames, number } = window;
+    if (frames.length === 0 || !last) continue;
+    if (sampling.stride !== undefined && number > 0 && frames.length < count / 2) continue;
+    for (let t = frames.length; t < count; t++) put(window, last, t);
+    yield clip(window);
+  }
+}
+
+/** A stream can change its size on its way; its overlays could not. */
+function checkSame(stream: FrameStream, { width, height }: Pixels): void {
+  if (width !== stream.width || height !== stream.height)
+    throw new Unreadable(
+      `its frames must be of one size: ${stream.width} × ${stream.height} was expected, ${width} × ${height} received`,
+    );
+}
