@@ -2,7 +2,6 @@ import { numbersOf } from '../onnx/constant.js';
 import { intAttribute, intsAttribute, stringAttribute } from './attributes.js';
 import { isGlobalAverage, reducedAxes } from './channels.js';
 import {
-  arePicture,
   type Axis,
   axisSize,
   digit,
@@ -11,6 +10,7 @@ import {
   isSequence,
   type Kind,
   other,
+  pictureRank,
   regrouped,
 } from './digits.js';
 import { is } from './facts.js';
@@ -150,11 +150,18 @@ class Tracker {
     return a !== undefined && a.length === b?.length && a.every((dim, i) => i === but || fits(dim, b[i]));
   }
 
+  /** Not where parts of a picture, cut out of it, are pictures of a batch of their own: 24 · N of them. */
+  #isBatch(dim: Dim): boolean {
+    const batch = this.#batch ?? '';
+    const isProduct = typeof dim === 'string' && dim !== batch && dim.split('*').includes(`${batch}`);
+    return fits(dim, batch) && !isProduct;
+  }
+
   /** [N, K, ...places], where there are as many axes of places as the network's pictures have. */
   #picture(dims: readonly Dim[], axes?: Axes): Axes | undefined {
     const rank = dims.length - 2;
     const kinds = rank === this.#rank || (rank === 2 && this.#rank === 3) ? placeKinds[rank] : undefined;
-    if (!kinds) return undefined;
+    if (!kinds || !(areInformed(axes) || this.#isBatch(dims[0]))) return undefined;
     const places = dims.slice(2).map((dim, i) => [digit(kinds[i], dim)]);
     return [axes?.[0] ?? [digit('batch', dims[0])], other(dims[1]), ...places];
   }
@@ -172,7 +179,7 @@ class Tracker {
     if (known) return known;
     const dims = this.#dimsOf(name) ?? [];
     const isBatch = (i: number) =>
-      i === 0 && dims.length > 1 && !this.#graph.constants.has(name) && fits(dims[0], this.#batch ?? '');
+      i === 0 && dims.length > 1 && !this.#graph.constants.has(name) && this.#isBatch(dims[0]);
     return dims.map((dim, i) => (isBatch(i) ? [digit('batch', dim)] : other(dim)));
   }
 
@@ -384,10 +391,13 @@ function product(a: Axes, b: Axes): Axes | undefined {
   return [...outer, a[a.length - 2], b[b.length - 1]];
 }
 
-/** Operands of the same size: those that are pictures count before others, and if they differ they say nothing together. */
+/**
+ * Operands of the same size: those that are pictures count before those of which fewer axes are known, and before others; if
+ * they differ they say nothing together.
+ */
 function agreed(operands: readonly Axes[]): Axes | undefined {
-  const pictures = operands.filter(arePicture);
-  const [first, ...rest] = pictures.length > 0 ? pictures : operands;
+  const most = Math.max(...operands.map(pictureRank));
+  const [first, ...rest] = operands.filter((axes) => pictureRank(axes) === most);
   return rest.every((axes) => axes.every((axis, i) => isLike(axis, first[i]))) ? first : undefined;
 }
 

@@ -198,8 +198,8 @@ export function wholeOf(digits: readonly Digit[]): { size: Dim; unit: number } |
   return isWhole ? { size: sizeOf(sorted.map(({ size }) => size as number)), unit: last.stride } : undefined;
 }
 
-/** Whether the places of some axes are those of one picture, each kind of them whole and once. */
-export function arePicture(axes: readonly Axis[]): boolean {
+/** How many axes of one picture some axes count, each whole and once: 2 rows and columns, 1 rows alone; 0 where it is none. */
+export function pictureRank(axes: readonly Axis[]): number {
   const placed = axes.flat().flatMap((item) => {
     if (!isSequence(item)) return [item];
     const parts = item.parts.filter(hasPlaces);
@@ -208,9 +208,9 @@ export function arePicture(axes: readonly Axis[]): boolean {
   const digits = placed.filter(
     (item): item is Digit => item !== undefined && !isSequence(item) && isPlace(item.kind),
   );
-  const kinds = new Set(digits.map(({ kind }) => kind));
-  return (
+  const kinds = [...new Set(digits.map(({ kind }) => kind))];
+  const isPicture =
     !placed.includes(undefined) &&
-    [...kinds].every((kind) => wholeOf(digits.filter((own) => own.kind === kind)))
-  );
+    kinds.every((kind) => wholeOf(digits.filter((own) => own.kind === kind)) !== undefined);
+  return isPicture ? kinds.length : 0;
 }

@@ -207,6 +207,33 @@ describe('channels last', () => {
   });
 });
 
+test('windows of a picture that was rolled and padded, added to the picture', async () => {
+  const layout = await behindConv(
+    [
+      ['Slice', ['conv', 'zero', 'two', 'axis'], ['left']],
+      ['Slice', ['conv', 'two', 'end', 'axis'], ['right']],
+      ['Concat', ['right', 'left'], ['rolled'], { axis: 3 }],
+      ['Pad', ['rolled', 'pads'], ['padded']],
+      ['Slice', ['padded', 'zero', 'six', 'axis'], ['cropped']],
+      ['Slice', ['cropped', 'zero', 'four', 'axis'], ['first']],
+      ['Slice', ['cropped', 'four', 'end', 'axis'], ['second']],
+      ['Concat', ['second', 'first'], ['back'], { axis: 3 }],
+      ['Add', ['conv', 'back'], ['sum']],
+    ],
+    {
+      zero: int64Constant([0]),
+      two: int64Constant([2]),
+      four: int64Constant([4]),
+      six: int64Constant([6]),
+      end: int64Constant([2 ** 31 - 1]),
+      axis: int64Constant([3]),
+      pads: int64Constant([0, 0, 0, 0, 0, 0, 0, 2]),
+    },
+  );
+  expect(layout('rolled')).toBeUndefined();
+  expect(layout('sum')).toEqual({ ...plain, channelAxis: 1, grid: [4, 6] });
+});
+
 describe('what is no picture', () => {
   test('a 1 × 1 convolution over unfolded patches does not make one of them', async () => {
     const layout = await behindConv(
@@ -229,6 +256,31 @@ describe('what is no picture', () => {
     );
     expect(layout('mixed')?.digits).toHaveLength(4); // in an order of its own, though its dims are those of the picture
     expect(layout('end')).toEqual({ ...plain, channelAxis: 1, grid: [4, 6] });
+  });
+
+  test.each(['N', 1])('parts of it that are pictures of a batch of their own, of %s', async (batch) => {
+    const layout = await layoutsOf({
+      inputs: { image: [batch, 3, 8, 12] },
+      outputs: ['end'],
+      nodes: [
+        ['Reshape', ['image', 'line'], ['pixels']],
+        ['Gather', ['pixels', 'indices'], ['picked'], { axis: 1 }],
+        ['Reshape', ['picked', 'apart'], ['parts']],
+        ['Conv', ['parts', 'w'], ['mixed'], { pads: [1, 1, 1, 1] }],
+        ['Relu', ['mixed'], ['bent']],
+        ['Reshape', ['bent', 'joined'], ['tokens']],
+        ['MatMul', ['tokens', 'square'], ['end']],
+      ],
+      constants: {
+        line: int64Constant([0, -1]),
+        indices: int64Constant(Array.from({ length: 288 }, (_, i) => (i * 37) % 288)),
+        apart: int64Constant([-1, 3, 4, 4]),
+        w: weights(1, [8, 3, 3, 3]),
+        joined: int64Constant([-1, 6, 128]),
+        square: weights(2, [128, 8]),
+      },
+    });
+    for (const name of ['parts', 'mixed', 'bent', 'tokens', 'end']) expect(layout(name)).toBeUndefined();
   });
 
   test('attention between channels', async () => {
