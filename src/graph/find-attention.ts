@@ -1,5 +1,5 @@
 import { isFloat } from '../onnx/types.js';
-import { intAttribute, stringAttribute } from './attributes.js';
+import { intAttribute, intsAttribute, stringAttribute } from './attributes.js';
 import { type Axes, mixesPlaces } from './axes.js';
 import { hasPlaces, type Item } from './digits.js';
 import { is } from './facts.js';
@@ -58,44 +58,63 @@ function isOverKeys(graph: Graph, node: Node, axes: Axes | undefined, count: num
   return count !== undefined && dims.at(-1) === count && dims.at(-2) === count;
 }
 
+/** Which axes hold the keys and the queries, counted from the end: −1 the last. */
+interface Places {
+  readonly keys: number;
+  readonly queries: number;
+}
+
 /** What comes of the probabilities and the values: the product over the keys. */
 function productWithValues(graph: Graph, probabilities: string, readers: Readers): string | undefined {
-  const rank = valueInfo(graph, probabilities).dims?.length ?? 0;
-  const visit = (name: string, isTurned: boolean, steps: number): string | undefined => {
+  const visit = (name: string, at: Places, steps: number): string | undefined => {
     for (const reader of readers.get(name) ?? []) {
       if (!reader || steps === 0) continue;
-      const [output] = reader.outputs;
-      const at = reader.inputs.indexOf(name);
-      if (reader.opType === 'MatMul' && !graph.constants.has(reader.inputs[1 - at])) {
-        if ((at === 1) === isTurned) return output;
-      } else if (reader.opType === 'Einsum') {
-        if (isContracted(reader, at, isTurned)) return output;
-      } else if (is(reader, 'elementwise') || is(reader, 'onlyDims') || reader.opType === 'Transpose') {
-        const turns = reader.opType === 'Transpose' && swapsLast(reader, rank);
-        const found = visit(output, turns !== isTurned, steps - 1);
-        if (found !== undefined) return found;
-      }
+      if (isProduct(reader, name, at, graph)) return reader.outputs[0];
+      const next = placesBehind(reader, name, at, graph);
+      const found = next && visit(reader.outputs[0], next, steps - 1);
+      if (found !== undefined) return found;
     }
     return undefined;
   };
-  return visit(probabilities, false, mostSteps);
+  return visit(probabilities, { keys: -1, queries: -2 }, mostSteps);
 }
 
-/** Dropout, masks and changes of dims between the softmax and the product. */
-const mostSteps = 6;
+/** Dropout, masks, mixed heads and changes of dims between the softmax and the product. */
+const mostSteps = 8;
 
-function swapsLast(node: Node, rank: number): boolean {
-  const attribute = node.attributes.get('perm');
-  const perm = attribute?.kind === 'ints' ? attribute.value : [];
-  return perm.at(-1) === rank - 2 && perm.at(-2) === rank - 1;
+/** Whether a node sums over the keys, and keeps the queries. */
+function isProduct(node: Node, name: string, { keys, queries }: Places, graph: Graph): boolean {
+  const operand = node.inputs.indexOf(name);
+  if (node.opType === 'Einsum') {
+    const [from, to = ''] = stringAttribute(node, 'equation', '').replaceAll(' ', '').split('->');
+    const term = from.split(',')[operand] ?? '';
+    const [gone, kept] = [term.at(keys), term.at(queries)];
+    return gone !== undefined && kept !== undefined && !to.includes(gone) && to.includes(kept);
+  }
+  if (node.opType !== 'MatMul' || graph.constants.has(node.inputs[1 - operand])) return false;
+  return operand === 0 ? keys === -1 && queries === -2 : keys === -2 && queries === -1;
 }
 
-function isContracted(node: Node, at: number, isTurned: boolean): boolean {
-  const [from, to = ''] = stringAttribute(node, 'equation', '').replaceAll(' ', '').split('->');
-  const term = from.split(',')[at] ?? '';
-  const [keys, queries] = [term.at(-1), term.at(-2)];
-  const [gone, kept] = isTurned ? [queries, keys] : [keys, queries];
-  return gone !== undefined && kept !== undefined && !to.includes(gone) && to.includes(kept);
+/** Where keys and queries are behind a node that keeps both apart; undefined where it does not. */
+function placesBehind(node: Node, name: string, at: Places, graph: Graph): Places | undefined {
+  const areLast = Math.min(at.keys, at.queries) === -2;
+  if (node.domain !== '' || is(node, 'reduces')) return undefined;
+  if (is(node, 'elementwise')) return at;
+  if (is(node, 'onlyDims')) return areLast ? at : undefined;
+  if (node.opType === 'Transpose') {
+    const perm = intsAttribute(node, 'perm');
+    const moved = (axis: number) => perm && perm.indexOf(axis + perm.length) - perm.length;
+    const [keys, queries] = [moved(at.keys), moved(at.queries)];
+    return keys !== undefined && queries !== undefined ? { keys, queries } : undefined;
+  }
+  // Talking heads: a layer that mixes the heads, by a convolution of 1 × 1 or behind a transposition.
+  const mixesHeads =
+    (node.opType === 'Conv' && areLast && !mixesPlaces(node, graph)) ||
+    (node.opType === 'MatMul' &&
+      node.inputs[0] === name &&
+      graph.constants.has(node.inputs[1]) &&
+      Math.max(at.keys, at.queries) < -1);
+  return mixesHeads || node.opType === 'BatchNormalization' ? at : undefined;
 }
 
 /** The queries: the first operand of the product that the softmax is taken of. */

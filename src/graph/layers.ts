@@ -77,6 +77,10 @@ export interface Search {
  * attention reads.
  */
 export function candidateLayers(search: Search): Layer[] {
+  return candidates(search).map(({ layer }) => layer);
+}
+
+function candidates(search: Search): Place[] {
   const { graph, image, scores } = search;
   const onPath = between(graph, image, scores);
   const rank = valueInfo(graph, image).dims?.length ?? 0;
@@ -188,31 +192,33 @@ function activationBehind(
  *
  * @param softmaxDepth the depth of the last attention of any kind
  */
-function sorted(places: readonly Place[], attention: readonly Attention[], softmaxDepth: number): Layer[] {
+function sorted(places: readonly Place[], attention: readonly Attention[], softmaxDepth: number): Place[] {
   const stages = places.filter(
     ({ layer, isSecondary, isDerived }) => layer.isCut && !layer.isClassMap && !isSecondary && !isDerived,
   );
   const read = stages.filter(({ layer }) => layer.isRead);
   const activation = read.findLast(({ layer }) => layer.isActivation)?.depth ?? 0;
   const last = read.at(-1)?.depth ?? 0;
+  const found = lastAttended(places, attention, stages.at(-1));
   const isEarly =
-    activation === 0 || activation < last / 2 || (activation < softmaxDepth && softmaxDepth < last);
-  const attended = isEarly
-    ? lastAttended(places, attention, stages.at(-1)?.layer.isRead ?? false)
-    : undefined;
+    activation === 0 ||
+    activation < last / 2 ||
+    (activation < softmaxDepth && softmaxDepth < last) ||
+    (found !== undefined && activation < found.depth);
+  const attended = isEarly ? found : undefined;
   const rankOf = (place: Place) => (place === attended ? mostRank : rank(place, isEarly));
   const order = places.map((place, i) => ({ place, score: rankOf(place) * places.length + i }));
-  return order.sort((a, b) => b.score - a.score).map(({ place }) => place.layer);
+  return order.sort((a, b) => b.score - a.score).map(({ place }) => place);
 }
 
 /**
- * What the last attention reads: of a plain transformer, whose tokens have one grid from the first block to the last, and of
- * any other of which only the class token is read behind it. Else the last stage is the better choice.
+ * What the last attention reads: of a plain transformer, whose tokens have one grid from the first block to the last and on,
+ * and of any other of which only the class token is read behind it. Else the last stage is the better choice.
  */
 function lastAttended(
   places: readonly Place[],
   attention: readonly Attention[],
-  isStageRead: boolean,
+  stage: Place | undefined,
 ): Place | undefined {
   const own = attention.filter(({ isSelf }) => isSelf);
   const attended = own.map(({ tokens }) => places.find(({ layer }) => layer.name === tokens));
@@ -221,7 +227,16 @@ function lastAttended(
   const grid = (place: Place | undefined) =>
     JSON.stringify(place && [place.layer.layout.prefix, place.layer.layout.grid]);
   const isPlain = attended.every((place) => grid(place) === grid(found));
-  return isPlain || !isStageRead ? found : undefined;
+  if (!stage?.layer.isRead) return found;
+  return isPlain && !isCoarser(stage.layer, found.layer) ? found : undefined;
+}
+
+/** Whether a layer has fewer places than another, as far as both are known. */
+function isCoarser(layer: Layer, than: Layer): boolean {
+  const [own, others] = [layer, than].map(({ layout }) =>
+    layout.grid.reduce<number>((count, size) => count * Number(size || Number.NaN), 1),
+  );
+  return own < others;
 }
 
 const mostRank = 9;
@@ -240,9 +255,9 @@ function rank({ layer, isSecondary, isDerived }: Place, isEarly: boolean): numbe
 
 /** The layer that is explained when none is named. */
 export function automaticLayer(search: Search): Layer {
-  const [best] = candidateLayers(search);
-  if (best?.isRead) return asToldBy(search.tokens, best);
-  const unknown = unknownTokens(search);
+  const [best] = candidates(search);
+  const unknown = !best || best.isSecondary || !best.layer.isRead ? unknownTokens(search) : undefined;
+  if (best?.layer.isRead && !unknown) return asToldBy(search.tokens, best.layer);
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
     unknown

@@ -279,6 +279,76 @@ describe('transformers', () => {
     expect(mean.named('norm').isRead).toBe(true);
   });
 
+  /** The small transformer with other nodes before its attention is used. */
+  const mixing = (nodes: (attention: string) => ShortNode[], constants: ShortGraph['constants']) => {
+    const graph = transformer();
+    const written = graph.nodes.flatMap((node): ShortNode[] => {
+      const [opType, inputs, outputs, attributes] = node;
+      const [name, values] = inputs;
+      if (!outputs[0].endsWith('/mixed')) return [node];
+      return [...nodes(name), [opType, [`${name}/heads`, values], outputs, attributes]];
+    });
+    return { ...graph, nodes: written, constants: { ...graph.constants, ...constants } };
+  };
+
+  test.each([
+    mixing((name) => [['Conv', [name, 'mix'], [`${name}/heads`]]], { mix: weights(3, [2, 2, 1, 1]) }),
+    mixing(
+      (name) => [
+        ['Transpose', [name], [`${name}/last`], { perm: [0, 2, 3, 1] }],
+        ['MatMul', [`${name}/last`, 'mix'], [`${name}/talk`]],
+        ['Transpose', [`${name}/talk`], [`${name}/heads`], { perm: [0, 3, 1, 2] }],
+      ],
+      { mix: weights(3, [2, 2]) },
+    ),
+  ])('attention whose heads are mixed behind the softmax', async (short) => {
+    const graph = await prepared(graphFrom(short));
+    const search = { graph, image: 'image', scores: findScores(graph).info.name };
+    expect(attentionIn(search)).toEqual(
+      [0, 1].map((i) => ({ name: `b${i}/attention`, tokens: `b${i}/norm1`, isSelf: true })),
+    );
+    expect(automaticLayer(search).name).toBe('b1/norm1');
+  });
+
+  test('behind a convolutional network with more layers than the transformer has', async () => {
+    const { nodes, constants, ...rest } = transformer();
+    const [[, , embedded, attributes], ...others] = nodes;
+    const trunk = Array.from({ length: 12 }, (_, i): ShortNode[] => [
+      ['Conv', [i === 0 ? 'image' : `act${i - 1}`, 'same'], [`conv${i}`], { pads: [1, 1, 1, 1] }],
+      ['Relu', [`conv${i}`], [`act${i}`]],
+    ]);
+    const graph = await prepared(
+      graphFrom({
+        ...rest,
+        nodes: [...trunk.flat(), ['Conv', ['act11', 'patch'], embedded, attributes], ...others],
+        constants: { ...constants, same: weights(9, [3, 3, 3, 3]) },
+      }),
+    );
+    const search = { graph, image: 'image', scores: findScores(graph).info.name };
+    expect(automaticLayer(search)).toMatchObject({ name: 'b1/norm1', dims: ['N', 8, 2, 3] });
+  });
+
+  test('before a coarser stage, that stage is chosen', async () => {
+    const { nodes, constants, ...rest } = transformer({ prefix: 0 });
+    const graph = await prepared(
+      graphFrom({
+        ...rest,
+        nodes: [
+          ...nodes.slice(0, -2),
+          ['Transpose', ['norm'], ['turned'], { perm: [0, 2, 1] }],
+          ['Reshape', ['turned', 'picture'], ['fine']],
+          ['Conv', ['fine', 'down'], ['coarse'], { strides: [1, 3] }],
+          ['GlobalAveragePool', ['coarse'], ['pooled']],
+          ['Flatten', ['pooled'], ['row']],
+          ['MatMul', ['row', 'head'], ['logits']],
+        ],
+        constants: { ...constants, picture: int64Constant([0, 8, 2, 3]), down: weights(9, [8, 8, 1, 3]) },
+      }),
+    );
+    const search = { graph, image: 'image', scores: findScores(graph).info.name };
+    expect(automaticLayer(search)).toMatchObject({ name: 'coarse', dims: ['N', 8, 2, 1] });
+  });
+
   test('attention is found apart, and named as a layer refused', async () => {
     const { search, named } = await choice({ prefix: 1 });
     expect(attentionIn(search)).toEqual(
@@ -369,7 +439,8 @@ describe('tokens whose grid the model does not tell', () => {
         inputs: { image: ['N', 3, 8, 12] },
         outputs: ['scores'],
         nodes: [
-          ['Reshape', ['image', 'line'], ['pixels']],
+          ['Pad', ['image', 'none'], ['padded']],
+          ['Reshape', ['padded', 'line'], ['pixels']],
           ['Gather', ['pixels', 'indices'], ['picked'], { axis: 1 }],
           ['Reshape', ['picked', 'shape'], ['shaped']],
           ['MatMul', ['shaped', 'embed'], ['tokens']],
@@ -379,7 +450,8 @@ describe('tokens whose grid the model does not tell', () => {
         ],
         constants: {
           line: int64Constant([0, -1]),
-          indices: int64Constant(Array.from({ length: 84 }, (_, i) => (i * 37) % 288)),
+          none: int64Constant([0, 0, 1, 1, 0, 0, 1, 1]),
+          indices: int64Constant(Array.from({ length: 84 }, (_, i) => (i * 37) % 420)),
           shape: int64Constant([0, ...shape]),
           embed: weights(1, [shape.at(-1) as number, 8]),
           flat: int64Constant([0, -1]),
