@@ -59,7 +59,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   train: {
     parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime', 'image', 'explain', 'batch', 'evaluate'],
   },
-  fleet: { parts: ['batch'] },
+  fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
     parts: [

@@ -10,11 +10,11 @@ export const indexVariables = [
 
 /** What is planned, beside what is explained. */
 export const planOptions = {
-  /** Where `plan.json` and the results of shards go: a folder that every machine sees. */
+  /** Where `plan.json` and the results of shards go: a folder that every machine sees, or s3://bucket/prefix. */
   out: text({
-    expected: 'the path of a folder',
-    help: 'where the plan and the results of its shards go: a folder that every machine sees',
-    flag: '--out <dir>',
+    expected: 'a folder, or s3://BUCKET/PREFIX',
+    help: 'where the plan and the results of its shards go: a folder that every machine sees, or s3://bucket/prefix',
+    flag: '--out <where>',
   }),
   /** Pictures of a shard; made a multiple of a pass. */
   size: count({ from: 1, to: 1e6, default: 512, help: 'pictures of a shard', flag: '--size <n>' }),
