@@ -54,7 +54,8 @@ function track(graph: Graph, image: string): ReadonlyMap<string, Axes> {
 
 /** Whether some axis counts places in the picture. */
 function areInformed(axes: Axes | undefined): axes is Axes {
-  return axes?.some(hasPlaces) ?? false;
+  // An operator may name axes that its input, in a damaged file, does not have.
+  return axes !== undefined && !axes.includes(undefined as never) && axes.some(hasPlaces);
 }
 
 class Tracker {

@@ -3,6 +3,7 @@ import { findAxes } from '../../src/graph/axes.js';
 import { valueInfo } from '../../src/graph/graph.js';
 import { layoutOf } from '../../src/graph/tokens.js';
 import { int64Constant } from '../../src/onnx/constant.js';
+import { DataType } from '../../src/onnx/types.js';
 import { graphFrom, type ShortGraph, type ShortNode, weights } from '../support/network.js';
 import { transformer } from '../support/transformer.js';
 import { prepared } from './equal.js';
@@ -312,4 +313,15 @@ describe('what is no picture', () => {
     expect(layout('gate')).toBeUndefined();
     expect(layout('end')).toEqual({ ...plain, channelAxis: 1, grid: [4, 6] });
   });
+});
+
+test('an operator that names axes that its input does not have says nothing of them', () => {
+  const graph = graphFrom({
+    inputs: { image: ['N', 3, 8, 8], number: [] },
+    outputs: ['y'],
+    nodes: [['Gemm', ['number', 'w'], ['y'], { transB: 1 }]],
+    constants: { w: weights(1, [5, 7]) },
+  });
+  const values = new Map([['y', { name: 'y', type: DataType.FLOAT, dims: [1, 5] }]]);
+  expect([...findAxes({ ...graph, values }, 'image').keys()]).toEqual(['image']);
 });
