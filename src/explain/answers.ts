@@ -21,9 +21,9 @@ import type {
   LayerMethod,
   Moments,
   PositionMethod,
-} from '../methods/method.js';
+} from '../methods/common/method.js';
 import { firstPrincipalMap } from '../methods/eigen-grad-cam.js';
-import { channelWeights, pooledWeights } from '../methods/weights.js';
+import { channelWeights, pooledWeights } from '../methods/common/weights.js';
 import { sizeOf } from '../tensor.js';
 import type { Batch, TargetEvidence } from './target-evidence.js';
 import { KeptRows } from './changed.js';

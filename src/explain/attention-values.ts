@@ -1,6 +1,6 @@
 import type { SelfAttention } from '../graph/self-attention.js';
 import type { Scores } from '../graph/scores.js';
-import type { AttentionValues } from '../methods/evidence.js';
+import type { AttentionValues } from '../methods/common/evidence.js';
 import type { Tensor } from '../tensor.js';
 import { tokenCells } from './layout.js';
 import type { Network } from './network.js';

@@ -1,5 +1,5 @@
 import { GradcamppError } from '../errors.js';
-import type { Change } from '../methods/evidence.js';
+import type { Change } from '../methods/common/evidence.js';
 import type { Row } from '../targets/target.js';
 
 /** How changed pictures, or changed activations, go through a network. */

@@ -6,7 +6,7 @@ import { regions } from '../image/regions.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { methodNamed, needsOf } from '../methods/index.js';
-import type { Need } from '../methods/method.js';
+import type { Need } from '../methods/common/method.js';
 import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.js';
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/common/probabilities.js';

@@ -12,7 +12,7 @@ import {
   optionsOf,
 } from '../methods/index.js';
 import type { PeerName } from '../methods/compat/index.js';
-import type { Modifiers } from '../methods/modifiers.js';
+import type { Modifiers } from '../methods/common/modifiers.js';
 import {
   asTyped,
   choice,

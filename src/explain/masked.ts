@@ -1,8 +1,8 @@
 import { appended, Builder, type Name, Names } from '../graph/builder.js';
 import { subgraph, type ValueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
-import type { Enlargement } from '../methods/evidence.js';
-import { ratioNodes } from '../methods/method.js';
+import type { Enlargement } from '../methods/common/evidence.js';
+import { ratioNodes } from '../methods/common/method.js';
 import { DataType } from '../onnx/types.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { linearTaps } from '../upsample.js';

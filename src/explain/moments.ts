@@ -1,4 +1,4 @@
-import type { Moments } from '../methods/method.js';
+import type { Moments } from '../methods/common/method.js';
 import { softmax } from '../targets/common/probabilities.js';
 import { constantJacobian } from './jacobian.js';
 import type { Differentiator, Forward } from './passes.js';

@@ -7,8 +7,8 @@ import type {
   Mask,
   MaskChange,
   RandomNumbers,
-} from '../methods/evidence.js';
-import { maskPicture, maskRange } from '../methods/masked-pictures.js';
+} from '../methods/common/evidence.js';
+import { maskPicture, maskRange } from '../methods/common/masked-pictures.js';
 import { normals, random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';

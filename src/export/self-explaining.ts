@@ -21,9 +21,9 @@ import {
   normalizedMapNodes,
   positionsOf,
   rawMapNodes,
-} from '../methods/map-nodes.js';
-import type { AnyMethod, LayerNodes } from '../methods/method.js';
-import type { Modifiers } from '../methods/modifiers.js';
+} from '../methods/common/map-nodes.js';
+import type { AnyMethod, LayerNodes } from '../methods/common/method.js';
+import type { Modifiers } from '../methods/common/modifiers.js';
 import { DataType } from '../onnx/types.js';
 import { readOptions, type SettingsOf } from '../options.js';
 import { version } from '../package.js';

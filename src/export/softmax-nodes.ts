@@ -1,5 +1,5 @@
 import type { Builder, Name } from '../graph/builder.js';
-import type { LayerNodes } from '../methods/method.js';
+import type { LayerNodes } from '../methods/common/method.js';
 
 type SoftmaxDerivatives = NonNullable<LayerNodes['derivatives']>;
 

@@ -1,5 +1,5 @@
 import type { Form } from '../methods/grad-cam++.js';
-import type { Moments } from '../methods/method.js';
+import type { Moments } from '../methods/common/method.js';
 
 /**
  * What backends compute in one call. `cam` is the sum of channels weighted by channel and `hires-cam` that weighted by

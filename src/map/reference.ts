@@ -1,6 +1,6 @@
 import { sizeOf } from '../tensor.js';
 import { methodNamed } from '../methods/index.js';
-import type { ChannelMethod } from '../methods/method.js';
+import type { ChannelMethod } from '../methods/common/method.js';
 import type { MapBackend, MapRequest, MapResult } from './backend.js';
 import { linearUpsampler, rememberedUpsampler } from '../upsample.js';
 

@@ -1,8 +1,8 @@
 import { sizeOf } from '../tensor.js';
-import { channels, chosenChannels, limitFacts } from './channel-limit.js';
+import { channels, chosenChannels, limitFacts } from './common/channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
-import type { Change } from './evidence.js';
-import { layerMethod } from './method.js';
+import type { Change } from './common/evidence.js';
+import { layerMethod } from './common/method.js';
 
 /**
  * Ablation-CAM, Desai and Ramaswamy, WACV 2020: w_k = S − S(A with channel k set to 0), map relu(Σ_k w_k A_k). Only

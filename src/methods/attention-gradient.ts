@@ -1,5 +1,5 @@
-import { layerMethod } from './method.js';
-import { meanOverHeads, rolledMap } from './rolled-attention.js';
+import { layerMethod } from './common/method.js';
+import { meanOverHeads, rolledMap } from './common/rolled-attention.js';
 
 /**
  * Generic attention explainability, Chefer, Gur and Wolf, arXiv 2103.15679, Eq. 5 and 6, for self-attention: from R = I, block by

@@ -1,5 +1,5 @@
-import { layerMethod } from './method.js';
-import { meanOverHeads, rolledMap } from './rolled-attention.js';
+import { layerMethod } from './common/method.js';
+import { meanOverHeads, rolledMap } from './common/rolled-attention.js';
 
 /**
  * Attention rollout, Abnar and Zuidema, arXiv 2005.00928, Sec. 3: in each block B = mean over the heads of the attention, plus

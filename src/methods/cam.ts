@@ -1,4 +1,4 @@
-import { channelMethod, sumNodes } from './method.js';
+import { channelMethod, sumNodes } from './common/method.js';
 
 /**
  * CAM, Zhou et al., arXiv 1512.04150, Eq. 2: w_k = W[c, k], the classifier's weight. Only where global average pooling and one

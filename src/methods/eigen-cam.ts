@@ -1,7 +1,7 @@
 import { sizeOf } from '../tensor.js';
-import type { LayerValues } from './evidence.js';
-import { firstProjectionNodes } from './eigen-nodes.js';
-import { layerMethod } from './method.js';
+import type { LayerValues } from './common/evidence.js';
+import { firstProjectionNodes } from './common/eigen-nodes.js';
+import { layerMethod } from './common/method.js';
 
 /**
  * Eigen-CAM, Muhammad and Yeasin, arXiv 2008.00299, Eq. 1 to 3: X [P, K] holds the activations, a row a position, X = U Σ Vᵀ,

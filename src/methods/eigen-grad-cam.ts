@@ -1,8 +1,8 @@
 import type { Builder, Name } from '../graph/builder.js';
 import { sizeOf } from '../tensor.js';
 import { firstProjection, picturesOf } from './eigen-cam.js';
-import { firstProjectionNodes } from './eigen-nodes.js';
-import { type LayerNodes, layerMethod } from './method.js';
+import { firstProjectionNodes } from './common/eigen-nodes.js';
+import { type LayerNodes, layerMethod } from './common/method.js';
 
 /**
  * Eigen-Grad-CAM, of pytorch-grad-cam, without a paper: Eigen-CAM of g ⊙ A instead of A, so that it depends on the target.

@@ -1,6 +1,6 @@
 import { sizeOf } from '../tensor.js';
 import { picturesOf } from './eigen-cam.js';
-import { layerMethod } from './method.js';
+import { layerMethod } from './common/method.js';
 
 /** How many standard deviations above its mean an activation is strong (the paper's K). */
 const deviations = 2;

@@ -1,5 +1,5 @@
 import { choice, yesOrNo } from '../options.js';
-import { channelMethod, type Plane, ratio, ratioNodes, sumNodes, sumOfActivations } from './method.js';
+import { channelMethod, type Plane, ratio, ratioNodes, sumNodes, sumOfActivations } from './common/method.js';
 
 /** Which smooth function Y of the scores is differentiated: exp(S_c) (paper Eq. 19) or softmax(S)_c. */
 export const forms = ['exp', 'softmax'] as const;

@@ -1,4 +1,4 @@
-import { channelMethod } from './method.js';
+import { channelMethod } from './common/method.js';
 
 /**
  * Grad-CAM, Selvaraju et al., arXiv 1610.02391, Eq. 1 and 2: w_k = mean_ij g_ij, map relu(Σ_k w_k A_k). As the paper has it.

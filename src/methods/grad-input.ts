@@ -1,4 +1,4 @@
-import { inputMethod } from './method.js';
+import { inputMethod } from './common/method.js';
 
 /**
  * Gradient times input, Shrikumar et al., arXiv 1605.01713, Sec. 2: x ⊙ ∂S/∂x, signed; the map is the magnitude summed over the

@@ -1,4 +1,4 @@
-import { inputMethod } from './method.js';
+import { inputMethod } from './common/method.js';
 
 /**
  * Guided backpropagation, Springenberg et al., arXiv 1412.6806: the gradient of the target by the input, where the backward

@@ -1,5 +1,5 @@
 import { gradCamPlusPlus } from './grad-cam++.js';
-import { inputMethod } from './method.js';
+import { inputMethod } from './common/method.js';
 
 /**
  * Guided Grad-CAM++, arXiv 1710.11063, Sec. 3.3: guided backpropagation times the upsampled map of Grad-CAM++, which takes

@@ -1,4 +1,4 @@
-import { positionMethod } from './method.js';
+import { positionMethod } from './common/method.js';
 
 /**
  * HiResCAM, Draelos and Carin, arXiv 2011.08891, Eq. 4: relu(Σ_k g_k ⊙ A_k). The paper has no ReLU; it is applied here as in

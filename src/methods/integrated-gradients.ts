@@ -1,7 +1,7 @@
 import { count } from '../options.js';
-import { addTimes, timesInto } from './arrays.js';
-import type { Change, Evidence } from './evidence.js';
-import { type Facts, inputMethod } from './method.js';
+import { addTimes, timesInto } from './common/arrays.js';
+import type { Change, Evidence } from './common/evidence.js';
+import { type Facts, inputMethod } from './common/method.js';
 
 const options = {
   /** Points on the way from the baseline to the picture; default 50. */

@@ -1,4 +1,4 @@
-import { positionMethod } from './method.js';
+import { positionMethod } from './common/method.js';
 
 /** LayerCAM, Jiang et al., IEEE TIP 2021, Eq. 5 and 6: relu(Σ_k relu(g_k) ⊙ A_k). As the paper has it. */
 export const layerCam = positionMethod({

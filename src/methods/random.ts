@@ -1,7 +1,7 @@
 import { sizeOf } from '../tensor.js';
-import type { RandomNumbers } from './evidence.js';
-import { layerMethod } from './method.js';
-import { seed } from './sampling-options.js';
+import type { RandomNumbers } from './common/evidence.js';
+import { layerMethod } from './common/method.js';
+import { seed } from './common/sampling-options.js';
 
 /**
  * The control of every comparison: uniform noise with the explained layer's dims, enlarged as every map is, so that it is as

@@ -1,8 +1,8 @@
 import { yesOrNo } from '../options.js';
 import { sizeOf } from '../tensor.js';
 import { picturesOf } from './eigen-cam.js';
-import type { Change, LayerValues } from './evidence.js';
-import { layerMethod } from './method.js';
+import type { Change, LayerValues } from './common/evidence.js';
+import { layerMethod } from './common/method.js';
 
 const options = {
   /** Keep a Gaussian of 3 × 3 positions instead of one position alone; default false. */

@@ -1,9 +1,9 @@
 import { count, number } from '../options.js';
 import { sizeOf } from '../tensor.js';
 import { type Blocks, linearBlocks } from '../upsample.js';
-import type { Enlargement, Evidence, Mask, MaskChange, RandomNumbers } from './evidence.js';
-import { type Attribution, inputMethod } from './method.js';
-import { seed } from './sampling-options.js';
+import type { Enlargement, Evidence, Mask, MaskChange, RandomNumbers } from './common/evidence.js';
+import { type Attribution, inputMethod } from './common/method.js';
+import { seed } from './common/sampling-options.js';
 
 const options = {
   /** Masked pictures; default 1000. */

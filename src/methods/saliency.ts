@@ -1,4 +1,4 @@
-import { inputMethod } from './method.js';
+import { inputMethod } from './common/method.js';
 
 /**
  * Saliency, Simonyan et al., arXiv 1312.6034, Eq. 4 and Sec. 3.1: w = ∂S/∂x; the map is the largest magnitude over the channels. As

@@ -1,9 +1,9 @@
 import { sizeOf } from '../tensor.js';
-import { isConstant } from './arrays.js';
-import { channels, chosenChannels, limitFacts } from './channel-limit.js';
+import { isConstant } from './common/arrays.js';
+import { channels, chosenChannels, limitFacts } from './common/channel-limit.js';
 import { picturesOf } from './eigen-cam.js';
-import type { MaskChange } from './evidence.js';
-import { layerMethod } from './method.js';
+import type { MaskChange } from './common/evidence.js';
+import { layerMethod } from './common/method.js';
 
 /**
  * Score-CAM, Wang et al., arXiv 1910.01279, Eq. 6 to 10 and Alg. 1: M_k = A_k, enlarged linearly to the picture and min–max normalised (a constant

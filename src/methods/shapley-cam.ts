@@ -1,4 +1,4 @@
-import { layerMethod } from './method.js';
+import { layerMethod } from './common/method.js';
 
 /**
  * ShapleyCAM, Cai, arXiv 2501.06261: channels as players, their Shapley values by a Taylor expansion of second order of a utility T

@@ -1,7 +1,7 @@
 import { sizeOf } from '../tensor.js';
-import { layerMethod, ratio } from './method.js';
-import { noisyPictures } from './noise.js';
-import { samples, seed, sigma } from './sampling-options.js';
+import { layerMethod, ratio } from './common/method.js';
+import { noisyPictures } from './common/noise.js';
+import { samples, seed, sigma } from './common/sampling-options.js';
 
 /**
  * Smooth Grad-CAM++, Omeiza et al., arXiv 1908.01224: Grad-CAM++ with the derivatives averaged over noisy pictures.

@@ -1,7 +1,7 @@
-import { addTimes } from './arrays.js';
-import { inputMethod } from './method.js';
-import { noisyPictures } from './noise.js';
-import { samples, seed, sigma } from './sampling-options.js';
+import { addTimes } from './common/arrays.js';
+import { inputMethod } from './common/method.js';
+import { noisyPictures } from './common/noise.js';
+import { samples, seed, sigma } from './common/sampling-options.js';
 
 /**
  * SmoothGrad, Smilkov et al., arXiv 1706.03825, Sec. 3: the mean of ∂S/∂x over n pictures x + σ (max x − min x) ε; the map is the

@@ -1,4 +1,4 @@
-import { channelMethod, ratioNodes, sumNodes, sumOfActivations } from './method.js';
+import { channelMethod, ratioNodes, sumNodes, sumOfActivations } from './common/method.js';
 
 /**
  * XGrad-CAM, Fu et al., arXiv 2008.02312, Eq. 8: w_k = Σ_ij (A_ij g_ij) / Σ_ij A_ij. Beyond the paper: 0 where Σ A is exactly 0.

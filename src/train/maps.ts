@@ -1,8 +1,8 @@
 import type { Name } from '../graph/builder.js';
 import { GradcamppError } from '../errors.js';
 import { methodNamed, methodNames } from '../methods/index.js';
-import { positionsOf, rawMapNodes } from '../methods/map-nodes.js';
-import type { AnyMethod, ChannelMethod, PositionMethod } from '../methods/method.js';
+import { positionsOf, rawMapNodes } from '../methods/common/map-nodes.js';
+import type { AnyMethod, ChannelMethod, PositionMethod } from '../methods/common/method.js';
 import { type OptionsOf, readOptions, type Stage } from '../options.js';
 import type { NetworkBuilder } from './network-builder.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { Change, Evidence } from '../../src/methods/evidence.js';
+import type { Change, Evidence } from '../../src/methods/common/evidence.js';
 import { furthest, oracleCases } from '../methods/oracle.js';
 import { withEvidence } from '../methods/with-evidence.js';
 import {

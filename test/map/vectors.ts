@@ -1,6 +1,6 @@
 import type { MapRequest, MapSettings } from '../../src/map/backend.js';
 import { defaultSettings } from '../../src/map/compute.js';
-import type { Moments } from '../../src/methods/method.js';
+import type { Moments } from '../../src/methods/common/method.js';
 import { randomNumbers } from './random.js';
 
 /** A request that every backend must answer, and where its right answer comes from. */

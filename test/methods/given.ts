@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import type { Evidence, RandomNumbers } from '../../src/methods/evidence.js';
+import type { Evidence, RandomNumbers } from '../../src/methods/common/evidence.js';
 import type { OracleCase } from './oracle.js';
 
 type Call = (evidence: Evidence, settings: never) => unknown;

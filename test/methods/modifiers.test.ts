@@ -3,7 +3,7 @@ import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainOptions, Method } from '../../src/explain/explain-options.js';
 import { augmented } from '../../src/explain/augmented.js';
 import { methods } from '../../src/methods/index.js';
-import { type AnyMethod, hasChannels } from '../../src/methods/method.js';
+import { type AnyMethod, hasChannels } from '../../src/methods/common/method.js';
 import { floatConstant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import type { Tensor } from '../../src/tensor.js';

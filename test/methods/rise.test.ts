@@ -1,6 +1,6 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { Mask } from '../../src/methods/evidence.js';
+import type { Mask } from '../../src/methods/common/evidence.js';
 import { enlargementOf, meanOfMasks, rise, shiftedMasks } from '../../src/methods/rise.js';
 import { type Blocks, linearBlocks, linearUpsampler } from '../../src/upsample.js';
 import { bytesFrom, classifier, values } from '../support/network.js';

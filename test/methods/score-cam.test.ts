@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/explain-options.js';
-import { maskPicture, maskRange, wholeMask } from '../../src/methods/masked-pictures.js';
+import { maskPicture, maskRange, wholeMask } from '../../src/methods/common/masked-pictures.js';
 import { softmax } from '../../src/methods/score-cam.js';
 import { bytesFrom, classifier, type ShortGraph, values } from '../support/network.js';
 import { furthest, holdsOracle } from './oracle.js';

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import { vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { settingsOf } from '../../src/explain/explain-options.js';
-import { noisyPictures } from '../../src/methods/noise.js';
+import { noisyPictures } from '../../src/methods/common/noise.js';
 import { smoothGradCamPlusPlus, smoothWeights } from '../../src/methods/smooth-grad-cam++.js';
 import { bytesFrom, classifier, values } from '../support/network.js';
 import { giveNoise } from './given.js';

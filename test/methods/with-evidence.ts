@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type { ExplainerOptions, ExplainOptions } from '../../src/explain/explain-options.js';
 import { ablationCam } from '../../src/methods/ablation-cam.js';
-import type { Evidence } from '../../src/methods/evidence.js';
+import type { Evidence } from '../../src/methods/common/evidence.js';
 import type { Tensor } from '../../src/tensor.js';
 
 /** Lets a test look at what Ablation-CAM, which needs the head, sees of a network. */

@@ -1,4 +1,4 @@
-import { ratio } from '../method.js';
+import { ratio } from '../common/method.js';
 import { ofChannels, type Peer, peerMethod, relu, sumsOf, together, weighted } from './peer.js';
 
 /**

@@ -1,9 +1,9 @@
 import type { SettingsOf, Stage } from '../../options.js';
 import { sizeOf } from '../../tensor.js';
-import { chosenChannels } from '../channel-limit.js';
+import { chosenChannels } from '../common/channel-limit.js';
 import { picturesOf } from '../eigen-cam.js';
-import type { Change, Evidence, LayerValues } from '../evidence.js';
-import { maskPicture, wholeMask } from '../masked-pictures.js';
+import type { Change, Evidence, LayerValues } from '../common/evidence.js';
+import { maskPicture, wholeMask } from '../common/masked-pictures.js';
 
 /**
  * Another package, whose numbers are given as they are, so that people who move here can check their old ones: its formula, its

@@ -1,7 +1,7 @@
 import { alignedTaps, linearUpsampler } from '../../upsample.js';
 import { firstPrincipalMap } from '../eigen-grad-cam.js';
 import { picturesOf } from '../eigen-cam.js';
-import type { Change, Evidence, LayerValues } from '../evidence.js';
+import type { Change, Evidence, LayerValues } from '../common/evidence.js';
 import { shareOfStrong } from '../fem.js';
 import { softmax } from '../score-cam.js';
 import {

@@ -1,8 +1,8 @@
 import { alignedTaps, linearUpsampler } from '../../upsample.js';
 import { sizeOf } from '../../tensor.js';
-import type { Evidence, LayerValues } from '../evidence.js';
-import { ratio } from '../method.js';
-import { noisyPictures } from '../noise.js';
+import type { Evidence, LayerValues } from '../common/evidence.js';
+import { ratio } from '../common/method.js';
+import { noisyPictures } from '../common/noise.js';
 import {
   byRow,
   minMax,

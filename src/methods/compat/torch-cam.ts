@@ -1,5 +1,5 @@
 import { linearUpsampler } from '../../upsample.js';
-import type { Evidence, LayerValues } from '../evidence.js';
+import type { Evidence, LayerValues } from '../common/evidence.js';
 import { softmax } from '../score-cam.js';
 import {
   byRow,

@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../graph/builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import {
   type ChannelMethod,
   type InputMethod,
@@ -8,7 +8,7 @@ import {
   ratioNodes,
 } from './method.js';
 import type { Modifiers } from './modifiers.js';
-import { firstPrincipalNodes } from './eigen-grad-cam.js';
+import { firstPrincipalNodes } from '../eigen-grad-cam.js';
 
 /** A layer inside the graph, and what its dims are. */
 export interface ExportedLayer extends LayerNodes {

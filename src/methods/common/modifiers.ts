@@ -1,5 +1,5 @@
-import { choice, yesOrNo } from '../options.js';
-import { type PeerName, peerNames } from './compat/index.js';
+import { choice, yesOrNo } from '../../options.js';
+import { type PeerName, peerNames } from '../compat/index.js';
 
 /** What can be asked of any method beside its own options; those that cannot have it say so. */
 export const modifiers = {

@@ -1,5 +1,5 @@
-import type { Builder, Name } from '../graph/builder.js';
-import type { SettingsOf, Stage } from '../options.js';
+import type { Builder, Name } from '../../graph/builder.js';
+import type { SettingsOf, Stage } from '../../options.js';
 import type { Evidence } from './evidence.js';
 
 /** What a method can ask of the network. What runs the network does what is named here, and no more. */

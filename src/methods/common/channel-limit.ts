@@ -1,5 +1,5 @@
-import { count } from '../options.js';
-import { sizeOf } from '../tensor.js';
+import { count } from '../../options.js';
+import { sizeOf } from '../../tensor.js';
 import type { LayerValues } from './evidence.js';
 import type { Facts } from './method.js';
 

@@ -1,4 +1,4 @@
-import type { Builder, Name } from '../graph/builder.js';
+import type { Builder, Name } from '../../graph/builder.js';
 import { ratioNodes } from './method.js';
 
 /** Of the power iteration: the matrix to the power 2^20. */

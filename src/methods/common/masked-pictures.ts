@@ -1,4 +1,4 @@
-import type { Blocks } from '../upsample.js';
+import type { Blocks } from '../../upsample.js';
 import type { Evidence } from './evidence.js';
 
 /**

@@ -1,5 +1,5 @@
-import { GradcamppError } from '../errors.js';
-import type { SettingsOf, Stage } from '../options.js';
+import { GradcamppError } from '../../errors.js';
+import type { SettingsOf, Stage } from '../../options.js';
 import type { ChannelMethod, Moments, PositionMethod } from './method.js';
 
 /** A layer with P positions a channel. */
