@@ -12,7 +12,9 @@ export function serve(open: (init: never) => Promise<Service>): void {
     port.on('message', (message) => void (message === endMessage ? end() : request(message)));
     return;
   }
-  const send = (reply: Reply) => void (process.connected && process.send?.(reply));
+  const ignored = () => undefined; // the pool may have gone
+  const send = (reply: Reply) =>
+    void (process.connected && process.send?.(reply, undefined, undefined, ignored));
   process.on('SIGINT', () => undefined); // the terminal sends it to all; the pool decides
   // Not process.exit, which would wait for what is being computed.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
