@@ -198,7 +198,7 @@ WRN-40-2 (5.8 % error) teaches WRN-16-2, all 50,000 pictures, trained to the end
 | CE + KD + I, Grad-CAM++ | 5.56 |
 | CE + KD + I, Grad-CAM | 5.8 |
 
-What differs here: the student is some fifty times smaller, sees a fifth of the pictures, and for ${epochs} epochs, so that errors are many
+What differs here: the student has a thirty-fifth of the weights, sees a fifth of the pictures, and for ${epochs} epochs, so that errors are many
 times as high and differences larger; pictures are JPEG files; maps are normalised. The paper gives one number a row, without seeds.
 
 Time: about ${minutes} minutes in all on ${cpus().length} cores of "${cpus()[0].model.trim()}", beside other work.
