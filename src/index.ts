@@ -2,8 +2,9 @@ export { Explainer } from './batch/explainer.js';
 export type { ExplainAllOptions, PictureResult } from './batch/explain-all.js';
 export type { PictureInput } from './batch/inputs/stream-items.js';
 export type { Prediction } from './explain/network-explainer.js';
-export type { Explanation, ExplanationMap, TargetExplanation } from './explain/explanation.js';
+export type { Explanation, ExplanationMap, FrameFacts, TargetExplanation } from './explain/explanation.js';
 export type { ImageInput } from './explain/input.js';
+export type { ClipFrames, FrameList } from './clip/clip.js';
 export type { Inspection } from './explain/inspect.js';
 export type { ExplainerOptions, ExplainOptions, Method, Variant } from './explain/explain-options.js';
 export type { Target } from './targets/index.js';
@@ -16,6 +17,7 @@ export { encodeImage, type EncodeOptions, encodePng, type PictureFormat } from '
 export { encodeNpy, readNpy } from './image/npy.js';
 export type { Colormap } from './image/colormap.js';
 export { drawBox, drawCutout, drawHeat, drawMap, drawOverlay, type OverlayOptions } from './image/overlay.js';
+export type { ClipLayout, FrameSampling } from './image/frame-sampling.js';
 export type { AnyPixels, Pixels, Rectangle } from './image/pixels.js';
 export { type Region, regions, toPicture } from './image/regions.js';
 export type { ModelFile } from './graph/model-file.js';

@@ -72,6 +72,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'export',
       'batch',
       'image',
+      'clip',
       'map',
       'evaluate',
     ],

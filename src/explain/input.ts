@@ -89,12 +89,9 @@ export async function* prepareClips(
 }
 
 function isClipInput(input: ImageInput): input is string | URL | Uint8Array | FrameList {
-  return (
-    typeof input === 'string' ||
-    input instanceof URL ||
-    input instanceof Uint8Array ||
-    'frames' in Object(input)
-  );
+  if (typeof input === 'string' || input instanceof URL || input instanceof Uint8Array) return true;
+  const { frames, rate } = Object(input) as Partial<FrameList>;
+  return Array.isArray(frames) && (rate === undefined || (Number.isFinite(rate) && rate > 0));
 }
 
 /** A tensor, or the path or bytes of a .npy file. */

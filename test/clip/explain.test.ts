@@ -77,6 +77,23 @@ describe('a clip', () => {
     expect(clip.targets[0].map.data).toEqual(tensor.targets[0].map.data);
   });
 
+  test('of frames can be one of a stream; what is none is refused in one sentence', async () => {
+    await using explainer = await Explainer.open(model, { backend: 'reference' });
+    const frames = drawnFrames(4);
+    const [alone] = await explainer.explain({ frames });
+    const found: unknown[] = [];
+    for await (const { explanation, error } of explainer.explainAll(
+      [{ frames }, { frames: 'none' } as never],
+      { workers: 0 },
+    ))
+      found.push(error ? error.code : explanation?.targets[0].map.data);
+    expect(found).toEqual([alone.targets[0].map.data, 'INVALID_IMAGE']);
+    for (const bad of [{ frames, rate: 0 }, { frames: 3 }, null, drawnFrames(1)[0]])
+      await expect(explainer.explain(bad as never)).rejects.toThrow(
+        /^The model takes clips: give the path or bytes of a video/,
+      );
+  });
+
   test('boxes of a frame are bounded by the whole clip’s maximum', async () => {
     await using explainer = await Explainer.open(model, { backend: 'reference' });
     const [{ targets }] = await explainer.explain({ frames: drawnFrames(4) }, { threshold: 0.9 });

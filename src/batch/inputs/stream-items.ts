@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { invalid } from '../../check.js';
 import { GradcamppError, messageOf, show } from '../../errors.js';
 import type { ImageInput } from '../../explain/input.js';
+import type { ImageSource } from '../../image/decode.js';
 import type { Target } from '../../targets/index.js';
 import type { Item } from '../each.js';
 
@@ -88,10 +89,12 @@ function inputOf(image: ImageInput): ImageInput {
   if (image instanceof URL) return fileURLToPath(image);
   if (typeof image === 'string') return image;
   if (image instanceof Uint8Array) return attached(image);
+  if (isObject(image) && 'frames' in image && Array.isArray(image.frames))
+    return { frames: image.frames.map((frame) => inputOf(frame) as ImageSource), rate: image.rate };
   if (!isObject(image) || !('data' in image))
     throw new GradcamppError(
       'INVALID_IMAGE',
-      `A picture must be a path, bytes, pixels {data, width, height, channels} or a tensor {data, dims}; received ${show(image)}.`,
+      `A picture must be a path, bytes, pixels {data, width, height, channels}, a tensor {data, dims} or a clip {frames}; received ${show(image)}.`,
     );
   const entries = parts.filter((key) => key in image).map((key) => [key, image[key as keyof typeof image]]);
   const plain = Object.fromEntries(entries) as { data: unknown };
