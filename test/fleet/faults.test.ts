@@ -1,0 +1,97 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type * as MergeModule from '../../src/fleet/merge.js';
+import type * as PlanModule from '../../src/fleet/plan.js';
+import type * as ShardModule from '../../src/fleet/run-shard.js';
+import { encodeNpy } from '../../src/image/npy.js';
+import { digest, linesIn, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
+import { built } from '../support/built.js';
+
+const { planShards } = await built<typeof PlanModule>('fleet/plan.js');
+const { runShard } = await built<typeof ShardModule>('fleet/run-shard.js');
+const { mergeShards } = await built<typeof MergeModule>('fleet/merge.js');
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+beforeAll(makeInputs);
+afterAll(() => rmSync(root, { recursive: true }));
+
+test('a picture that ends its worker becomes a line with an error, of its shard alone', async () => {
+  const [work, out] = [newFolder(), newFolder()];
+  const slow = join(root, 'slow.npy'); // 20,000 inputs, each explained
+  const dims = [20_000, 3, 8, 8];
+  writeFileSync(slow, encodeNpy({ type: 'float32', dims, data: new Float32Array(3_840_000) }));
+  const [a, b] = [join(root, 'a.png'), join(root, 'b.png')];
+  for (const [i, path] of [a, b].entries()) writeFileSync(path, noise(i));
+  await planShards({ model, images: [a, slow, b, a], out: work, size: 2, outputs: { save: ['npy'] } });
+  const workforce = { workers: 1, isolate: true, timeout: 3 };
+  for (const index of [0, 1]) await runShard({ plan: work, index, workforce });
+  expect(await mergeShards({ plan: work, out })).toMatchObject({ images: 4, failed: 1 });
+  const message = `${JSON.stringify(slow)} took longer than 3 s.`;
+  expect(linesIn(out)[1]).toEqual({ index: 1, image: { path: slow }, error: { code: 'RUNTIME', message } });
+});
+
+test('a machine that stops, while another does its shard, and goes on later changes nothing', async () => {
+  const [work, out] = [newFolder(), newFolder()];
+  await planShards({ model, images: [photos], out: work, size: 40 });
+  const stopped = spawn(process.execPath, [main, 'shard', 'run', work, '--index', '0', '--workers', '1'], {
+    stdio: 'ignore',
+  });
+  const ended = once(stopped, 'close');
+  await wait(500);
+  stopped.kill('SIGSTOP');
+  expect(await runShard({ plan: work, index: 0, workforce: { workers: 0 } })).toMatchObject({
+    outcome: 'done',
+  });
+  await mergeShards({ plan: work, out });
+  const before = digest(out);
+  stopped.kill('SIGCONT');
+  expect(await ended).toEqual([0, null]);
+  await mergeShards({ plan: work, out, overwrite: true });
+  expect(digest(out)).toEqual(before);
+});
+
+/** What gives a process file systems of its own: as root, or as root of a user namespace. */
+const own = [
+  ['unshare', '--mount'],
+  ['unshare', '--user', '--map-root-user', '--mount'],
+].find(([command, ...flags]) => {
+  const small = join(root, 'probe');
+  mkdirSync(small, { recursive: true });
+  const mount = ['mount', '-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small];
+  return spawnSync(command, [...flags, ...mount]).status === 0;
+});
+if (!own) console.warn('NOT TESTED: a full storage. No small file system can be mounted here.');
+
+test.runIf(own !== undefined)(
+  'a full storage leaves the shard to be done; with space it is (needs mount)',
+  () => {
+    const [small, out] = [join(root, 'small'), newFolder()];
+    mkdirSync(small);
+    const script = `
+    gradcampp() { "$NODE" "$MAIN" "$@" 2>> "$OUT/said"; echo $?; }
+    gradcampp explain "$PHOTOS" --model "$MODEL" --save npy --out "$OUT/one"
+    mount -t tmpfs -o size=28k tmpfs "$SMALL"
+    gradcampp shard plan "$PHOTOS" --model "$MODEL" --save npy --out "$SMALL"
+    gradcampp shard run "$SMALL" --index 0
+    gradcampp shard status "$SMALL"
+    mount -o remount,size=10m "$SMALL"
+    gradcampp shard run "$SMALL" --index 0
+    gradcampp shard merge "$SMALL" --out "$OUT/merged"`;
+    const env = { ...process.env, NODE: process.execPath, MAIN: main, PHOTOS: photos, MODEL: model };
+    const [command, ...flags] = own as string[];
+    const { stdout } = spawnSync(command, [...flags, 'sh', '-c', script], {
+      env: { ...env, SMALL: small, OUT: out },
+      encoding: 'utf8',
+    });
+    const codes = stdout.split('\n').filter((line) => /^\d$/.test(line));
+    const said = readFileSync(join(out, 'said'), 'utf8');
+    expect(codes, said).toEqual(['3', '0', '1', '3', '0', '3']);
+    expect(said).toMatch(/^gradcampp: .* cannot be written: the disk is full\.$/m);
+    expect(digest(join(out, 'merged'))).toEqual(digest(join(out, 'one')));
+  },
+);
