@@ -199,9 +199,13 @@ ${verdict(swatch)}
 
 ## What follows
 
-The penalty moves maps; whether the answers follow depends on what else is seen from there. Ground is seen beside every part of a
-shape, by filters whose maps lie on the shape, so a map inside the mask does not show that the ground is not used. Test on pictures in
-which it misleads, as here, before you trust such a map. The penalty is the share of the squared map outside the mask; Ross et al. (arXiv
+The penalty moves maps; whether the answers follow is another question. Ground is seen beside every part of a shape, by filters whose
+maps lie on the shape, so a map inside the mask does not show that the ground is not used: test on pictures in which it misleads, as
+here, before you trust such a map. The square in the corner is found late in these few epochs (the validation error, where it helps, is
+hardly below the test error), so what the penalty gives there is what masks know beside the labels: where the shape is. Too large
+a weight is unsteady.
+
+The penalty is the share of the squared map outside the mask; Ross et al. (arXiv
 1703.03717), who had squares in corners, penalise the gradient by the input. Places of the last layer are 4 × 4 pixels here.
 `,
 );
