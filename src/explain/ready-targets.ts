@@ -160,7 +160,7 @@ export function networkFacts(
 }
 
 function outputFacts(
-  { output, info, link, steppedOver, isEmbedding = false }: Scores,
+  { output, info, link, steppedOver, isEmbedding = false, areFeatures = false }: Scores,
   { fixedBatch }: Network,
 ): Output {
   const { dims = [] } = info;
@@ -172,5 +172,6 @@ function outputFacts(
     link,
     isStepped: steppedOver !== undefined,
     isEmbedding,
+    areFeatures,
   };
 }

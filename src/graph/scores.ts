@@ -3,6 +3,7 @@ import { GradcamppError } from '../errors.js';
 import { Backward } from './backward.js';
 import type { Graph, Node, ValueInfo } from './graph.js';
 import { chooseOutput } from './outputs.js';
+import { isNormalized } from './normalized.js';
 import { hasUnitLength } from './unit-length.js';
 import { behindPicks, classNamesBehind, type Link, scoresBehind } from './score-tensor.js';
 
@@ -20,6 +21,8 @@ export interface Scores {
   readonly steppedOver?: Node;
   /** Whether they are no scores at all, but a vector that is scaled to length 1. */
   readonly isEmbedding?: boolean;
+  /** Whether they are the features of a normalised layer. */
+  readonly areFeatures?: boolean;
   /** The values that are joined in it, where it is several. */
   readonly parts?: readonly string[];
   /** The names of the classes, where an operator behind the scores gives them. */
@@ -51,7 +54,7 @@ export function findScores(graph: Graph, name?: string): Scores {
   const classNames = classNamesBehind(back, info.name);
   const common = { info, output: choice.name, classNames, notes: choice.notes };
   if (hasUnitLength(back, info.name)) return { ...common, link: 'none', isEmbedding: true };
-  return { ...common, link, steppedOver };
+  return { ...common, link, steppedOver, areFeatures: isNormalized(back, info.name) };
 }
 
 function checkName(graph: Graph, name: string): void {

@@ -82,10 +82,14 @@ export function parseTarget(text: string): Target {
   throw invalid('target', `KIND:WHAT with one of ${names.join(', ')}`, text, didYouMean(name, names));
 }
 
-/** The target of an output where none is named. */
+/** The target of an output where none is named. Features of several places are no candidates, pixels or characters. */
 export function defaultTarget(network: NetworkFacts): Ready<Target> | undefined {
+  const isOfPlaces = ({ areFeatures, dims }: Output) =>
+    areFeatures === true && dims.slice(1).filter((dim) => dim !== 1).length > 1;
+  if (isOfPlaces(network.output)) return undefined;
+  const asked = { ...network, outputs: network.outputs.filter((output) => !isOfPlaces(output)) };
   for (const { fits } of kinds) {
-    const found = fits?.(network);
+    const found = fits?.(asked);
     if (found) return found as Ready<Target>;
   }
   return undefined;

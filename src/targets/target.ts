@@ -33,6 +33,8 @@ export interface Output {
   readonly isStepped: boolean;
   /** Whether it is a vector of length 1, and no scores. */
   readonly isEmbedding?: boolean;
+  /** Whether it holds the features of a normalised layer, such as a transformer's last tokens. */
+  readonly areFeatures?: boolean;
 }
 
 /** What is known of the network before it has seen a picture. */

@@ -4,7 +4,16 @@ import { Explainer } from '../../src/batch/explainer.js';
 import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.js';
 import { partsOf } from '../../src/targets/common/parts.js';
 import type { Tools } from '../../src/targets/target.js';
-import { bytesFrom, classifier, type ShortGraph, values, weights } from '../support/network.js';
+import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
+import {
+  bytesFrom,
+  classifier,
+  type ShortGraph,
+  type ShortNode,
+  values,
+  weights,
+} from '../support/network.js';
+import { transformer } from '../support/transformer.js';
 import { holdsAgainstOracle, networkFacts } from './support.js';
 
 holdsAgainstOracle(() => ({
@@ -36,6 +45,49 @@ test('every kind of target has a case', () => {
   const own = kinds.filter((name) => !rest.includes(name));
   expect(own.filter((name) => !existsSync(new URL(`./${name}.test.ts`, import.meta.url)))).toEqual([]);
   expect(kinds.length).toBeGreaterThan(rest.length - 1);
+});
+
+/** Layer normalisation as exporters before opset 17 write it. */
+const writtenOut: ShortNode[] = [
+  ['ReduceMean', ['b1', 'channels'], ['mean'], {}],
+  ['Sub', ['b1', 'mean'], ['centred']],
+  ['Mul', ['centred', 'centred'], ['squares']],
+  ['ReduceMean', ['squares', 'channels'], ['variance'], {}],
+  ['Add', ['variance', 'epsilon'], ['more']],
+  ['Sqrt', ['more'], ['deviation']],
+  ['Div', ['centred', 'deviation'], ['normal']],
+  ['Mul', ['normal', 'scale'], ['scaled']],
+  ['Add', ['scaled', 'shift'], ['norm']],
+];
+
+describe.each(['LayerNormalization', 'written out'])('the last tokens of a transformer, %s', (how) => {
+  const graph = transformer();
+  const network = (outputs: string[]) =>
+    bytesFrom({
+      ...graph,
+      outputs,
+      nodes: graph.nodes.flatMap((node) =>
+        how === 'written out' && node[2][0] === 'norm' ? writtenOut : [node],
+      ),
+      constants: { ...graph.constants, epsilon: floatConstant([1e-5], []), channels: int64Constant([-1]) },
+    });
+  const picture = { type: 'float32', dims: [3, 8, 12], data: values(1, [3, 8, 12]) } as const;
+
+  test('are no detections beside scores', async () => {
+    await using explainer = await Explainer.open(network(['norm', 'logits']), { backend: 'reference' });
+    expect(explainer.notes.join(' ')).not.toContain('detections');
+    const [{ targets }] = await explainer.explain([picture]);
+    expect(targets[0].target).toMatchObject({ kind: 'class', output: undefined });
+  });
+
+  test('alone, what is meant must be said', async () => {
+    await using explainer = await Explainer.open(network(['norm']), { backend: 'reference' });
+    await expect(explainer.explain([picture])).rejects.toThrow(
+      'The output "norm" [N, 7, 8] holds no scores of classes, [N, classes]; name what to explain ("targets"',
+    );
+    const [{ targets }] = await explainer.explain([picture], { targets: { output: 'norm', select: 3 } });
+    expect(targets[0].target.name).toBe('norm[0, 3]');
+  });
 });
 
 describe('several outputs of one network', () => {
