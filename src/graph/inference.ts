@@ -50,16 +50,21 @@ class Pass {
   readonly #readers: ReadonlyMap<string, readonly (Node | undefined)[]>;
   /** Uniform numbers that only masks are made of, and those masks. */
   readonly #draws = new Map<string, Draw>();
+  /** Values that no input of the model reaches. */
+  readonly #fixed: Set<string>;
 
   constructor(graph: Graph, names: Names) {
     this.b = new Builder(names);
     this.#graph = graph;
     this.#back = new Backward(graph);
     this.#readers = readersOf(graph);
+    this.#fixed = new Set(['', ...graph.constants.keys()]);
   }
 
   write(node: Node): void {
     const { b } = this;
+    const isFixed = node.inputs.length > 0 && node.inputs.every((name) => this.#fixed.has(name));
+    if (isFixed && !is(node, 'random')) for (const name of node.outputs) this.#fixed.add(name);
     const [output] = node.outputs;
     b.at(output ?? node.name);
     b.origin = label(node);
@@ -69,7 +74,8 @@ class Pass {
       return graph;
     });
     if (node.domain !== '' || !this.#replace(inner)) b.keep(inner);
-    else if (isSource(node)) this.changed.push(label(node));
+    else if (isSource(node) && !(isFixed && node.opType === 'BatchNormalization'))
+      this.changed.push(label(node));
   }
 
   /** Writes what stands for a node in training mode; false where it is in none. */
@@ -104,8 +110,32 @@ class Pass {
   #batchNormalization(node: Node): boolean {
     if (intAttribute(node, 'training_mode', 0) === 0) return false;
     const [output, ...statistics] = node.outputs;
+    if (this.#fixed.has(node.inputs[0]))
+      return !statistics.some((name) => this.#readers.has(name)) && this.#standardization(node);
     this.b.keep({ ...withAttributes(node, { training_mode: undefined }), outputs: [output] });
     statistics.forEach((name, i) => name && this.b.copy(node.inputs[3 + (i % 2)], name));
+    return true;
+  }
+
+  /**
+   * Statistics of weights are those of a standardisation, in training and behind it. Written out, since ONNX Runtime's kernel
+   * overwrites the scale or the shift where one constant also stands for the variance or the mean.
+   */
+  #standardization(node: Node): boolean {
+    const { b } = this;
+    const [x, scale, shift] = node.inputs;
+    const own = valueInfo(this.#graph, x).type ?? valueInfo(this.#graph, scale).type;
+    b.type = own === DataType.DOUBLE ? own : DataType.FLOAT;
+    const rows = b.op('Reshape', [x, b.ints([0, 0, -1])]);
+    const mean = (value: string) => b.op('ReduceMean', [value, b.ints([0, 2])], { keepdims: 1 });
+    const centred = b.op('Sub', [rows, mean(rows)]);
+    const variance = mean(b.op('Mul', [centred, centred]));
+    const epsilon = b.scalar(floatAttribute(node, 'epsilon', 1e-5));
+    const deviation = b.op('Sqrt', [b.op('Add', [variance, epsilon])]);
+    const ofChannels = (value: string) => b.op('Reshape', [value, b.ints([1, -1, 1])]);
+    const scaled = b.op('Mul', [b.op('Div', [centred, deviation]), ofChannels(scale)]);
+    const all = b.op('Add', [scaled, ofChannels(shift)]);
+    b.op('Reshape', [all, b.op('Shape', [x])], {}, node.outputs[0]);
     return true;
   }
 

@@ -1,6 +1,7 @@
 import type { Constant } from '../onnx/constant.js';
 import { byteLength, DataType } from '../onnx/types.js';
 import { sizeOf } from '../tensor.js';
+import { intAttribute } from '../graph/attributes.js';
 import { is } from '../graph/facts.js';
 import {
   dimsAreKnown,
@@ -44,6 +45,7 @@ export async function foldConstants(graph: Graph, keep: readonly string[] = []):
       node.domain === '' &&
       !is(node, 'random') &&
       !is(node, 'runsGraph') &&
+      intAttribute(node, 'training_mode', 0) === 0 && // see graph/inference.ts
       reads.every((name) => fixed.has(name)) &&
       isModest(graph, node);
     if (isFixed) for (const output of node.outputs) fixed.add(output);

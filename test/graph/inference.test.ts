@@ -4,7 +4,13 @@ import { Explainer } from '../../src/batch/explainer.js';
 import { float, type Plain } from '../../src/graph/attributes.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { modelFile } from '../../src/graph/model-file.js';
-import { boolConstant, type Constant, floatConstant } from '../../src/onnx/constant.js';
+import {
+  boolConstant,
+  type Constant,
+  floatConstant,
+  int64Constant,
+  numbersOf,
+} from '../../src/onnx/constant.js';
 import { readModel } from '../../src/onnx/read.js';
 import { DataType } from '../../src/onnx/types.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
@@ -239,4 +245,57 @@ test('an explainer says so and gives one answer; differentiate keeps training an
   ]);
   expect(made.nodes.find(({ opType }) => opType === 'Dropout')?.inputs).toHaveLength(3);
   expect(made.inputs.map(({ type }) => type)).toEqual([DataType.FLOAT, DataType.FLOAT]);
+});
+
+test('weights that are standardised by batch normalisation stay so, whatever its stored statistics', async () => {
+  const base = classifier({ head: 'pool' });
+  const { w1 } = base.constants as Record<string, Constant>;
+  const [channels, ...rest] = w1.dims;
+  const size = rest.reduce((a, b) => a * b);
+  const weights = numbersOf(w1);
+  const standardized = weights.map((value, i) => {
+    const row = weights.slice(i - (i % size), i - (i % size) + size);
+    const mean = row.reduce((a, b) => a + b) / size;
+    return (value - mean) / Math.sqrt(row.reduce((sum, w) => sum + (w - mean) ** 2, 0) / size + 1e-5);
+  });
+  const inside = {
+    ...base,
+    nodes: [
+      ['Reshape', ['w1', 'rows'], ['in rows']],
+      [
+        'BatchNormalization',
+        ['in rows', 'ones', 'zeros', 'zeros', 'ones'],
+        ['normal', 'm', 'v'],
+        { training_mode: 1 },
+      ],
+      ['Reshape', ['normal', 'own'], ['standard']],
+      ...base.nodes.map(
+        ([type, from, ...more]): ShortNode => [
+          type,
+          from.map((name) => (name === 'w1' ? 'standard' : name)),
+          ...more,
+        ],
+      ),
+    ] as ShortNode[],
+    constants: {
+      ...base.constants,
+      ones: floatConstant(new Float32Array(channels).fill(1), [channels]),
+      zeros: floatConstant(new Float32Array(channels), [channels]),
+      rows: int64Constant([1, channels, size]),
+      own: int64Constant(w1.dims),
+    },
+  };
+  const byHand = { ...base, constants: { ...base.constants, w1: floatConstant(standardized, w1.dims) } };
+  const image = { type: 'float32', dims: [3, 8, 8], data: values(1, [3, 8, 8]) } as const;
+  const found: Float32Array[] = [];
+  for (const graph of [inside, byHand]) {
+    await using explainer = await Explainer.open(bytesFrom(graph), {
+      backend: 'reference',
+      preprocess: { input: { size: [8, 8] } },
+    });
+    const [{ scores, targets }] = await explainer.explain([image]);
+    expect(explainer.notes.filter((note) => note.includes('training mode'))).toEqual([]);
+    found.push(Float32Array.from([...scores, ...targets[0].map.data]));
+  }
+  found[0].forEach((value, i) => expect(value).toBeCloseTo(found[1][i], 4));
 });
