@@ -62,12 +62,14 @@ export type Reuse = OptionsOf<typeof reuseOptions>;
 /** Where results go. */
 export function outOption(folder: string) {
   return {
-    out: text({
-      default: folder,
-      expected: 'the path of a folder',
-      help: 'where results go',
-      flag: '--out <dir>',
-    }),
+    out: option(
+      (value, name): string => {
+        if (typeof value === 'string' && value !== '' && !/^[a-z][a-z0-9+.-]+:\/\//i.test(value))
+          return value;
+        throw invalid(name, 'the path of a folder', value);
+      },
+      { parse: asTyped, default: folder, help: 'where results go', flag: '--out <dir>' },
+    ),
   };
 }
 

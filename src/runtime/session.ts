@@ -111,7 +111,7 @@ export async function openSession(
     throw new GradcamppError(
       isProvider ? 'UNSUPPORTED_BACKEND' : 'UNSUPPORTED_MODEL',
       isProvider
-        ? `An execution provider cannot be used here: ${reason}.`
+        ? `The execution provider ${(options.executionProviders ?? []).map(nameOf).join(', ')} cannot be used here: ${reason}. It needs its device, its driver's libraries and an onnxruntime-node that was built with it; "cpu" works everywhere.`
         : `ONNX Runtime refuses the model: ${reason}.`,
       { cause: error },
     );

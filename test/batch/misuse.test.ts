@@ -33,10 +33,13 @@ test.each(keys)('explainFolder: %s', async (key) => {
   for (const value of wrong) await run(value);
 });
 
-test('an empty output folder name is not the working folder', async () => {
+test('an empty output folder name is not the working folder, nor an address a folder', async () => {
   expect(await refusal(() => explainFolder({ model: 'none.onnx', images: ['none.png'], out: '' }))).toBe(
     '"out" must be the path of a folder; received "".',
   );
+  expect(
+    await refusal(() => explainFolder({ model: 'none.onnx', images: ['none.png'], out: 's3://bucket/maps' })),
+  ).toBe('"out" must be the path of a folder; received "s3://bucket/maps".');
 });
 
 test('a run is continued or replaced, not both', async () => {
