@@ -66,6 +66,7 @@ export class NetworkExplainer {
   readonly defaultTarget: Target | undefined;
   readonly #backend: OpenedBackend;
   readonly #layerProblem: GradcamppError | undefined;
+  readonly #defaultNote: string | undefined;
   /** Values of the inputs beside the picture. */
   readonly feeds: Feeds;
   readonly #channelAxis: number;
@@ -95,6 +96,7 @@ export class NetworkExplainer {
     this.classes = parts.classes;
     this.notes = parts.notes;
     this.defaultTarget = parts.defaultTarget;
+    this.#defaultNote = parts.defaultNote;
     this.#backend = parts.backend;
     this.#layerProblem = parts.layerProblem;
     this.feeds = parts.feeds;
@@ -280,8 +282,14 @@ export class NetworkExplainer {
   async checkTargets(settings: Settings): Promise<string[]> {
     return this.use(async () => {
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
-      return (await this.targets.check(list)).filter((note) => !this.notes.includes(note));
+      const notes = await this.targets.check(list);
+      return settings.targets === undefined ? [] : notes; // of the default, opening says it
     });
+  }
+
+  /** What the user should know of what was opened; how the default target was chosen, only where nothing else is asked for. */
+  notesFor({ targets }: Pick<Settings, 'targets'>): string[] {
+    return this.notes.filter((note) => targets === undefined || note !== this.#defaultNote);
   }
 
   /** What is explained where nothing is named: what fits the output. */

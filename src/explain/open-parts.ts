@@ -44,6 +44,8 @@ export interface Parts {
   readonly channelAxis: number;
   readonly targets: ReadyTargets;
   readonly defaultTarget: Target | undefined;
+  /** Of `notes`: how it was chosen. */
+  readonly defaultNote: string | undefined;
 }
 
 /** Reads a model and its sidecar, finds scores and layers, opens the backend. */
@@ -113,6 +115,7 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
     channelAxis,
     targets,
     defaultTarget: fitting?.spec,
+    defaultNote: fitted.defaultNote,
   };
 }
 
@@ -165,7 +168,12 @@ function fit(
   const notes = fitting?.note === undefined ? [] : [fitting.note];
   const { joins } = best.fitting ?? {};
   if (other === undefined && !joins) notes.push(...found.scores.notes);
-  return { ...best, all: joins ? network.scores(network.join(joins).output) : best.scores, notes };
+  return {
+    ...best,
+    all: joins ? network.scores(network.join(joins).output) : best.scores,
+    notes,
+    defaultNote: fitting?.note,
+  };
 }
 
 /** Whether an output holds scores; the only one of a detector may hold the indices that it selects. */

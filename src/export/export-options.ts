@@ -1,3 +1,4 @@
+import { oneOf } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { explainerOptions, explainOptions, type Method } from '../explain/explain-options.js';
 import { methodNamed, methodNames, methodOptions } from '../methods/index.js';
@@ -36,6 +37,7 @@ function unset<T, D extends T | undefined>(own: Option<T, D>): Option<T, T | und
 }
 
 function checkMethod(value: unknown): Method {
+  if (!methodNames.includes(value as string)) return oneOf('method', value, exportable) as Method;
   const { name, nodes } = methodNamed(value as string);
   if (nodes) return name as Method;
   throw new GradcamppError(

@@ -181,14 +181,16 @@ async function constantGoals(b: Builder, target: Target, output: OutputNodes): P
   return constantNodes(b, goals, row, output);
 }
 
-function notExportable({ name, nodes, isConstant }: TargetKind): GradcamppError {
+function notExportable({ name, nodes, isConstant, constantIf }: TargetKind): GradcamppError {
+  const others = exportableTargets.filter((other) => other !== name).join(', ');
+  const advice = constantIf === undefined ? '' : `name ${constantIf}, or `;
   const why =
     nodes || isConstant
       ? 'asked for in this way it depends on the values of each picture'
       : 'no graph holds how it is found in a picture';
   return new GradcamppError(
     'INVALID_TARGET',
-    `The target ${show(name)} cannot be exported, since ${why}; use one of ${exportableTargets.join(', ')}.`,
+    `The target ${show(name)} cannot be exported, since ${why}; ${advice}use one of ${others}.`,
   );
 }
 

@@ -40,6 +40,10 @@ export const binaryTarget: TargetKind<BinaryTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  takes: {
+    what: 'one score a picture, [N, 1]',
+    is: ({ output }) => output.dims.slice(1).every((dim) => dim === 1 || typeof dim === 'string'),
+  },
   isConstant: (spec) => spec.class !== undefined,
   nodes: (_, b, { value, dims, network }) => {
     const { link } = network.output;
@@ -52,6 +56,7 @@ export const binaryTarget: TargetKind<BinaryTarget> = {
     );
     return [{ class: b.asInt(isPositive), seed: sign }];
   },
+  constantIf: 'one of the two (binary:positive, binary:negative)',
   isSingle: () => true,
   find: ({ class: named }, row, { classes, link }) => {
     if (row.data.length !== 1)

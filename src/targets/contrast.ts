@@ -2,7 +2,7 @@ import { invalid, onlyKeys } from '../check.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
 import { partsOf, typedClass } from './common/parts.js';
 import { best } from './common/probabilities.js';
-import { baseOf, type Goal, isObject, linearGoal, type Row, type TargetKind } from './target.js';
+import { baseOf, type Goal, holdsScores, isObject, linearGoal, type Row, type TargetKind } from './target.js';
 
 /** What tells a class from its rivals. */
 export interface ContrastTarget {
@@ -55,7 +55,9 @@ export const contrastTarget: TargetKind<ContrastTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  takes: { what: 'scores of classes, [N, classes]', is: ({ output }) => holdsScores(output) },
   isConstant: (spec) => spec.class !== undefined && spec.rivals !== undefined,
+  constantIf: 'class and rivals (contrast:CLASS:rivals=A,B)',
   isSingle: () => true,
   find: ({ class: named, rivals, nearest = 2, gamma = 0.6 }, { data }, { classes, link }) => {
     const count = data.length;

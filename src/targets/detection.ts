@@ -100,11 +100,10 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
   prepare: (spec, network, tools) => {
     const plan = planFor(network, spec);
     if (!plan) throw unfitting(network, spec.layout);
-    const isDefault = Object.keys(spec).every((key) => key === 'kind' || key === 'output');
     const single = plan.scores.value === network.output.value ? spec.output : plan.scores.name;
     const output = plan.scales ? tools.join(valuesOf(plan.scales)).output : single;
     const planned: Planned = { ...spec, ...(output === undefined ? {} : { output }), plan };
-    return { spec: planned, ...(spec.layout === undefined ? { note: noteOf(plan, isDefault) } : {}) };
+    return { spec: planned, ...(spec.layout === undefined ? { note: noteOf(plan, false) } : {}) };
   },
   find: (spec, row, facts) => {
     const candidates = candidatesIn(row, facts, (spec as Planned).plan);

@@ -15,7 +15,7 @@ import {
   type ClassChoice,
   type Facts,
   type Goal,
-  isOfScores,
+  holdsScores,
   type NetworkFacts,
   type Output,
   type Ready,
@@ -105,7 +105,33 @@ export async function prepareTarget(
   tools: Tools,
 ): Promise<Ready<Target>> {
   const spec = inOutput(target, network);
+  const { name, takes } = kindOf(spec);
+  if (takes && !takes.is(network, spec))
+    throw new GradcamppError(
+      'INVALID_TARGET',
+      `The target ${show(name)} is found in ${takes.what}, and the output ${shown(network.output)} holds none; use one of ${fittingKinds(network).join(', ')}, or name another output ("output").`,
+    );
   return (await kindOf(spec).prepare?.(spec, network, tools)) ?? { spec };
+}
+
+/** The kinds that explain an output, as `--target` names them. */
+function fittingKinds(network: NetworkFacts): string[] {
+  const chosen = defaultTarget(network);
+  const isOfClasses =
+    holdsScores(network.output) || (chosen !== undefined && kindOf(chosen.spec).ofClass !== undefined);
+  return kinds
+    .filter(({ parse, isOfClasses: isClass, takes, fits }) => {
+      if (!parse) return false;
+      if (isClass) return isOfClasses;
+      if (takes) return takes.is(network, {});
+      return fits === undefined || fits(network) !== undefined;
+    })
+    .map(({ name }) => name);
+}
+
+/** An output with its dims. */
+function shown({ name, dims }: Output): string {
+  return `${show(name)} [${dims.map((dim) => dim || '?').join(', ') || '?'}]`;
 }
 
 /** A class of an output that holds no scores of classes is a segment or an object there. */
@@ -116,8 +142,7 @@ function inOutput(target: Target, network: NetworkFacts): Target {
   const own = kind?.ofClass?.(choiceOf(target), network) as Target | undefined;
   if (own !== undefined)
     return typeof own === 'object' ? ({ ...own, output: outputOf(target) } as Target) : own;
-  const { dims, isEmbedding } = network.output;
-  if (isOfScores(dims.slice(1)) && !isEmbedding) return target;
+  if (holdsScores(network.output)) return target;
   throw new GradcamppError(
     'INVALID_TARGET',
     `${noScores(network.output, kind?.name)}; received the target ${show(target)}.`,
@@ -130,15 +155,15 @@ function choiceOf(target: Target): ClassChoice {
 }
 
 /** That an output holds no scores of classes, and what to do. */
-export function noScores({ name, dims, isEmbedding }: Output, kind?: string): string {
-  const shown = `The output ${show(name)} [${dims.map((dim) => dim || '?').join(', ') || '?'}]`;
+export function noScores(output: Output, kind?: string): string {
+  const { name, isEmbedding } = output;
   if (isEmbedding)
-    return `${shown} holds an embedding, a vector of length 1, and no scores of classes; compare it with another picture (--like FILE, target "embedding"), or name another output ("output")`;
+    return `The output ${shown(output)} holds an embedding, a vector of length 1, and no scores of classes; compare it with another picture (--like FILE, target "embedding"), or name another output ("output")`;
   const choice =
     kind === undefined
       ? `name what to explain ("targets"; for instance --target 'expression:mean(${show(name)})')`
       : `explain its "${kind}" (--target ${kind})`;
-  return `${shown} holds no scores of classes, [N, classes]; ${choice}, or another output ("output")`;
+  return `The output ${shown(output)} holds no scores of classes, [N, classes]; ${choice}, or another output ("output")`;
 }
 
 /** Targets as a list for each of `count` pictures, checked. */

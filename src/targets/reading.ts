@@ -2,6 +2,7 @@ import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { sizeOf } from '../tensor.js';
 import { checkOutput } from './class.js';
+import { planFor } from './common/detection-layouts.js';
 import { partsOf } from './common/parts.js';
 import {
   baseOf,
@@ -76,6 +77,7 @@ export const readingTarget: TargetKind<ReadingTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  takes: { what: 'the frames of a line of text, [N, frames, characters]', is: mayBeFrames },
   isSingle: ({ part }) => part === 'line' || typeof part === 'number',
   prepare: async (spec, network, tools) => {
     const { alphabet } = spec;
@@ -154,6 +156,21 @@ function looksLikeFrames({ output, size }: NetworkFacts): boolean {
   if (!isLine || typeof classes !== 'number') return false;
   if (typeof frames !== 'number' || typeof width !== 'number') return typeof width !== 'number';
   return [1, 2, 4, 8, 16, 32].includes(width / frames);
+}
+
+/**
+ * Whether an output may be frames, [N, T, C] or [T, N, C]. A detector's candidates have such dims too: they are frames only where
+ * a softmax, the alphabet or the blank says so.
+ */
+function mayBeFrames(network: NetworkFacts, { blank, alphabet }: ReadingTarget): boolean {
+  const { dims, isStepped, link } = network.output;
+  if (dims.length === 0) return true;
+  if (dims.length < 3 || dims.slice(1).filter((dim) => dim !== 1).length > 2) return false;
+  const isSaid = blank !== undefined || alphabet !== undefined;
+  const named = ownLetters(network)?.length;
+  const others = typeof named === 'number' ? Number(dims.at(-1)) - named : -1; // the blank, a space
+  if (isSaid || (isStepped && baseOf(link) === 'softmax') || [0, 1, 2].includes(others)) return true;
+  return planFor(network, {}) === undefined;
 }
 
 /** One picture's frames. */

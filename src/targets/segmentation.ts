@@ -14,6 +14,7 @@ import {
   type Link,
   linearGoal,
   type Mask,
+  type NetworkFacts,
   type Row,
   type TargetKind,
 } from './target.js';
@@ -60,6 +61,7 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
     checkOutput(spec.output);
   },
   output: ({ output }) => output,
+  takes: { what: 'scores of classes at every pixel, [N, classes, …size]', is: isOfPixels },
   nodes: ({ class: named, top = 1, mask }, b, output) => {
     const { dims, network } = output;
     const { size, channelsLast, classes } = network;
@@ -78,11 +80,10 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
     });
   },
   isSingle: ({ top = 1 }) => top === 1,
-  prepare: async (spec, network, tools) => {
-    const note = spec.class === undefined && spec.top === undefined ? noteOf(network.output) : undefined;
-    if (typeof spec.mask !== 'string') return { spec, note };
+  prepare: async (spec, _, tools) => {
+    if (typeof spec.mask !== 'string') return { spec };
     const mask = await tools.mask(spec.mask);
-    if (Array.from(mask.data).some((value) => value !== 0)) return { spec: { ...spec, mask }, note };
+    if (Array.from(mask.data).some((value) => value !== 0)) return { spec: { ...spec, mask } };
     throw invalid('targets.mask', 'a mask with a pixel that is not 0', spec.mask, '', 'INVALID_TARGET');
   },
   find: ({ class: named, top = 1, mask }, row, facts) => {
@@ -115,6 +116,12 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
   },
   ofClass: (choice) => ({ kind: 'segmentation', ...choice }),
 };
+
+/** Whether an output has classes and positions; of clips it may have no frames. */
+function isOfPixels({ output, size }: NetworkFacts): boolean {
+  const dims = output.dims.slice(1);
+  return output.dims.length === 0 || (dims.length > Math.min(size.length, 2) && !isOfScores(dims));
+}
 
 function noteOf({
   name,

@@ -184,6 +184,12 @@ export interface TargetKind<Spec = unknown> {
   readonly reads?: (spec: Spec) => readonly string[];
   /** Done once, before the first picture: files read, other pictures embedded, what fits the network chosen. */
   readonly prepare?: (spec: Spec, network: NetworkFacts, tools: Tools) => Promise<Ready<Spec>> | Ready<Spec>;
+  /** The outputs that it is found in, as far as dims are known before the network runs; absent: any, or `prepare` tells. */
+  readonly takes?: {
+    /** For the message where one does not fit. */
+    readonly what: string;
+    readonly is: (network: NetworkFacts, spec: Spec) => boolean;
+  };
   /** The goals in one picture. */
   readonly find: (spec: Spec, row: Row, facts: Facts) => Goal[];
   /** Whether `find` gives at most one goal. */
@@ -192,6 +198,8 @@ export interface TargetKind<Spec = unknown> {
   readonly parse?: (text: string) => Spec;
   /** Whether the goals are linear, and the same in every picture: then an exported model holds them as constants. */
   readonly isConstant?: (spec: Spec) => boolean;
+  /** What the target must name to be constant, where it is not always. */
+  readonly constantIf?: string;
   /** The goals as nodes, where they are found in the picture. Absent, and not constant: the target cannot be exported. */
   readonly nodes?: (
     spec: Spec,
@@ -212,6 +220,11 @@ export type ClassChoice = { readonly class: number | string } | { readonly top: 
 /** Whether an output, or a row of it, holds one number a class: at most one dim beside N is not 1. */
 export function isOfScores(dims: readonly (number | string)[]): boolean {
   return dims.filter((dim) => dim !== 1).length <= 1;
+}
+
+/** Whether an output may hold scores of classes, [N, classes]. */
+export function holdsScores({ dims, isEmbedding }: Output): boolean {
+  return isOfScores(dims.slice(1)) && !isEmbedding;
 }
 
 /** What a link scales and clips, where it does. */

@@ -3,7 +3,7 @@ import { checkOutput, classGoal } from './class.js';
 import { oneHot } from './common/nodes.js';
 import { partsOf } from './common/parts.js';
 import { best } from './common/probabilities.js';
-import { isObject, isOfScores, type TargetKind } from './target.js';
+import { holdsScores, isObject, type TargetKind } from './target.js';
 
 /** The n best classes of each picture. */
 export interface TopTarget {
@@ -45,8 +45,7 @@ export const topTarget: TargetKind<TopTarget> = {
     const { what, output } = partsOf(text, ['output']);
     return { top: Number(what), ...(output === undefined ? {} : { output }) };
   },
-  fits: ({ output }) =>
-    isOfScores(output.dims.slice(1)) && !output.isEmbedding ? { spec: { top: 1 } } : undefined,
+  fits: ({ output }) => (holdsScores(output) ? { spec: { top: 1 } } : undefined),
 };
 
 /** How many, whatever the network. */

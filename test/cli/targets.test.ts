@@ -78,6 +78,8 @@ test('a segmentation: what fits is said, and named in the results', async () => 
   expect(stderr).toContain('The output "segments" [N, 5, 4, 4] is taken as a segmentation');
   expect(stdout).toMatch(/one\.png: segmentation (ant|bee|cat|dog|eel) \d+\.\d % → /);
   expect(lines()[0].target.kind).toBe('segmentation');
+  const chosen = await explain('segments', '--target', 'segmentation');
+  expect(chosen.stderr).not.toContain('is taken as');
   const several = await explain('segments', '--class', 'dog', '--target', 'segmentation:top=2');
   expect(several.lines()[0].target).toMatchObject({ kind: 'segmentation', name: 'dog', class: 3 });
 });
@@ -89,6 +91,15 @@ test('a detector: objects with their boxes', async () => {
   expect(target).toMatchObject({ kind: 'detection' });
   expect(target.box?.width).toBeGreaterThan(0);
   expect(target.probability).toBeCloseTo(1 / (1 + Math.exp(-target.score)), 5);
+});
+
+test('how an object is chosen is said where nothing was, and the layout once', async () => {
+  const said = async (...flags: string[]) => (await explain('objects', ...flags)).stderr;
+  const [free, chosen] = [await said(), await said('--target', 'detection')];
+  expect(free.split('is taken as detections')).toHaveLength(2);
+  expect(free).toContain('Explained is the best one');
+  expect(chosen.split('is taken as detections')).toHaveLength(2);
+  expect(chosen).not.toContain('Explained is the best one');
 });
 
 test('an embedding: as alike as itself, and as another picture; without one it is a sentence', async () => {

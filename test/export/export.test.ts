@@ -85,6 +85,9 @@ describe('a model that explains itself', () => {
       await expect(exportExplained(bytesFrom(classifier()), { method })).rejects.toThrow(
         `The method "${method}" cannot be exported, since no graph holds what it does; use one of ${exportable.join(', ')}.`,
       );
+    await expect(exportExplained(bytesFrom(classifier()), { method: 'auto' as Method })).rejects.toThrow(
+      `"method" must be one of ${exportable.join(', ')}; received "auto".`,
+    );
     await expect(
       exportExplained(bytesFrom(classifier()), { method: 'grad-cam', form: 'exp' }),
     ).rejects.toThrow('"form" changes');

@@ -300,7 +300,7 @@ describe('other targets', () => {
       `The target "embedding" cannot be exported, since no graph holds how it is found in a picture; use one of ${exportableTargets.join(', ')}.`,
     );
     await expect(refused({ kind: 'contrast', class: 1 })).rejects.toThrow(
-      'The target "contrast" cannot be exported, since asked for in this way it depends on the values of each picture',
+      `since asked for in this way it depends on the values of each picture; name class and rivals (contrast:CLASS:rivals=A,B), or use one of ${exportableTargets.filter((name) => name !== 'contrast').join(', ')}.`,
     );
     await expect(refused({ top: 9 })).rejects.toThrow('from 1 to 5');
     expect(exportable).toContain('layer-cam');

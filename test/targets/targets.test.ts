@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { parseTarget, prepareTarget, targetHelp } from '../../src/targets/index.js';
 import { partsOf } from '../../src/targets/common/parts.js';
-import type { Tools } from '../../src/targets/target.js';
+import type { NetworkFacts, Tools } from '../../src/targets/target.js';
 import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
 import {
   bytesFrom,
@@ -148,6 +148,48 @@ test('a class of an output that holds no scores of classes is refused where no k
   await expect(prepareTarget('dog', network, {} as Tools)).rejects.toThrow(
     'The output "output" [N, 3, 4, 5, 6, 7] holds no scores of classes, [N, classes]; name what to explain ("targets"; for instance --target \'expression:mean("output")\'), or another output ("output"); received the target "dog".',
   );
+});
+
+describe('a target that does not fit the output is refused, and those that fit are named', () => {
+  const classifier = networkFacts(['N', 8], { size: [96, 96] });
+  const detector = networkFacts(['N', 12, 144], { size: [96, 96] });
+  const segmenter = networkFacts(['N', 9, 96, 96], { size: [96, 96] });
+  const line = networkFacts(['N', 40, 97], { size: [48, 320] });
+  const prepared = (typed: string, network: NetworkFacts) =>
+    prepareTarget(parseTarget(typed), network, {} as Tools);
+  const ofDetector = 'class, detection, top, embedding, output, expression';
+  const ofSegmenter = 'class, top, segmentation, embedding, output, expression';
+  const ofClassifier = 'class, top, embedding, contrast, output, expression';
+  test.each([
+    ['contrast:3', detector, 'scores of classes, [N, classes]', ofDetector],
+    ['contrast', segmenter, 'scores of classes, [N, classes]', ofSegmenter],
+    ['reading', detector, 'the frames of a line of text, [N, frames, characters]', ofDetector],
+    ['reading', segmenter, 'the frames of a line of text, [N, frames, characters]', ofSegmenter],
+    ['reading', classifier, 'the frames of a line of text, [N, frames, characters]', ofClassifier],
+    ['segmentation', detector, 'scores of classes at every pixel, [N, classes, …size]', ofDetector],
+    ['segmentation', classifier, 'scores of classes at every pixel, [N, classes, …size]', ofClassifier],
+    ['binary', classifier, 'one score a picture, [N, 1]', ofClassifier],
+  ])('%s', async (typed, network, what, fitting) => {
+    const { name, dims } = network.output;
+    await expect(prepared(typed, network)).rejects.toThrow(
+      `The target "${typed.replace(/:.*/, '')}" is found in ${what}, and the output "${name}" [${dims.join(', ')}] holds none; use one of ${fitting}, or name another output ("output").`,
+    );
+  });
+
+  test.each([
+    ['contrast', classifier],
+    ['contrast', networkFacts(['N', ''])],
+    ['reading', line],
+    ['reading', networkFacts([40, 'N', 97], { size: [48, 320] })],
+    ['reading', networkFacts(['', '', ''], { size: [48, ''] })],
+    ['reading:blank=first', detector],
+    ['segmentation', segmenter],
+    ['segmentation', networkFacts(['N', 9, '', ''], { size: ['', ''] })],
+    ['binary', networkFacts(['N', 1])],
+    ['binary', networkFacts(['N'])],
+  ])('%s where it fits', async (typed, network) => {
+    expect((await prepared(typed, network)).spec).toMatchObject({ kind: typed.replace(/:.*/, '') });
+  });
 });
 
 test('values of an output that holds no scores of classes are called by their place, without a probability', async () => {

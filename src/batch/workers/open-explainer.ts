@@ -40,7 +40,7 @@ export async function openForBatch(
 ): Promise<{ explainer: NetworkExplainer; opened: Opened }> {
   const { backend, note } = await chooseBackend(open.backend ?? 'auto');
   const explainer = await NetworkExplainer.open(model, { threads: 1, ...open, backend });
-  const notes = note ? [...explainer.notes, note] : [...explainer.notes];
+  const notes = [...explainer.notesFor(settings), ...(note ? [note] : [])];
   try {
     notes.push(...(await explainer.checkTargets(settings)));
     notes.push(...(await explainer.warmUp(settings)));
