@@ -12,6 +12,8 @@ import { bytesFrom, grown, type ShortGraph, values, weights } from '../support/n
 
 /** `gradcampp explain --target`, with the built command; `npm test` builds before. */
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** Finds drawn shapes: [N, 4 + classes, candidates]. */
+const detector = fileURLToPath(new URL('../../assets/detector', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-cli-targets-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -94,7 +96,7 @@ test('a detector: objects with their boxes', async () => {
 });
 
 test('how an object is chosen is said where nothing was, and the layout once', async () => {
-  const said = async (...flags: string[]) => (await explain('objects', ...flags)).stderr;
+  const said = async (...flags: string[]) => (await explain(detector, ...flags)).stderr;
   const [free, chosen] = [await said(), await said('--target', 'detection')];
   expect(free.split('is taken as detections')).toHaveLength(2);
   expect(free).toContain('Explained is the best one');
