@@ -14,6 +14,12 @@ export function invalid(
   );
 }
 
+/** `"name" is missing: give <expected> (--flag).` */
+export function missing(name: string, expected: string, flag?: string): GradcamppError {
+  const typed = flag ? ` (${flag.split(' ')[0]})` : '';
+  return new GradcamppError('INVALID_OPTION', `"${name}"${typed} is missing: give ${expected}.`);
+}
+
 /** The value if it is one of the choices. */
 export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
   if (typeof value === 'string' && (choices as readonly string[]).includes(value)) return value as T;

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import { invalid } from '../check.js';
+import { invalid, missing } from '../check.js';
 import { asOurs, GradcamppError, messageOf } from '../errors.js';
 import {
   checkExplainerOptions,
@@ -150,6 +150,7 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
     const opened = await openedBy(team, plan.model);
     await inputs.settle(opened.clips !== undefined);
     listener.listed?.(inputs.list.length, inputs.leftOut, inputs.states());
+    if (plan.overwrite && inputs.areMissing) throw nothingToReplaceWith(plan, inputs);
     const record = recordOf(plan, opened, inputs);
     if (plan.part) refuseOther(plan.part.of, record);
     const found = await ResultsFolder.open(plan.out, record, inputs, plan);
@@ -190,6 +191,18 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
   }
 }
 
+function nothingToReplaceWith({ out }: Plan, { list }: Inputs): GradcamppError {
+  const first = JSON.stringify(list[0].path);
+  const what =
+    list.length === 1
+      ? `${first} does not exist`
+      : `None of the ${list.length} pictures exists, from ${first} on`;
+  return new GradcamppError(
+    'INVALID_IMAGE',
+    `${what}: there is nothing to replace the results in ${JSON.stringify(out)} with. Check the paths.`,
+  );
+}
+
 /** The page beside the results. Those of archives are in archives, where a page cannot show them. */
 async function writeIndex(
   { model, out, outputs }: Plan,
@@ -210,7 +223,7 @@ type Team = Workforce<readonly Picture[], FilesResult, Opened>;
 /** Every option, checked. */
 function planOf(given: RunOptions) {
   const run = readOptions('explainFolder', options, given);
-  if (run.model === undefined) throw invalid('model', 'the path of an ONNX file', run.model);
+  if (run.model === undefined) throw missing('model', 'the path of an ONNX file', '--model <file>');
   if (run.resume && run.overwrite)
     throw new GradcamppError(
       'INVALID_OPTION',

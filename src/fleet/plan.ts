@@ -4,7 +4,7 @@ import { archiveName, namedPictures, nothingNamed } from '../batch/inputs/inputs
 import { LeftOut } from '../batch/inputs/left-out.js';
 import type { Input } from '../batch/picture.js';
 import { ResultNames } from '../batch/results/result-names.js';
-import { invalid } from '../check.js';
+import { missing } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { version } from '../package.js';
@@ -66,7 +66,7 @@ export interface PlanSummary {
 export async function planShards(given: PlanOptions): Promise<PlanSummary> {
   const { model, images = [], open, explain, outputs, stdin, ...own } = given;
   const { archives, lists, size, out } = readOptions('the plan', planOptions, own);
-  if (out === undefined) throw invalid('out', 'where the plan and its results go', out);
+  if (out === undefined) throw missing('out', 'where the plan and its results go', '--out <dir>');
   const options = { model, open, explain, outputs };
   const pictures = [...images, ...lists];
   const { kind, batch, notes } = await describeRun({ ...options, images: pictures, archives });

@@ -56,3 +56,17 @@ test('what is wrong is one sentence', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/^gradcampp: "student" must be one of resnet-DEPTH, .*received "resnet-9"\.\n$/);
 });
+
+test.each([
+  ['train', [], '"data" (--data) is missing: give a folder with a folder of pictures for each class.'],
+  [
+    'distill',
+    ['--data', 'data'],
+    '"teacher" (--teacher) is missing: give the path of an ONNX file with its sidecar.',
+  ],
+  ['distill', ['--teacher', 'teacher/student.onnx'], '"data" (--data) is missing: give a folder with'],
+])('%s %j lacks a flag, and says which', async (command, flags, sentence) => {
+  const { code, stderr } = await gradcampp(command, ...flags, '--out', 'wrong');
+  expect(code).toBe(1);
+  expect(stderr).toContain(sentence);
+});

@@ -152,7 +152,7 @@ describe('train with masks', () => {
       '"reasons" must be above 0 where there are masks',
     );
     await expect(train({ ...small, data: at('biased'), reasons: 1, out: at('none') })).rejects.toThrow(
-      '"masks" must be',
+      '"masks" (--masks) is missing: give a folder of masks',
     );
     await expect(train({ ...options, masks: at('teacher'), reasons: 1, out: at('none') })).rejects.toThrow(
       /has no mask of any picture/,
@@ -288,8 +288,8 @@ describe('what is wrong is said in a sentence', () => {
     );
 
   test('options', async () => {
-    await wrong({ teacher: undefined }, '"teacher" must be the path of an ONNX file with its sidecar');
-    await wrong({ data: undefined }, '"data" must be a folder with a folder of pictures for each class');
+    await wrong({ teacher: undefined }, '"teacher" (--teacher) is missing: give the path of an ONNX file');
+    await wrong({ data: undefined }, '"data" (--data) is missing: give a folder with a folder of');
     await wrong({ data: at('nowhere') }, /"data" ".*nowhere" cannot be read: there is no such file\./);
     await wrong({ student: 'resnet-9' }, /"student" must be one of resnet-DEPTH/);
     await wrong({ batch: 500 }, '"batch" is 500, and there are 108 pictures to train on');
@@ -318,6 +318,33 @@ describe('what is wrong is said in a sentence', () => {
       /has a folder "rings", which is no class: the classes are cross, ring, square\. Closest: "ring"\./,
     );
   });
+
+  test.each(['distill', 'train'] as const)(
+    'and %s leaves the results of an earlier run',
+    async (command) => {
+      const [data, out] = [at(`cut-${command}`), at(`kept-${command}`)];
+      await drawFolder(data, 2, 3);
+      const {
+        teacher,
+        test: _,
+        ...others
+      } = { ...common(), epochs: 1, batch: 2, validation: 0.4, data, out };
+      const again = (more: object) =>
+        command === 'train' ? train({ ...others, ...more }) : distill({ ...others, teacher, ...more });
+      const { files } = await again({});
+      const path = join(data, 'ring', '1.png');
+      const whole = await readFile(path);
+      await writeFile(path, whole.subarray(0, whole.length / 2));
+      const before = await Promise.all(files.map((file) => readFile(file)));
+      await expect(again({ overwrite: true })).rejects.toThrow(/ring.1\.png" cannot be read/);
+      expect(await Promise.all(files.map((file) => readFile(file)))).toEqual(before);
+      await expect(again({})).rejects.toThrow('holds a finished run');
+      await writeFile(path, whole);
+      await again({ overwrite: true, epochs: 2 });
+      expect((await readFile(join(out, 'log.jsonl'))).length).toBeGreaterThan(before[2].length);
+    },
+    60_000,
+  );
 
   test('a student of other dims, and one without normalisation', async () => {
     await wrong(

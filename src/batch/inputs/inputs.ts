@@ -92,6 +92,11 @@ export class Inputs {
     return size < 0 ? '-' : `${size} ${this.#times[index]}`;
   }
 
+  /** Whether there is no file of any of them. */
+  get areMissing(): boolean {
+    return this.#sizes.every((size) => size < 0);
+  }
+
   /** What a record says of them. */
   get record(): RunParts['inputs'] {
     const record = new InputsRecord();

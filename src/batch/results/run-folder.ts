@@ -46,6 +46,7 @@ export class RunFolder<Entry> {
   /**
    * Opens the folder for a run.
    *
+   * @param prepare what may still find that the run cannot be done, before the results of an earlier one are removed
    * @returns the record of that very run where it is finished already
    * @throws GradcamppError OUTPUT where the folder holds what must not be replaced
    */
@@ -54,6 +55,7 @@ export class RunFolder<Entry> {
     record: RunRecord,
     reuse: Reuse,
     owned: Owned,
+    prepare: () => Promise<void> = async () => undefined,
   ): Promise<RunFolder<Entry> | RunRecord> {
     const state = await stateOf(out, record, owned);
     checkReuse(out, state, record, reuse);
@@ -66,6 +68,17 @@ export class RunFolder<Entry> {
       }
       await makeFolder(join(out, partialFolder));
       giveBack = await claim(join(out, lockFile), out);
+    } catch (cause) {
+      throw unwritable(out, cause);
+    }
+    try {
+      await prepare();
+    } catch (error) {
+      if (isEmpty || found?.finished) await removePartialFolder(out).catch(() => undefined);
+      giveBack();
+      throw error;
+    }
+    try {
       if (!isEmpty && !reuse.resume) await removeRun(out, found, owned);
       await removeHalfWritten(out);
       if (isEmpty || found?.finished) await noteOthers(out);

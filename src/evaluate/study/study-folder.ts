@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { invalid } from '../../check.js';
+import { missing } from '../../check.js';
 import { GradcamppError, show } from '../../errors.js';
 import { readText, whyUnreadable } from '../../files.js';
 import { onlyOneOf, readOptions } from '../../options.js';
@@ -33,7 +33,7 @@ export async function writeStudy(
     onProgress,
     ...own
   } = readOptions('a study', studyOptions, options);
-  if (model === undefined) throw invalid('model', 'the path of an ONNX model', model);
+  if (model === undefined) throw missing('model', 'the path of an ONNX model', '--model <file>');
   const [first, second, ...more] = seeded(own.variants ?? variantsOfMethods(method), own.seed);
   if (!first || !second || more.length > 0)
     throw new GradcamppError(

@@ -8,7 +8,7 @@ import { makeRecord, type RunRecord } from '../../batch/results/run-record.js';
 import { type Owned, RunFolder } from '../../batch/results/run-folder.js';
 import { Pool } from '../../batch/workers/worker-pool.js';
 import { folderWriter, makeFolder } from '../../batch/results/write-file.js';
-import { invalid } from '../../check.js';
+import { invalid, missing } from '../../check.js';
 import { asOurs, GradcamppError } from '../../errors.js';
 import { hashFile, stateOf, statsOf } from '../../files.js';
 import { decodeImage } from '../../image/decode.js';
@@ -65,7 +65,7 @@ export async function distill(options: DistillOptions): Promise<Trained> {
   const { onProgress, ...given } = options;
   const settings = readOptions('distill', { ...trainOptions, ...distillOptions }, given);
   if (settings.teacher === undefined)
-    throw invalid('teacher', 'the path of an ONNX file with its sidecar', undefined);
+    throw missing('teacher', 'the path of an ONNX file with its sidecar', distillOptions.teacher.flag);
   const terms: Terms = settings;
   const arms = settings.arms ?? {
     ...(settings.baseline ? { 'labels alone': { interpret: 0, kd: 0, attention: 0, reasons: 0 } } : {}),
@@ -165,11 +165,13 @@ async function run(
     await checkStudent(settings, data, preprocessing);
     const masks = settings.masks === undefined ? [] : (await filesIn(settings.masks)).files;
     const record = await recordOf(command, settings, arms, [data.files, test?.files ?? [], masks]);
-    const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned);
-    if (!(folder instanceof RunFolder)) return finishedBefore(settings.out, folder);
+    let plan: RunPlan | undefined;
+    const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned, async () => {
+      plan = await planOf({ settings, arms, teacher, data, test, preprocessing, record, onProgress });
+    });
+    if (!(folder instanceof RunFolder) || !plan) return finishedBefore(settings.out, folder as RunRecord);
     try {
       if (!settings.resume) await removeCheckpoints(settings, arms);
-      const plan = await planOf({ settings, arms, teacher, data, test, preprocessing, record, onProgress });
       const noted = await Noted.of(folder);
       const measuredBy = await teacherPredictions(plan, teacher, noted);
       const outcomes = await trainAll(plan, arms, noted, onProgress);
@@ -183,13 +185,18 @@ async function run(
 }
 
 function checkSettings({ data, test, validation, masks }: Settings, arms: ReadonlyMap<string, Terms>): void {
-  if (data === undefined) throw invalid('data', 'a folder with a folder of pictures for each class', data);
+  if (data === undefined)
+    throw missing('data', 'a folder with a folder of pictures for each class', trainOptions.data.flag);
   if (test === undefined && validation === 0)
     throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', validation);
   if (arms.size === 0) throw invalid('arms', 'at least one student', []);
   const penalised = [...arms.values()].some(({ reasons }) => reasons > 0);
   if (penalised && masks === undefined)
-    throw invalid('masks', 'a folder of masks where maps outside of them are penalised', masks);
+    throw missing(
+      'masks',
+      'a folder of masks, as maps outside of them are penalised',
+      trainOptions.masks.flag,
+    );
   if (!penalised && masks !== undefined)
     throw invalid('reasons', 'above 0 where there are masks', 0, 'It is the weight of the penalty.');
   for (const [name, { labels, interpret, kd, attention }] of arms)
