@@ -1,4 +1,5 @@
 import { GradcamppError } from '../errors.js';
+import type { Layer } from '../graph/layers.js';
 import { type BackendName, mapMethods, type MapMethod } from '../map/backend.js';
 import {
   checkRequest,
@@ -29,7 +30,7 @@ import type { Batch, TargetEvidence } from './target-evidence.js';
 import { KeptRows } from './changed.js';
 import { centredSeed, type ClassMoments } from './moments.js';
 import type { MethodSettings, Settings } from './explain-options.js';
-import type { Differentiator } from './passes.js';
+import type { Differentiator, Passes } from './passes.js';
 
 /** Maps of one target and method for a batch. */
 export interface Answer {
@@ -75,6 +76,49 @@ export async function answersOf(question: Question, variant: MethodSettings): Pr
   }
 }
 
+/**
+ * Says why a method does not explain the layers, which is known before any picture is.
+ *
+ * @throws GradcamppError UNSUPPORTED_MODEL, INVALID_OPTION
+ */
+export function checkMethods(
+  layers: readonly Pick<Layer, 'name' | 'dims'>[],
+  passes: Passes,
+  { variants, combine }: Pick<Settings, 'variants' | 'combine'>,
+): void {
+  for (const { method: name, modifiers } of variants) {
+    const method = methodNamed(name);
+    if (!isOfLayers(method)) continue;
+    if (modifiers.compat !== undefined) checkPeer(modifiers.compat, layers, combine);
+    for (const layer of passes.wrt.keys()) refuse(method, passes as Differentiator, layer);
+  }
+}
+
+function checkPeer(
+  compat: PeerName,
+  layers: readonly Pick<Layer, 'name' | 'dims'>[],
+  combine: Settings['combine'],
+): void {
+  const refusal = (what: string, advice: string) =>
+    new GradcamppError('INVALID_OPTION', `"compat" ${compat} ${what}. Leave it out, or ${advice}.`);
+  const { axes, merge }: Peer = peers[compat];
+  for (const { name, dims } of layers) {
+    const rank = dims.length - 2;
+    if (!axes.includes(rank))
+      throw refusal(
+        `explains layers of ${axes.join(' or ')} axes; ${JSON.stringify(name)} has ${rank}`,
+        'name another layer',
+      );
+  }
+  if (layers.length > 1 && !merge)
+    throw refusal(`explains one layer; received ${layers.length}`, 'name one layer');
+  if (layers.length > 1 && combine !== 'mean')
+    throw refusal(
+      `takes the mean of several layers; received "combine" ${combine}`,
+      'name one layer or "combine" mean',
+    );
+}
+
 /** Methods whose weights follow from gradients: one request a layer, all targets at once. */
 async function ofGradients(
   question: Question,
@@ -117,7 +161,6 @@ interface GradientRequest {
 function gradientRequest({ batch, method, variant, layer, gradients, moments }: GradientRequest): MapInput {
   const passes = batch.passes as Differentiator;
   const isPooled = passes.isPooled[layer];
-  refuse(method, batch, layer);
   const common = layerRequest(batch, layer);
   const { activations } = common;
   const positions = sizeOf(common.layer);
@@ -145,9 +188,8 @@ function gradientRequest({ batch, method, variant, layer, gradients, moments }: 
 }
 
 /** Says why a method does not explain a layer, where it does not. */
-function refuse(method: AnyMethod, batch: Batch, layer: number): void {
+function refuse(method: AnyMethod, { isPooled, isConstant }: Differentiator, layer: number): void {
   if (!('refuses' in method)) return;
-  const { isPooled, isConstant } = batch.passes as Differentiator;
   const why = method.refuses?.({ isPooled: isPooled[layer], isLinear: isConstant });
   if (why) throw new GradcamppError('UNSUPPORTED_MODEL', why);
 }
@@ -341,27 +383,14 @@ async function ofInput(question: Question, method: InputMethod, variant: MethodS
 
 /** A method as another package has it. */
 async function ofPeer(
-  { batch, targets, combine }: Question,
+  { batch, targets }: Question,
   method: AnyMethod,
   { settings, modifiers }: MethodSettings,
   compat: PeerName,
 ): Promise<Answer[]> {
   const { maps } = peerMethodOf(method, compat);
-  const { axes, merge }: Peer = peers[compat];
+  const { merge }: Peer = peers[compat];
   const layers = isOfLayers(method) ? [...batch.passes.wrt.keys()] : [];
-  for (const layer of layers) {
-    const { name } = batch.passes.wrt[layer];
-    const rank = batch.forward.dims[layer].length - 2;
-    if (!axes.includes(rank))
-      throw refusal(
-        compat,
-        `explains layers of ${axes.join(' or ')} axes; ${JSON.stringify(name)} has ${rank}`,
-      );
-    refuse(method, batch, layer);
-  }
-  if (layers.length > 1 && !merge) throw refusal(compat, `explains one layer; received ${layers.length}`);
-  if (layers.length > 1 && combine !== 'mean')
-    throw refusal(compat, `takes the mean of several layers; received "combine" ${combine}`);
   const answers: Answer[] = [];
   for (const target of targets) {
     const made: PeerMaps[] = [];
@@ -378,13 +407,6 @@ async function ofPeer(
     });
   }
   return answers;
-}
-
-function refusal(compat: PeerName, what: string): GradcamppError {
-  return new GradcamppError(
-    'INVALID_OPTION',
-    `"compat" ${compat} ${what}. Leave it out, or name another layer.`,
-  );
 }
 
 /** Where a picture's element lies in the map. */

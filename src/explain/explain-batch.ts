@@ -14,7 +14,7 @@ import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
 import { fitting, variantsOf } from './automatic-method.js';
 import { attentionPass } from './attention-values.js';
-import { type Answer, answersOf, isOfLayers, type Question } from './answers.js';
+import { type Answer, answersOf, checkMethods, isOfLayers, type Question } from './answers.js';
 import { type Batch, TargetEvidence } from './target-evidence.js';
 import { type OnStep, Progress } from './progress.js';
 import type { Explanation, FrameFacts, TargetExplanation } from './explanation.js';
@@ -136,12 +136,12 @@ async function explainOutput(
   const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
-  const settings = await fitting(context, scores, given, pictures.targets.flat());
-  const heads = headsFor(context, scores, settings);
-  const attention = attentionFor(context, scores, settings);
-  const reads = [...readsOf(pictures.targets.flat()), ...heads.flatMap(({ crossing }) => crossing)];
-  if (attention && !attention.needsGradients) reads.push(...attention.names);
-  const passes = await passesFor(context, scores, settings, reads);
+  const { settings, heads, attention, passes } = await openFor(
+    context,
+    scores,
+    given,
+    pictures.targets.flat(),
+  );
   const batch = await forwardPass(context, pictures, settings, {
     passes,
     heads,
@@ -226,6 +226,36 @@ async function explainOutput(
   }));
 }
 
+/** What explaining targets in one output takes, whatever the pictures. */
+interface Ready {
+  /** As they fit the network. */
+  readonly settings: Settings;
+  readonly heads: readonly Head[];
+  readonly attention: AskedAttention | undefined;
+  readonly passes: Passes;
+}
+
+/**
+ * Opens what the methods need.
+ *
+ * @throws GradcamppError UNSUPPORTED_MODEL, INVALID_OPTION where one of them does not explain this network
+ */
+export async function openFor(
+  context: Pick<Context, 'network' | 'layers' | 'layerProblem' | 'tokens'>,
+  scores: Scores,
+  given: Settings,
+  targets: readonly Target[],
+): Promise<Ready> {
+  const settings = await fitting(context, scores, given, targets);
+  const heads = headsFor(context, scores, settings);
+  const attention = attentionFor(context, scores, settings);
+  const reads = [...readsOf(targets), ...heads.flatMap(({ crossing }) => crossing)];
+  if (attention && !attention.needsGradients) reads.push(...attention.names);
+  const passes = await passesFor(context, scores, settings, reads);
+  checkMethods(context.layers, passes, settings);
+  return { settings, heads, attention, passes };
+}
+
 /** A batch of changed pictures, asked the same. */
 interface Again {
   readonly question: Question;
@@ -279,7 +309,7 @@ function releaseBatch({ attention, passes, forward }: Batch): void {
 }
 
 /** The passes that the methods, which fit the network, need: with gradients, or forward alone. */
-export function passesFor(
+function passesFor(
   { network, layers, layerProblem }: Pick<Context, 'network' | 'layers' | 'layerProblem'>,
   scores: Scores,
   { variants }: Pick<Settings, 'variants'>,
@@ -292,7 +322,11 @@ export function passesFor(
 }
 
 /** The network behind each layer, where a method runs it alone. */
-function headsFor({ network, layers }: Context, scores: Scores, { variants }: Settings): Head[] {
+function headsFor(
+  { network, layers }: Pick<Context, 'network' | 'layers'>,
+  scores: Scores,
+  { variants }: Settings,
+): Head[] {
   const needs = neededBy(variants);
   if (!needs.has('head passes') && !needs.has('second derivatives')) return [];
   return layers.map((layer) => headBehind(network.graph, network.image.name, layer.name, scores));
@@ -304,7 +338,7 @@ interface AskedAttention extends SelfAttention {
 
 /** The attention that methods ask for. */
 function attentionFor(
-  { network, tokens }: Context,
+  { network, tokens }: Pick<Context, 'network' | 'tokens'>,
   scores: Scores,
   { variants }: Settings,
 ): AskedAttention | undefined {

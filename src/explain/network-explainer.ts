@@ -6,7 +6,7 @@ import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { className } from '../targets/class.js';
-import { noScores, outputOf, readsOf, type Target, targetLists } from '../targets/index.js';
+import { noScores, outputOf, type Target, targetLists } from '../targets/index.js';
 import { best, probabilitiesOf } from '../targets/common/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
@@ -252,23 +252,22 @@ export class NetworkExplainer {
   }
 
   /**
-   * Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now.
+   * Makes the sessions, which otherwise the first picture waits for; so an operator without a gradient is known now, and a
+   * method that does not explain this network.
    *
    * @returns why another method takes the place of the default one, where none was named
    */
   async warmUp(settings = settingsOf({})): Promise<string[]> {
     return this.use(async () => {
-      const { passesFor } = await import('./explain-batch.js');
-      const { fitting } = await import('./automatic-method.js');
+      const { openFor } = await import('./explain-batch.js');
       const [list] = targetLists(this.targetsOf(settings), undefined, 1);
       const ready = await this.targets.ready(list);
       const notes: string[] = [];
       for (const output of new Set(ready.map(outputOf))) {
         const scores = this.targets.scoresOf(output);
         const own = ready.filter((target) => outputOf(target) === output);
-        const fit = await fitting(this.#context, scores, settings, own);
-        await passesFor(this.#context, scores, fit, readsOf(own));
-        notes.push(...fit.variants.flatMap(({ instead }) => instead ?? []));
+        const opened = await openFor(this.#context, scores, settings, own);
+        notes.push(...opened.settings.variants.flatMap(({ instead }) => instead ?? []));
       }
       return [...new Set(notes)];
     });

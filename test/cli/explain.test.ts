@@ -172,6 +172,26 @@ describe('gradcampp explain', () => {
     for (const flags of variants) expect(await mapOf(...flags), flags.join(' ')).not.toEqual(plain);
   });
 
+  test.each([
+    [
+      ['cat.png', '--compat', 'authors', '--layer', 'relu1,relu2'],
+      '"compat" authors explains one layer; received 2. Leave it out, or name one layer.',
+    ],
+    [['cat.png', '--method', 'attention-rollout'], 'Use a method of a layer, such as grad-cam++.'],
+    [['cat.png', '--method', 'cam', '--layer', 'relu1'], 'Method "cam" needs global average pooling'],
+    [
+      ['missing.png', 'gone.png'],
+      'None of the 2 pictures exists, from "missing.png" on: there is nothing to replace the results in',
+    ],
+  ])('what cannot be explained is refused before a former run is removed: %j', async (flags, sentence) => {
+    await explain('cat.png', '--model', 'model.onnx');
+    const held = () => readdirSync(out).map((name) => [name, readFileSync(join(out, name), 'base64')]);
+    const before = held();
+    const { code, stderr } = await run([...flags, '--model', 'model.onnx', '--out', out, '--overwrite']);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(sentence) });
+    expect(held()).toEqual(before);
+  });
+
   test('a reader that goes away ends the run quietly, and not as if all had been delivered', async () => {
     const pictures = Array<string>(200).fill('cat.png');
     const flags = ['--model', 'model.onnx', '--out', out, '--json', '--quiet', '--workers', '2'];

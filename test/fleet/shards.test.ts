@@ -154,6 +154,18 @@ describe('a plan', () => {
     expect(readFileSync(join(work, 'plan.json'), 'utf8')).toContain('"pictures":20');
   });
 
+  test('of what the network cannot be explained by is refused', async () => {
+    const refused = planShards({
+      model,
+      images: [photos],
+      out: work,
+      open: { layer: ['relu1', 'relu2'] },
+      explain: { compat: 'authors' },
+    });
+    await expect(refused).rejects.toThrow('"compat" authors explains one layer; received 2.');
+    expect(readdirSync(work)).toEqual([]);
+  });
+
   test('that is missing, changed or of another version is refused', async () => {
     await expect(runShard({ plan: work, index: 0 })).rejects.toThrow('is no plan: there is no plan.json');
     await plan(work);

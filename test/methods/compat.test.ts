@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
-import type { ExplainerOptions, ExplainOptions, Method } from '../../src/explain/explain-options.js';
+import {
+  type ExplainerOptions,
+  type ExplainOptions,
+  type Method,
+  settingsOf,
+} from '../../src/explain/explain-options.js';
 import { type PeerName, peers } from '../../src/methods/compat/index.js';
 import { finished, principals } from '../../src/methods/compat/pytorch-grad-cam.js';
 import { methodNamed } from '../../src/methods/index.js';
@@ -251,7 +256,7 @@ describe('pytorch-grad-cam', () => {
       '"compat" pytorch-grad-cam takes the mean of several layers; received "combine" max.',
     );
     await expect(explained(classifier(), image, { ...options, compat: 'torch-cam' }, layers)).rejects.toThrow(
-      '"compat" torch-cam explains one layer; received 2.',
+      '"compat" torch-cam explains one layer; received 2. Leave it out, or name one layer.',
     );
   });
 });
@@ -322,6 +327,10 @@ describe('what a package has', () => {
     const own: Tensor = { type: 'float32', dims: [2, 4], data: values(4, [8]) };
     await expect(explained(signal, own, { compat: 'pytorch-grad-cam' })).rejects.toThrow(
       '"compat" pytorch-grad-cam explains layers of 2 axes; "layer" has 1.',
+    );
+    await using explainer = await Explainer.open(bytesFrom(signal), { layer: 'layer', backend: 'reference' });
+    await expect(explainer.warmUp(settingsOf({ compat: 'pytorch-grad-cam' }))).rejects.toThrow(
+      '"layer" has 1. Leave it out, or name another layer.',
     );
     expect((await explained(signal, own, { compat: 'torch-cam' })).map.data).toHaveLength(4);
   });
