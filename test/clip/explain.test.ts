@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { explainFolder, type RunOptions } from '../../src/batch/explain-folder.js';
 import { Explainer } from '../../src/batch/explainer.js';
 import { archiveEnd, encodeMember } from '../../src/batch/inputs/tar.js';
+import { contactSheet } from '../../src/clip/sheet.js';
 import { clipWriters } from '../../src/clip/writers/index.js';
 import { decodeImage } from '../../src/image/decode.js';
 import { encodePng } from '../../src/image/encode.js';
@@ -149,6 +150,35 @@ describe('a run', () => {
     const packed = await run([], { ...options, archives: [file('clips.tar')] });
     const maps = ({ lines }: typeof packed) => lines.map(({ target, map }) => ({ target, map }));
     expect(maps(packed)).toEqual(maps(whole));
+  });
+
+  test.each([
+    ['windows that overlap', { interval: 2, stride: 3 }, [0, 3, 6], 0],
+    [
+      'more clips than the video has frames',
+      { interval: 1, clips: 12 },
+      [0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 6, 6],
+      0,
+    ],
+    ['frames that stand for several', { rate: 25, stride: 4 }, [0, 4, 8, 12, 16, 20], 0],
+    ['passes of several clips', { stride: 1 }, [0, 1, 2, 3, 4, 5, 6, 7], 3],
+  ])('draws every clip of a video, whose frames they share: %s', async (_, frames, starts, batchSize) => {
+    writeFileSync(file('shared.gif'), await clipWriters.gif.write(drawnFrames(10), { rate: 10 }));
+    const open = { frames };
+    const { out, lines } = await run([file('shared.gif')], {
+      open,
+      ...(batchSize ? { explain: { batchSize } } : {}),
+      outputs: { save: ['overlay', 'sheet'], video: 'webp', opacity: 0 },
+    });
+    expect(lines.filter((line) => 'error' in line)).toEqual([]);
+    expect(lines.map(({ image }) => image.clip.start)).toEqual(starts);
+    await using explainer = await Explainer.open(model, open);
+    const alone = await explainer.explain(file('shared.gif'));
+    for (const [i, { files }] of lines.entries()) {
+      const sheet = await decodeImage(join(out, files.sheet));
+      const { data, width } = contactSheet(alone[i].frames ?? []); // opacity 0: the frames themselves
+      expect([sheet.width, Buffer.from(sheet.data).equals(Buffer.from(data))]).toEqual([width, true]);
+    }
   });
 
   test('a network of pictures leaves videos of a folder out, and says so', async () => {

@@ -10,6 +10,7 @@ import { loadSharp } from '../../image/sharp.js';
 import { release } from '../../memory.js';
 import { readOptions } from '../../options.js';
 import { explainClips, explainEach, type Item, type Outcome, type Stages } from '../each.js';
+import { HeldFrames } from '../held-frames.js';
 import type { Done, Picture } from '../picture.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
 import { ResultNames, targetSuffix } from '../results/result-names.js';
@@ -120,6 +121,7 @@ class FilesWorker {
           ? explainClips(calls, clips[i], { path }, this.settings, stages)
           : (outcomes.shift() as Outcome[]);
         const isMany = Array.isArray(own) && own.length > 1;
+        const held = new HeldFrames();
         let n = 0;
         for await (const outcome of own) {
           const number = isMany
@@ -128,7 +130,9 @@ class FilesWorker {
               ? outcome.explanation.image.clip?.number
               : undefined;
           await finish(report, outcome, number === undefined ? name : `${name}#${number}`);
+          if ('explanation' in outcome) held.add(outcome.explanation);
         }
+        held.release();
         const { lines, files, bytes } = report;
         done.push({ index: picture.index, lines, files, ...(this.#write ? {} : { bytes }) });
       }
@@ -205,11 +209,10 @@ class FilesWorker {
   }
 }
 
-/** The large ones of an explanation that is done with. */
-function arraysOf({ targets, picture, frames = [] }: Explanation): unknown[] {
+/** The large ones that are an explanation's own, once it is done with. Clips share their frames. */
+function arraysOf({ targets, picture }: Explanation): unknown[] {
   return [
     picture?.data,
-    ...frames.map(({ data }) => data),
     ...targets.flatMap(({ map, raw, attribution }) => [map.data, raw?.data, attribution?.data]),
   ];
 }
