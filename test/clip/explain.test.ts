@@ -181,6 +181,28 @@ describe('a run', () => {
     }
   });
 
+  test('takes a single picture for what is in it, and names the file where that is no clip', async () => {
+    mkdirSync(file('single'));
+    const still = file('single/still.png');
+    writeFileSync(still, encodePng(drawnFrame(0)));
+    const { lines } = await run([still]);
+    expect(lines).toEqual([
+      expect.objectContaining({
+        error: expect.objectContaining({
+          message: `"${still}" cannot be read as a clip: it is one picture, and the model takes clips; give a video, an animation or a folder of frames.`,
+        }),
+      }),
+    ]);
+    for (const [name, writer] of [
+      ['single/moving.jpg', clipWriters.gif],
+      ['single/moving.webp', clipWriters.webp],
+    ] as const) {
+      writeFileSync(file(name), await writer.write(drawnFrames(10), { rate: 10 }));
+      const [line] = (await run([file(name)])).lines;
+      expect(line.image).toMatchObject({ path: file(name), clip: { count: 4, interval: 2 } });
+    }
+  });
+
   test('a network of pictures leaves videos of a folder out, and says so', async () => {
     const { classifier, bytesFrom } = await import('../support/network.js');
     writeFileSync(file('pictures.onnx'), bytesFrom(classifier()));

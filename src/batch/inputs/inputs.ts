@@ -254,7 +254,10 @@ function isVideo(path: string): boolean {
   return clipExtensions.includes(extname(path).toLowerCase()) && whyNoPicture(path) !== undefined;
 }
 
-/** The pictures of a folder, one behind the other, as a clip; videos, animations and tensors as they are. */
+/**
+ * The pictures of a folder, one behind the other, as a clip; videos, animations and tensors as they are. A single picture too: its
+ * content may be a video or an animation, whatever its name, and where it is none the file is what has to be named.
+ */
 function* inClips(found: readonly Found[]): Generator<Found> {
   for (let i = 0; i < found.length; ) {
     const { names, isNamed } = found[i];
@@ -263,6 +266,7 @@ function* inClips(found: readonly Found[]): Generator<Found> {
     for (; i < found.length && isFrame(found[i]) && dirname(found[i].path) === folder; i++)
       frames.push(found[i].path);
     if (frames.length === 0) yield found[i++];
+    else if (frames.length === 1) yield found[i - 1];
     else yield { path: folder, frames, names, isNamed };
   }
 }
