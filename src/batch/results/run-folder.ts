@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { GradcamppError } from '../../errors.js';
+import { hashFile, statsOf } from '../../files.js';
 import { Journal } from './journal.js';
 import { readLines } from './lines.js';
 import { claim } from './lock.js';
@@ -63,6 +64,7 @@ export class RunFolder<Entry> {
     let giveBack = () => {};
     try {
       if (found?.finished && reuse.resume) {
+        await checkWhole(out, found);
         await removePartialFolder(out); // the process may have ended just before
         return found;
       }
@@ -99,7 +101,8 @@ export class RunFolder<Entry> {
   async finish(result: Pick<RunRecord, 'explained' | 'failed' | 'files' | 'report'>): Promise<void> {
     try {
       await this.journal.close();
-      await writeRecord(this.out, { ...this.#record, finished: true, ...result });
+      const resultsSha256 = await hashOf(join(this.out, resultsFile));
+      await writeRecord(this.out, { ...this.#record, finished: true, ...result, resultsSha256 });
       await removePartialFolder(this.out);
     } catch (cause) {
       throw unwritable(this.out, cause);
@@ -195,6 +198,29 @@ function checkReuse(
       'the finished run of these inputs, of which some have changed since, in size or time',
       'Do all again with --overwrite, or name another output folder.',
     );
+}
+
+/** Nothing of a finished run is taken for whole that is not there, or, of its results, not as it was written. */
+async function checkWhole(out: string, found: RunRecord): Promise<void> {
+  const refuse = (what: string) =>
+    new GradcamppError(
+      'OUTPUT',
+      `"${out}" holds the finished run, but ${what}. Do all again with --overwrite, or name another output folder.`,
+    );
+  const { resultsSha256 } = found;
+  if (resultsSha256 !== undefined && (await hashOf(join(out, resultsFile))) !== resultsSha256)
+    throw refuse(`its ${resultsFile} is not as it was written`);
+  const names: string[] = [];
+  for await (const name of listedFiles(out, found)) names.push(name);
+  let i = 0;
+  for await (const stats of statsOf(names.map((name) => resolve(out, name)))) {
+    if (!stats) throw refuse(`its file ${JSON.stringify(names[i])} is missing`);
+    i++;
+  }
+}
+
+async function hashOf(path: string): Promise<string | undefined> {
+  return hashFile(path).catch(() => undefined);
 }
 
 async function writeRecord(out: string, record: RunRecord): Promise<void> {

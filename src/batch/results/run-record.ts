@@ -20,6 +20,8 @@ export interface RunRecord extends RunParts {
   readonly failed?: number;
   /** Files that the run wrote, beside those that `results.jsonl` lists. */
   readonly files?: readonly string[];
+  /** SHA-256 of `results.jsonl`, of a finished run that has one. */
+  readonly resultsSha256?: string;
   /** What a finished evaluation has to tell, without its gallery: in V8's format, which holds NaN, in base 64. */
   readonly report?: string;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -96,6 +97,7 @@ describe('a results folder', () => {
     expect(JSON.parse(text('run.json'))).toEqual({
       ...record,
       finished: true,
+      resultsSha256: createHash('sha256').update(text('results.jsonl')).digest('hex'),
       explained: 3,
       failed: 0,
       files: [],
@@ -246,6 +248,22 @@ describe('a results folder', () => {
     await finish(await open());
     expect(await openPlain({ resume: true })).toMatchObject({ finished: true, explained: 3, failed: 0 });
     expect(existsSync(join(out, '.partial'))).toBe(false);
+  });
+
+  test('a finished run of which something is missing, or its results are cut, is not taken for whole', async () => {
+    await finish(await open());
+    const results = readFileSync(join(out, 'results.jsonl'));
+    truncateSync(join(out, 'results.jsonl'), 40);
+    await expect(openPlain({ resume: true })).rejects.toThrow(
+      'holds the finished run, but its results.jsonl is not as it was written. Do all again with --overwrite',
+    );
+    rmSync(join(out, 'results.jsonl'));
+    await expect(openPlain({ resume: true })).rejects.toThrow('its results.jsonl is not as it was written');
+    writeFileSync(join(out, 'results.jsonl'), results);
+    rmSync(join(out, '1.npy'));
+    await expect(openPlain({ resume: true })).rejects.toThrow('its file "1.npy" is missing');
+    writeFileSync(join(out, '1.npy'), content(1));
+    expect(await openPlain({ resume: true })).toMatchObject({ finished: true });
   });
 
   test('a list of files that leaves the folder is not followed', async () => {
