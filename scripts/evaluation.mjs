@@ -159,7 +159,7 @@ async function everyMethod() {
   const names = methodNames.filter((name) => !notHere.includes(name));
   const results = await resultsOf(`every-method-${layer}`, 'faithfulness', {
     model: `models/${squeezeNet.model}`,
-    images: ['imagenet100/?[02468]3_*.jpg'],
+    images: squeezeNet.images,
     open: { layer },
     variants: names.map((method) => ({ name: method, method, ...moderate[method] })),
     steps: 5,
@@ -169,7 +169,7 @@ async function everyMethod() {
     ([name, own]) => `${name} ${Object.entries(own).map(([key, value]) => `${value} ${key}`)}`,
   );
   return [
-    `SqueezeNet at \`${layer}\` on ${results.images} ImageNet pictures, every second one of the hundred above, one of every twentieth class; the top class of each, curves in steps of 20 %. What runs the network many times does so less than by default: ${settings.join(', ')}. Not here: ${notHere.join(', ')}, which this network has not got the layers for.`,
+    `SqueezeNet at \`${layer}\` on ${results.images} ImageNet pictures, those above; the top class of each, curves in steps of 20 %. What runs the network many times does so less than by default: ${settings.join(', ')}. Not here: ${notHere.join(', ')}, which this network has not got the layers for.`,
     methodTable(results),
     aheadOf(results, 'grad-cam++'),
     'Behind this layer are one convolution, a ReLU and the mean: the gradient of a class is the same wherever its channel is active, so hires-cam gives the map of grad-cam, and smooth-grad-cam++ all but that of grad-cam++. Average drop and increase reward maps that show much, whatever it is: read them beside sparseness. At equal area (the three curves) that gains nothing.',
