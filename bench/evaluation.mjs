@@ -13,14 +13,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { evaluate } from '../dist/evaluate/evaluate.js';
-import { maskingOptions } from '../dist/evaluate/faithfulness/masking-options.js';
+import { measuringOptions } from '../dist/evaluate/faithfulness/measuring-options.js';
 import { openSubject } from '../dist/evaluate/open.js';
 import { measureInWorkers } from '../dist/evaluate/measurer.js';
 import { Explainer } from '../dist/batch/explainer.js';
 
 const workers = 2;
 const { batch, steps } = Object.fromEntries(
-  Object.entries(maskingOptions).map(([name, option]) => [name, option.default]),
+  Object.entries(measuringOptions).map(([name, option]) => [name, option.default]),
 );
 const shared = fileURLToPath(new URL('../../shared/', import.meta.url));
 const model = join(shared, 'models/squeezenet1_0.onnx');

@@ -6,7 +6,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type * as PoolModule from '../../../src/batch/workers/worker-pool.js';
 import { built } from '../../support/built.js';
 
-const { Pool } = await built<typeof PoolModule>('batch/worker-pool.js');
+const { Pool } = await built<typeof PoolModule>('batch/workers/worker-pool.js');
 
 /** A worker that does as it is told. */
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-pool-'));
