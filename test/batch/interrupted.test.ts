@@ -9,6 +9,7 @@ import type * as RunModule from '../../src/batch/explain-folder.js';
 import { encodeNpy } from '../../src/image/npy.js';
 import { built } from '../support/built.js';
 import { count, digest, linesIn, makeInputs, model, newFolder, photos, root } from './inputs.js';
+import { ownFileSystems } from '../support/own-file-systems.js';
 
 const { explainFolder } = await built<typeof RunModule>('batch/explain-folder.js');
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -173,16 +174,7 @@ test('damaged files are written again', async () => {
   expect(digest(out)).toEqual(digest(expected));
 });
 
-/** What gives a process file systems of its own: as root, or as root of a user namespace. */
-const own = [
-  ['unshare', '--mount'],
-  ['unshare', '--user', '--map-root-user', '--mount'],
-].find(([command, ...flags]) => {
-  const small = join(root, 'probe');
-  mkdirSync(small, { recursive: true });
-  const mount = ['mount', '-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small];
-  return spawnSync(command, [...flags, ...mount]).status === 0;
-});
+const own = ownFileSystems(join(root, 'probe'));
 if (!own) console.warn('NOT TESTED: a full disk. No small file system can be mounted here.');
 
 test.runIf(own !== undefined)(

@@ -5,7 +5,7 @@ import { floatConstant, int64Constant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import { attributesOf } from '../../src/graph/attributes.js';
 import type { Tensor } from '../../src/tensor.js';
-import { bytesFrom, classifier, graphFrom, type ShortGraph, values } from '../support/network.js';
+import { bytesFrom, classifier, graphFrom, loopBody, type ShortGraph, values } from '../support/network.js';
 
 const images: Tensor<'float32'> = { type: 'float32', dims: [2, 3, 8, 8], data: values(7, [2, 3, 8, 8]) };
 const whole = classifier();
@@ -13,19 +13,7 @@ const behind = whole.nodes.slice(4);
 
 /** The layer relu2 goes through a Loop. */
 function loop(): ShortGraph {
-  const info = (name: string, type: DataType, dims?: number[]) => ({ name, type, dims });
-  const body = {
-    ...graphFrom({
-      inputs: {},
-      outputs: [],
-      nodes: [
-        ['Identity', ['go'], ['went']],
-        ['Sqrt', ['s'], ['out']],
-      ],
-    }),
-    inputs: [info('i', DataType.INT64, []), info('go', DataType.BOOL, []), info('s', DataType.FLOAT)],
-    outputs: [info('went', DataType.BOOL), info('out', DataType.FLOAT)],
-  };
+  const body = loopBody('Sqrt');
   return {
     ...whole,
     constants: { ...whole.constants, turns: int64Constant([2], []) },

@@ -11,6 +11,7 @@ import type * as ShardModule from '../../src/fleet/run-shard.js';
 import { encodeNpy } from '../../src/image/npy.js';
 import { digest, linesIn, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { built } from '../support/built.js';
+import { ownFileSystems } from '../support/own-file-systems.js';
 
 const { planShards } = await built<typeof PlanModule>('fleet/plan.js');
 const { runShard } = await built<typeof ShardModule>('fleet/run-shard.js');
@@ -55,16 +56,7 @@ test('a machine that stops, while another does its shard, and goes on later chan
   expect(digest(out)).toEqual(before);
 });
 
-/** What gives a process file systems of its own: as root, or as root of a user namespace. */
-const own = [
-  ['unshare', '--mount'],
-  ['unshare', '--user', '--map-root-user', '--mount'],
-].find(([command, ...flags]) => {
-  const small = join(root, 'probe');
-  mkdirSync(small, { recursive: true });
-  const mount = ['mount', '-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', small];
-  return spawnSync(command, [...flags, ...mount]).status === 0;
-});
+const own = ownFileSystems(join(root, 'probe'));
 if (!own) console.warn('NOT TESTED: a full storage. No small file system can be mounted here.');
 
 test.runIf(own !== undefined)(

@@ -7,7 +7,7 @@ import { boolConstant, floatConstant, int64Constant } from '../../src/onnx/const
 import { DataType } from '../../src/onnx/types.js';
 import { buildCase } from '../autodiff/case.js';
 import { families } from '../autodiff/cases/index.js';
-import { classifier, graphFrom } from '../support/network.js';
+import { classifier, graphFrom, loopBody } from '../support/network.js';
 
 /** A convolution whose input and output are quantised. */
 function quantizedPair(): Graph {
@@ -56,19 +56,7 @@ function ensemble(): Graph {
 
 /** A Loop and an interpolation to the size of the picture before the layer. */
 function loop(): Graph {
-  const info = (name: string, type: DataType, dims?: number[]) => ({ name, type, dims });
-  const body = {
-    ...graphFrom({
-      inputs: {},
-      outputs: [],
-      nodes: [
-        ['Identity', ['go'], ['went']],
-        ['Relu', ['s'], ['out']],
-      ],
-    }),
-    inputs: [info('i', DataType.INT64, []), info('go', DataType.BOOL, []), info('s', DataType.FLOAT)],
-    outputs: [info('went', DataType.BOOL), info('out', DataType.FLOAT)],
-  };
+  const body = loopBody('Relu');
   const { nodes, constants, ...rest } = classifier();
   return graphFrom({
     ...rest,

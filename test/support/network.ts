@@ -142,3 +142,17 @@ export function grown(
     constants: { ...base.constants, ...constants },
   };
 }
+
+/** The body of a Loop whose one state goes through an operator, turn by turn. */
+export function loopBody(opType: string): Graph {
+  const info = (name: string, type: DataType, dims?: number[]): ValueInfo => ({ name, type, dims });
+  const nodes: ShortNode[] = [
+    ['Identity', ['go'], ['went']],
+    [opType, ['s'], ['out']],
+  ];
+  return {
+    ...graphFrom({ inputs: {}, outputs: [], nodes }),
+    inputs: [info('i', DataType.INT64, []), info('go', DataType.BOOL, []), info('s', DataType.FLOAT)],
+    outputs: [info('went', DataType.BOOL), info('out', DataType.FLOAT)],
+  };
+}
