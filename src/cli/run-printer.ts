@@ -66,6 +66,7 @@ function describe({ image, target, map, files }: ResultLine): string {
   const kind = target.kind === 'class' ? '' : `${target.kind} `;
   const written = Object.values(files).join(', ');
   const first = image.frames === undefined ? '' : ` (first of ${image.frames} frames)`;
-  const empty = map?.empty ? ', the map is empty' : '';
+  const because = map?.emptyBecause === undefined ? '' : `: ${map.emptyBecause}`;
+  const empty = map?.empty ? `, the map is empty${because}` : '';
   return `${image.path}${first}: ${kind}${target.name} ${value}${empty}${written ? ` → ${written}` : ''}`;
 }

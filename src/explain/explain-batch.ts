@@ -472,6 +472,7 @@ function explanationOf({
       data,
       dims,
       empty,
+      emptyBecause: empty ? method.whyEmpty?.({ score, probability }, variant.settings as never) : undefined,
       logScale: logScale && answer.raw ? logScale({ score, probability }, variant.settings as never) : 0,
       bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
       ...(dims.length === 3 ? { frames: framesOf(data, dims, settings.threshold) } : {}),

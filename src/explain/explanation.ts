@@ -87,6 +87,8 @@ export interface ExplanationMap {
   readonly dims: readonly number[];
   /** Whether nothing in the picture speaks for the target: the map is zero everywhere. */
   readonly empty: boolean;
+  /** Why it is, where the method itself makes it so: Grad-CAM++'s softmax form. */
+  readonly emptyBecause?: string;
   /** Natural logarithm of the factor that `raw` leaves out: S_c (exp form), ln p_c (softmax form), else 0. */
   readonly logScale: number;
   /** Connected regions above the threshold, largest first; in pixels of the network's input. 2-D maps only. */

@@ -77,6 +77,10 @@ export const gradCamPlusPlus = channelMethod({
     const positive = b.asFloat(b.op('Greater', [slope, b.zero()]));
     return ratioNodes(b, weight, sumNodes(b, b.mul(alpha, positive), layer));
   },
+  whyEmpty: ({ probability }, { form }) =>
+    form === 'softmax'
+      ? `The second and third derivatives of softmax change sign with the probability, here ${probability?.toPrecision(4)}; where theirs differ, α is negative and the softmax form leaves nothing. With form exp α is positive.`
+      : undefined,
   logScale: ({ score, probability }, { form }) => (form === 'exp' ? score : Math.log(probability ?? 1)),
 });
 

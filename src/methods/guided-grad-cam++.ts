@@ -14,6 +14,7 @@ export const guidedGradCamPlusPlus = inputMethod({
   alsoNeeds: gradCamPlusPlus.alsoNeeds,
   hasTarget: true,
   options: gradCamPlusPlus.options,
+  whyEmpty: gradCamPlusPlus.whyEmpty,
   times: 'grad-cam++',
   channels: 'sum of magnitudes',
   scaled: 'maximum',

@@ -261,6 +261,21 @@ test('the softmax form keeps its digits when the class is certain', async () => 
   expect(Math.abs(seed[1] / left - 1)).toBeLessThan(1e-6);
 });
 
+test('an empty map of the softmax form says why, and no other', async () => {
+  const explainer = await open({ head: 'pool' });
+  const { data, ...rest } = image(1);
+  const certain = { ...rest, data: data.map((value) => 100 * value) };
+  const mapsOf = async (form: 'softmax' | 'exp') => {
+    const [{ targets }] = await explainer.explain([certain], { form });
+    return targets[0].map;
+  };
+  const softmax = await mapsOf('softmax');
+  expect(softmax.empty).toBe(true);
+  expect(softmax.emptyBecause).toMatch(/here 1\.000; .* the softmax form leaves nothing\. With form exp/);
+  const exp = await mapsOf('exp');
+  expect([exp.empty, exp.emptyBecause]).toEqual([false, undefined]);
+});
+
 describe('options', () => {
   test('unknown and useless ones are refused', async () => {
     const explainer = await open();

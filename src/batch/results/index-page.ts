@@ -158,7 +158,7 @@ function figure({ target, method, map, files }: ResultLine): Html {
     target.probability === undefined
       ? target.score.toPrecision(4)
       : `${(100 * target.probability).toFixed(1)} %`;
-  const caption = html`<figcaption><b>${target.name}</b> ${value}<br><span class="method">${method}</span>${map.empty ? ' · empty' : undefined}</figcaption>`;
+  const caption = html`<figcaption><b>${target.name}</b> ${value}<br><span class="method">${method}</span>${map.empty ? ' · empty' : undefined}${map.emptyBecause && html`<br>${map.emptyBecause}`}</figcaption>`;
   if (file === undefined)
     return html`<figure data-method="${method}">${caption}</figure>
 `;

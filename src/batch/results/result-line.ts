@@ -44,6 +44,8 @@ export interface ResultLine {
     readonly dims: readonly number[];
     /** Whether nothing in the picture speaks for the target. */
     readonly empty: boolean;
+    /** Why it is, where the method itself makes it so. */
+    readonly emptyBecause?: string;
     /** Natural logarithm of the factor that `raw` leaves out. */
     readonly logScale: number;
     /** Regions above the threshold, largest first, in pixels of the network's input. */
@@ -73,7 +75,7 @@ export function resultLine(
   files: ResultLine['files'],
 ): ResultLine {
   const { target, layers, combine, method, instead, settings, backend, facts, map } = explained;
-  const { dims, empty, logScale, bounds, frames } = map;
+  const { dims, empty, emptyBecause, logScale, bounds, frames } = map;
   return {
     index,
     image,
@@ -96,6 +98,7 @@ export function resultLine(
     map: {
       dims,
       empty,
+      emptyBecause,
       logScale: shortest(logScale),
       bounds: bounds.map(shownRegion),
       frames: frames?.map((own) => ({

@@ -40,6 +40,14 @@ interface Described<S extends Stage> {
   readonly hasTarget: boolean;
   /** Options of its own. */
   readonly options: S;
+  /** Why a map of this target is empty, in a sentence, where the method itself makes it so. */
+  readonly whyEmpty?: (target: ScoredTarget, settings: SettingsOf<S>) => string | undefined;
+}
+
+/** A target as a picture has it. */
+export interface ScoredTarget {
+  readonly score: number;
+  readonly probability?: number;
 }
 
 /**
@@ -57,10 +65,7 @@ export interface ChannelMethod<S extends Stage = Stage> extends Described<S> {
     readonly isLinear: boolean;
   }) => string | undefined;
   /** ln of a factor of the raw map that is left out, such as e^S; default 0. */
-  readonly logScale?: (
-    target: { readonly score: number; readonly probability?: number },
-    settings: SettingsOf<S>,
-  ) => number;
+  readonly logScale?: (target: ScoredTarget, settings: SettingsOf<S>) => number;
 }
 
 /** relu(Σ_k w_k ⊙ A_k), where the weight at a position follows from the gradient there. */
