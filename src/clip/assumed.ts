@@ -1,4 +1,4 @@
-import type { ClipLayout, FrameSampling } from '../image/frame-sampling.js';
+import { type ClipLayout, clipLayouts, type FrameSampling } from '../image/frame-sampling.js';
 import type { ClipPreprocessing } from './clip.js';
 
 type Dims = readonly (number | string | null | undefined)[];
@@ -10,10 +10,16 @@ const grey = { mean: [0.401], std: [0.222] };
 /** Frames of a clip where the network takes any number. */
 const assumedCount = 16;
 
-/** How the axes of a network's input are those of clips, by its dims with N; undefined where they are not. */
-export function clipLayoutOf(dims: Dims): ClipLayout | undefined {
+/**
+ * How the axes of a network's input are those of clips, by its dims with N; undefined where they are not.
+ *
+ * @param channels the axis that the network reads as channels, where that is known
+ */
+export function clipLayoutOf(dims: Dims, channels?: number): ClipLayout | undefined {
   if (dims.length !== 5) return undefined;
   const isColour = (dim: unknown) => dim === 1 || dim === 3;
+  const read = clipLayouts.find((layout) => clipChannelAxis(layout) + 1 === channels);
+  if (read && isColour(dims[channels as number])) return read;
   if (isColour(dims[1])) return 'NCTHW';
   if (isColour(dims[2])) return 'NTCHW';
   return isColour(dims[4]) ? 'NTHWC' : undefined;

@@ -13,6 +13,8 @@ import {
   valueInfo,
 } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
+import { findAxes } from '../graph/axes.js';
+import { foldedBatch, type Layout } from '../graph/tokens.js';
 import { DataType } from '../onnx/types.js';
 import { withAlternatives } from './alternatives.js';
 import { withExactScores } from './exact-scores.js';
@@ -86,32 +88,48 @@ export function headFeeds(
   return feeds;
 }
 
-/** One picture's part of a value, `count` times; `axis` is that of the pictures. */
-export function repeated(tensor: Tensor, axis: number, image: number, count: number): Tensor {
+/** Where a value counts pictures: an axis, which may count the steps of clips too. */
+type PictureAxis = Pick<Layout, 'batchAxis' | 'folded'>;
+
+/** One picture's part of a value, `count` times. */
+export function repeated(
+  tensor: Tensor,
+  { batchAxis: axis, folded }: PictureAxis,
+  image: number,
+  count: number,
+): Tensor {
   const { type, dims } = tensor;
   const source = tensor.data as Float32Array;
-  const inner = sizeOf(dims.slice(axis + 1));
-  const outer = sizeOf(dims.slice(0, axis));
+  const steps = folded?.count ?? 1;
+  const inner = sizeOf(dims.slice(axis + 1)) * (folded?.isInner ? steps : 1);
+  const outer = sizeOf(dims.slice(0, axis)) * (folded?.isInner ? 1 : steps);
+  const images = dims[axis] / steps;
   const data = new (source.constructor as new (length: number) => Float32Array)(outer * count * inner);
   for (let o = 0; o < outer; o++) {
-    const from = (o * dims[axis] + image) * inner;
+    const from = (o * images + image) * inner;
     const part = source.subarray(from, from + inner);
     for (let i = 0; i < count; i++) data.set(part, (o * count + i) * inner);
   }
-  return { type, dims: dims.with(axis, count), data } as Tensor;
+  return { type, dims: dims.with(axis, count * steps), data } as Tensor;
 }
 
 /**
  * The axis of the pictures: where the dims have the symbol of the network's N, else the first that is not known. undefined where
  * the value has none, and is the same for all.
  */
-function pictureAxis({ graph, image }: Network, name: string, { dims: own }: Tensor): number | undefined {
+function pictureAxis(
+  { graph, image }: Network,
+  name: string,
+  { dims: own }: Tensor,
+): PictureAxis | undefined {
+  const folded = foldedBatch(findAxes(graph, image.name).get(name) ?? []);
+  if (folded) return folded;
   const N = image.dims?.[0];
-  if (typeof N === 'number') return own[0] === N ? 0 : undefined;
+  if (typeof N === 'number') return own[0] === N ? { batchAxis: 0 } : undefined;
   const dims = valueInfo(graph, name).dims ?? own.map(() => '');
   const axis = N ? dims.indexOf(N) : -1;
   const found = axis < 0 ? dims.findIndex((dim) => typeof dim !== 'number') : axis;
-  return found < 0 ? undefined : found;
+  return found < 0 ? undefined : { batchAxis: found };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { GradcamppError } from '../errors.js';
-import { isPicture, type Layout } from '../graph/tokens.js';
+import { isPicture, type Layout, unfolded } from '../graph/tokens.js';
 import { sizeOf } from '../tensor.js';
 
 /** A value that is explained, and how it is laid out; a picture or the input as it is where nothing is said. */
@@ -80,22 +80,22 @@ function placesOf(dims: readonly number[], layout: Layout, name: string): Places
   return found;
 }
 
-function findPlaces(dims: readonly number[], layout: Layout, name: string): Places {
+function findPlaces(folded: readonly number[], as: Layout, name: string): Places {
+  const { layout, dims } = unfolded(as, folded);
   const { batchAxis, channelAxis, prefix, suffix, digits } = layout;
   const steps = dims.map((_, i) => sizeOf(dims.slice(i + 1)));
   const axes = dims.flatMap((dim, i) => (i === batchAxis || i === channelAxis || dim === 1 ? [] : [i]));
-  const sizes = axes.map((axis) => dims[axis]);
-  const [tokens] = sizes;
-  const isTokens = axes.length === 1;
-  const grid = isTokens ? tokenGrid(layout, tokens, name) : digits ? (layout.grid as number[]) : sizes;
-  const count = isTokens ? tokens - prefix - suffix : sizeOf(sizes);
+  const last = axes.length - 1; // that of tokens, where class token and registers are before or behind the patches
+  const sizes = axes.map((axis, i) => dims[axis] - (i === last ? prefix + suffix : 0));
+  const count = sizeOf(sizes);
+  const isGrid = sizes.length === layout.grid.length && !digits;
+  const grid = isGrid ? sizes : tokenGrid(layout, count, name);
   const offsets = new Int32Array(count);
   for (let place = 0; place < count; place++) {
-    let [offset, rest] = [prefix * steps[axes[0]], place];
-    for (let i = axes.length - 1; i >= 0; i--) {
-      const size = isTokens ? count : sizes[i];
-      offset += (rest % size) * steps[axes[i]];
-      rest = Math.floor(rest / size);
+    let [offset, rest] = [prefix * (steps[axes[last]] ?? 0), place];
+    for (let i = last; i >= 0; i--) {
+      offset += (rest % sizes[i]) * steps[axes[i]];
+      rest = Math.floor(rest / sizes[i]);
     }
     offsets[digits ? cellOf(place, digits, grid) : place] = offset;
   }
@@ -110,8 +110,7 @@ function findPlaces(dims: readonly number[], layout: Layout, name: string): Plac
 }
 
 /** Sizes of the grid of so many tokens; one that only the picture tells follows from the others. */
-function tokenGrid({ grid, prefix, suffix }: Layout, tokens: number, name: string): number[] {
-  const count = tokens - prefix - suffix;
+function tokenGrid({ grid, prefix, suffix }: Layout, count: number, name: string): number[] {
   const sizes = grid.filter((size): size is number => typeof size === 'number');
   const open = grid.length - sizes.length;
   const rest = count / sizeOf(sizes);
@@ -119,7 +118,7 @@ function tokenGrid({ grid, prefix, suffix }: Layout, tokens: number, name: strin
     return grid.map((size) => (typeof size === 'number' ? size : rest));
   throw new GradcamppError(
     'INVALID_LAYER',
-    `Layer "${name}" has ${tokens} tokens, and its grid depends on the picture's size, so that it cannot be told from the model. Say it with "tokens" (--tokens HEIGHTxWIDTH+${prefix}).`,
+    `Layer "${name}" has ${count + prefix + suffix} tokens, and its grid depends on the picture's size, so that it cannot be told from the model. Say it with "tokens" (--tokens HEIGHTxWIDTH+${prefix}).`,
   );
 }
 

@@ -8,6 +8,7 @@ import { classNamesOf } from '../graph/metadata.js';
 import type { Scores } from '../graph/scores.js';
 import { findSuppression } from '../graph/suppression.js';
 import type { TokenGrid } from '../graph/tokens.js';
+import { readChannels } from '../graph/axes.js';
 import { assumedClips, clipLayoutOf, samplingFor } from '../clip/assumed.js';
 import type { ClipPreprocessing } from '../clip/clip.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
@@ -121,12 +122,12 @@ export async function openParts(model: string | URL | Uint8Array, options: Expla
 
 /** How clips become the input of a network that takes them; undefined where it does not. */
 function clipsOf(
-  { image, original }: Network,
+  { graph, image, original }: Network,
   given: Sidecar | undefined,
   frames: ExplainerOptions['frames'],
 ): { readonly clips?: ClipPreprocessing; readonly note?: string } {
   const dims = image.dims ?? [];
-  const layout = given?.clips?.layout ?? (dims.length === 5 ? clipLayoutOf(dims) : undefined);
+  const layout = given?.clips?.layout ?? clipLayoutOf(dims, readChannels(graph, image.name));
   if (layout === undefined) {
     const asked = frames ? '"frames"' : given?.clips && '"input.frames" in the sidecar';
     if (asked === undefined) return {};

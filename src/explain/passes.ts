@@ -223,7 +223,8 @@ async function openBackward(
 /** Whether a gradient of these dims has one number a channel, for all places alike. */
 function isOneEach(graph: Graph, layer: Wanted, dims: OutputInfo['dims']): boolean {
   const axis = channelAxisOf(layer);
-  const { batchAxis = 0, prefix = 0, suffix = 0 } = layer.layout ?? {};
+  const { batchAxis = 0, prefix = 0, suffix = 0, folded } = layer.layout ?? {};
+  if (folded) return false; // one number a channel and a frame
   const isSame = dims[axis] === valueInfo(graph, layer.name).dims?.[axis];
   return (
     isSame && prefix + suffix === 0 && dims.every((dim, i) => i === axis || i === batchAxis || dim === 1)

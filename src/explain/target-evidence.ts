@@ -269,7 +269,7 @@ export class TargetEvidence {
     const [, ...dims] = forward.dims[index];
     const others = remembered((of, N) => ({ ...feedsOf(of, N), ...headFeeds(head, this.#batch, of, N) }));
     const unchanged = remembered((of, N) =>
-      repeated(forward.layers[index], layer.layout?.batchAxis ?? 0, of, N),
+      repeated(forward.layers[index], layer.layout ?? { batchAxis: 0 }, of, N),
     );
     const asInNetwork = (data: Float32Array, N: number, of: number) =>
       isLaidOut(layer, forward.layers[index].dims)
@@ -340,6 +340,7 @@ export class TargetEvidence {
     const { type, dims } = forward.scores;
     const gradient = await backward({ type, dims, data: this.seed() });
     const isWhole = gradient.data.length === forward.layers[index].data.length;
+    if (!isWhole && passes.wrt[index].layout?.folded) return undefined; // one number a channel and a frame
     return this.#spread(isWhole ? laidOut(gradient, passes.wrt[index]).data : gradient.data, index);
   }
 

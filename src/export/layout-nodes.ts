@@ -1,19 +1,20 @@
 import type { Builder, Name } from '../graph/builder.js';
 import type { Dim } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
-import { isPicture } from '../graph/tokens.js';
+import { isPicture, unfolded } from '../graph/tokens.js';
 import { GradcamppError } from '../errors.js';
 
 /** A value with the dims of a layer, laid out as [N, K, ...grid], as nodes. */
-export function layoutNodes(b: Builder, value: Name, layer: Pick<Layer, 'name' | 'shape' | 'layout'>): Name {
-  const { shape, layout } = layer;
-  if (isPicture(layout, shape.length)) return value;
+export function layoutNodes(b: Builder, given: Name, layer: Pick<Layer, 'name' | 'shape' | 'layout'>): Name {
+  if (isPicture(layer.layout, layer.shape.length)) return given;
+  const { layout, dims: shape } = unfolded(layer.layout, layer.shape);
+  const value = layer.layout.folded ? b.reshape(given, numbersOf(shape, layer)) : given;
   const { batchAxis, channelAxis, prefix, suffix, digits } = layout;
   const places = shape.flatMap((dim, i) => (i === batchAxis || i === channelAxis || dim === 1 ? [] : [i]));
   const ones = shape.flatMap((dim, i) => (i === batchAxis || i === channelAxis || dim !== 1 ? [] : [i]));
   const isCut = prefix > 0 || suffix > 0;
   const ends = b.ints([suffix > 0 ? -suffix : Number.MAX_SAFE_INTEGER]);
-  const patches = isCut ? b.op('Slice', [value, b.ints([prefix]), ends, b.ints(places)]) : value;
+  const patches = isCut ? b.op('Slice', [value, b.ints([prefix]), ends, b.ints(places.slice(-1))]) : value;
   const first = b.transpose(patches, [batchAxis, channelAxis, ...places, ...ones]);
   const grid = numbersOf(layout.grid, layer);
   if (!digits) {

@@ -196,7 +196,7 @@ function notExportable({ name, nodes, isConstant, constantIf }: TargetKind): Gra
 
 /** What the network gives for a picture of noise. */
 async function probe(
-  { network, preprocessing, feeds, targets }: NetworkExplainer,
+  { network, preprocessing, clips, feeds, targets }: NetworkExplainer,
   target: Target,
   scores: Scores,
 ): Promise<{ row: Row; facts: Facts }> {
@@ -219,7 +219,7 @@ async function probe(
     [image.name]: { type: 'float32', dims: [N, ...prepared.dims], data },
   });
   const { output, classes, channelsLast } = targets.facts(scores);
-  const axis = channelAxisOf(preprocessing, image);
+  const axis = channelAxisOf(preprocessing, image, clips);
   const facts = {
     classes,
     link: output.link,
@@ -265,10 +265,9 @@ async function targetMaps(
   const { channelAxis } = spatialOf(explainer);
   const gradient = made.gradients.get(network.image.name) as Name;
   const attribution = method.nodes!(b, { image: network.image.name, gradient });
-  const alike =
-    factor && channelAxis !== 1
-      ? b.transpose(factor.map, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1])
-      : factor?.map;
+  const order = Array.from({ length: rank }, (_, i) => i);
+  const asInput = order.toSpliced(1, 1).toSpliced(channelAxis, 0, 1);
+  const alike = factor && channelAxis !== 1 ? b.transpose(factor.map, asInput) : factor?.map;
   const whole = alike ? b.mul(attribution, alike) : attribution;
   const map = inputMapNodes(b, whole, method, { rank, channelAxis });
   return { graph: appended(made.graph, b), map };
@@ -309,7 +308,7 @@ async function layerMaps(
   }
   const b = new Builder(current);
   b.at('explain');
-  const { size, firstAxis } = spatialOf(explainer);
+  const { size, axes } = spatialOf(explainer);
   const parts = explained.map((own, i) => {
     const [, channels, ...spatial] = own.dims;
     const gradient = made?.gradients.get(own.name);
@@ -325,7 +324,7 @@ async function layerMaps(
       secondDerivatives: second[i],
     };
     const raw = rawMapNodes(b, layer, method, settings, modifiers);
-    return normalizedMapNodes(b, raw, size, network.image.name, firstAxis);
+    return normalizedMapNodes(b, raw, size, network.image.name, axes);
   });
   const map = combined(b, parts, combine);
   return { graph: appended(current, b), map };
@@ -437,14 +436,11 @@ function pooledGradient(graph: Graph, gradient: Name): Name | undefined {
 }
 
 /** Where the network's input has its channels and its spatial dims. */
-function spatialOf({ preprocessing, network }: NetworkExplainer) {
+function spatialOf({ preprocessing, clips, network }: NetworkExplainer) {
   const dims = network.image.dims ?? [];
-  const channelAxis = channelAxisOf(preprocessing, network.image) + 1;
-  return {
-    size: dims.filter((_, axis) => axis > 0 && axis !== channelAxis),
-    firstAxis: channelAxis === 1 ? 2 : 1,
-    channelAxis,
-  };
+  const channelAxis = channelAxisOf(preprocessing, network.image, clips) + 1;
+  const axes = dims.map((_, axis) => axis).filter((axis) => axis > 0 && axis !== channelAxis);
+  return { size: axes.map((axis) => dims[axis]), axes, channelAxis };
 }
 
 function metadata({ network, layers }: NetworkExplainer, { method, settings }: Plan): [string, string][] {

@@ -6,6 +6,7 @@ import {
   axisSize,
   digit,
   hasPlaces,
+  type Item,
   isPlace,
   isSequence,
   type Kind,
@@ -129,11 +130,13 @@ class Tracker {
       this.#learn(input, this.#picture(dims));
   }
 
-  /** A batch of one that was taken away, and is there again. */
+  /** A batch of one that was taken away, and is there again; or that is one with the frames of its only clip. */
   #batched(axes: Axes): Axes {
-    const isBatch = (axis: Axis) => axis.some((item) => !isSequence(item) && item.kind === 'batch');
-    if (this.#batch !== 1 || axes.some(isBatch) || axisSize(axes[0]) !== 1) return axes;
-    return [[digit('batch', 1)], ...axes.slice(1)];
+    const isOf = (kind: Kind) => (item: Item) => !isSequence(item) && item.kind === kind;
+    const [first, ...others] = axes;
+    if (this.#batch !== 1 || axes.some((axis) => axis.some(isOf('batch')))) return axes;
+    if (first.length === 1 && first.every(isOf('time'))) return [[digit('batch', 1), ...first], ...others];
+    return axisSize(first) === 1 ? [[digit('batch', 1)], ...others] : axes;
   }
 
   #learn(name: string, axes: Axes | undefined): void {
@@ -511,19 +514,34 @@ function permutation(node: Node, rank: number): readonly number[] {
 /** Which axis of the picture holds its channels: the second of what the first operator on pictures reads; else a short one. */
 function pictureChannels(graph: Graph, image: string): number | undefined {
   const { dims = [] } = valueInfo(graph, image);
+  const isShort = (dim: Dim) => typeof dim === 'number' && dim <= 4;
+  const guessed = isShort(dims[1]) ? 1 : isShort(dims[dims.length - 1]) ? dims.length - 1 : undefined;
+  return readChannels(graph, image) ?? guessed;
+}
+
+/** Which axis of the picture the first operator on pictures reads as channels; undefined where none says it. */
+export function readChannels(graph: Graph, image: string): number | undefined {
+  const { dims = [] } = valueInfo(graph, image);
   const orders = new Map([[image, dims.map((_, i) => i)]]);
   for (const node of graph.nodes) {
     const order = orders.get(node.inputs.find((name) => orders.has(name)) ?? '');
     if (!order) continue;
     if (is(node, 'spatial')) return order[1];
-    if (is(node, 'elementwise') || node.opType === 'Pad') orders.set(node.outputs[0], order);
+    const [output] = node.outputs;
+    const { dims: own } = valueInfo(graph, output);
+    if (is(node, 'elementwise') || node.opType === 'Pad') orders.set(output, order);
+    // The frames of all clips one behind the other, as pictures.
+    else if (
+      is(node, 'onlyDims') &&
+      own?.length === order.length - 1 &&
+      own.slice(1).every((dim, i) => dim === dims[order[i + 2]])
+    )
+      orders.set(output, [order[0], ...order.slice(2)]);
     else if (node.opType === 'Transpose')
       orders.set(
-        node.outputs[0],
+        output,
         permutation(node, dims.length).map((axis) => order[axis]),
       );
   }
-  const isShort = (dim: Dim) => typeof dim === 'number' && dim <= 4;
-  if (isShort(dims[1])) return 1;
-  return isShort(dims[dims.length - 1]) ? dims.length - 1 : undefined;
+  return undefined;
 }

@@ -5,6 +5,7 @@ import {
   axisSize,
   type Digit,
   hasPlaces,
+  type Item,
   isPlace,
   isSequence,
   type Kind,
@@ -14,7 +15,7 @@ import { type Dim } from './graph.js';
 
 /**
  * How a value is laid out as a picture [N, K, ...grid]: tokens [N, T, C] in row order, class token and registers before or
- * behind them, channels last [N, h, w, C], or a picture as it is.
+ * behind them, channels last [N, h, w, C], pictures of the frames of clips [N · T, K, h, w], or a picture as it is.
  */
 export interface Layout {
   readonly batchAxis: number;
@@ -26,6 +27,8 @@ export interface Layout {
   readonly grid: readonly Dim[];
   /** Where the places come in another order than row by row: the digits of their number, the most significant first. */
   readonly digits?: readonly GridDigit[];
+  /** Where the batch axis counts the steps of a clip too, N · T: how many there are, and whether those of one clip follow each other. */
+  readonly folded?: { readonly count: number; readonly isInner: boolean };
 }
 
 /** A digit of a place's number: steps of `stride` along an axis of the grid. */
@@ -60,8 +63,17 @@ export function isPicture(
  * @param rank axes of places of the network's pictures
  */
 export function layoutOf(axes: Axes, rank: number): Layout | undefined {
+  const folded = foldedBatch(axes);
+  if (folded) {
+    const { batchAxis: at } = folded;
+    const apart = layoutOf(
+      [...axes.slice(0, at), ...axes[at].map((item) => [item]), ...axes.slice(at + 1)],
+      rank,
+    );
+    return apart && { ...apart, channelAxis: apart.channelAxis - Number(apart.channelAxis > at), ...folded };
+  }
   const kinds = placeKinds[rank];
-  const isBatch = (axis: Axis) => axis.length === 1 && !isSequence(axis[0]) && axis[0].kind === 'batch';
+  const isBatch = (axis: Axis) => axis.length === 1 && isDigit(axis[0], 'batch');
   const batchAxis = axes.findIndex(isBatch);
   const others = axes.flatMap((axis, i) => (i === batchAxis || hasPlaces(axis) ? [] : [i]));
   const wide = others.filter((i) => axisSize(axes[i]) !== 1);
@@ -70,11 +82,50 @@ export function layoutOf(axes: Axes, rank: number): Layout | undefined {
   if (batchAxis < 0 || rest.length !== 1 || placed.length === 0) return undefined;
   const [channelAxis] = rest;
   const isCount = typeof axisSize(axes[channelAxis]) === 'number';
-  const tokens =
-    placed.length === 1 ? patchesOf(placed[0]) : { prefix: 0, suffix: 0, patches: placed.flat() };
+  const last = placed.at(-1);
+  const tokens = last && patchesOf(last);
   if (!isCount || !tokens) return undefined;
-  const found = gridOf(tokens.patches, kinds);
+  const found = gridOf([...placed.slice(0, -1).flat(), ...tokens.patches], kinds);
   return found && { batchAxis, channelAxis, prefix: tokens.prefix, suffix: tokens.suffix, ...found };
+}
+
+function isDigit(item: Item, kind: Kind): item is Digit {
+  return !isSequence(item) && item.kind === kind;
+}
+
+/**
+ * The axis that counts the clips of a batch and the steps of each, in networks that run one of pictures on every frame;
+ * undefined where they have axes of their own, or it is not known how many steps there are.
+ */
+export function foldedBatch(axes: Axes): Required<Pick<Layout, 'batchAxis' | 'folded'>> | undefined {
+  const batchAxis = axes.findIndex(
+    (axis) => axis.length === 2 && axis.some((item) => isDigit(item, 'batch')),
+  );
+  if (batchAxis < 0) return undefined;
+  const [first, second] = axes[batchAxis];
+  const isInner = isDigit(first, 'batch');
+  const time = isInner ? second : first;
+  if (!isDigit(time, 'time') || typeof time.size !== 'number') return undefined;
+  return { batchAxis, folded: { count: time.size, isInner } };
+}
+
+/** A value, and its layout, with an axis of its own for the steps of clips; unchanged where they have one. */
+export function unfolded<D extends Dim>(
+  layout: Layout,
+  dims: readonly D[],
+): { readonly layout: Layout; readonly dims: (D | number)[] } {
+  const { folded, batchAxis: at, channelAxis, ...rest } = layout;
+  if (!folded) return { layout, dims: [...dims] };
+  const { count, isInner } = folded;
+  const clips = typeof dims[at] === 'number' ? dims[at] / count : dims[at];
+  return {
+    layout: {
+      ...rest,
+      batchAxis: isInner ? at : at + 1,
+      channelAxis: channelAxis > at ? channelAxis + 1 : channelAxis,
+    },
+    dims: [...dims.slice(0, at), ...(isInner ? [clips, count] : [count, clips]), ...dims.slice(at + 1)],
+  };
 }
 
 /** The patches among an axis of tokens, and how many tokens are before and behind them. */
@@ -144,8 +195,10 @@ export function showTokens({ grid, prefix = 0, suffix = 0 }: TokenGrid): string 
 }
 
 /** Dims [N, K, ...grid] of a value that is laid out. */
-export function laidOutDims({ batchAxis, channelAxis, grid }: Layout, dims: readonly Dim[]): Dim[] {
-  return [dims[batchAxis], dims[channelAxis], ...grid];
+export function laidOutDims(layout: Layout, dims: readonly Dim[]): Dim[] {
+  const { batchAxis, channelAxis, grid } = unfolded(layout, dims).layout;
+  const own = unfolded(layout, dims).dims;
+  return [own[batchAxis], own[channelAxis], ...grid];
 }
 
 /** `14 × 14, 1 before` */

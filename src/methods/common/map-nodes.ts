@@ -58,17 +58,20 @@ function weightedSum(b: Builder, { activations, channels, spatial }: ExportedLay
   return b.op('Reshape', [sum, b.op('Concat', [b.ints([0, 1]), shape], { axis: 0 })]);
 }
 
-/** The raw map enlarged to the picture (linear, half-pixel centres) and min–max normalised, [N, 1, ...size]. */
+/**
+ * The raw map enlarged to the picture (linear, half-pixel centres) and min–max normalised, [N, 1, ...size].
+ *
+ * @param imageAxes of the network's input: those of `size`
+ */
 export function normalizedMapNodes(
   b: Builder,
   raw: Name,
   size: readonly (number | string)[],
   image: Name,
-  firstAxis: number,
+  imageAxes: readonly number[],
 ): Name {
-  const rank = size.length;
   const isFixed = size.every((dim): dim is number => typeof dim === 'number');
-  const target = isFixed ? b.ints(size) : b.op('Shape', [image], { start: firstAxis, end: firstAxis + rank });
+  const target = isFixed ? b.ints(size) : b.op('Gather', [b.op('Shape', [image]), b.ints(imageAxes)]);
   const leading = b.op('Shape', [raw], { start: 0, end: 2 });
   const sizes = b.op('Concat', [leading, target], { axis: 0 });
   const map = b.op('Resize', [raw, undefined, undefined, sizes], {
@@ -96,7 +99,8 @@ export function inputMapNodes(
     channels === 'largest magnitude'
       ? b.op('ReduceMax', [value, b.ints([channelAxis])])
       : b.reduceSum(value, [channelAxis]);
-  const map = channelAxis === 1 ? one : b.transpose(one, [0, rank - 1, ...range(1, rank - 1)]);
+  const places = range(1, rank).filter((axis) => axis !== channelAxis);
+  const map = channelAxis === 1 ? one : b.transpose(one, [0, channelAxis, ...places]);
   const axes = b.ints(range(2, rank));
   const most = b.op('ReduceMax', [map, axes]);
   if (scaled === 'maximum') return ratioNodes(b, map, most);
