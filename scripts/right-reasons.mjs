@@ -99,8 +99,8 @@ async function study(set) {
     for (const { seed } of own) shares.push(await inside(set, join(out, folder, `seed-${seed}`, 'student.onnx')));
     rows.push({
       name,
-      errors: own.map(({ error }) => error),
-      validation: own.map(({ validationError }) => validationError),
+      errors: own.map(({ value }) => value),
+      validation: own.map(({ validation }) => validation),
       shares,
     });
     say(`${set}, ${name}: ${shares.map((share) => share.toFixed(3)).join(', ')}`);

@@ -26,16 +26,16 @@ export function trainingProgress(quiet: boolean | undefined): {
 }
 
 /** What a training came to. */
-export function printTrained({ arms, teacher, differences, measured, notes, files }: Trained): void {
+export function printTrained({ metric, arms, teacher, differences, measured, notes, files }: Trained): void {
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   for (const note of notes) say(note);
   const rows = [
-    ...(teacher ? [['teacher', teacher.error, ''] as const] : []),
-    ...arms.map(({ name, error }) => [name, error.mean, interval(error)] as const),
+    ...(teacher ? [['teacher', teacher.value, ''] as const] : []),
+    ...arms.map(({ name, value }) => [name, value.mean, interval(value)] as const),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
-  print(`error on ${measured.pictures} ${measured.on} pictures`);
-  for (const [name, error, own] of rows) print(`${name.padEnd(width)}  ${percent(error).padStart(6)}${own}`);
+  print(`${metric} on ${measured.pictures} ${measured.on} pictures`);
+  for (const [name, value, own] of rows) print(`${name.padEnd(width)}  ${percent(value).padStart(6)}${own}`);
   for (const { arm, against, difference } of differences) {
     const { mean } = difference;
     const points = `${(100 * Math.abs(mean)).toFixed(1)} points`;

@@ -103,13 +103,26 @@ export function normalized(b: NetworkBuilder, map: Name, rank: number, normaliza
   }
 }
 
-/** How many of the maps are zero everywhere, dims []. */
-export function zeroMaps(b: NetworkBuilder, map: Name): Name {
+/** How many of the maps are zero everywhere, of pictures that have a class in `labels` [N, M]; dims []. */
+export function zeroMaps(b: NetworkBuilder, map: Name, labels: Name): Name {
   const flat = b.reduceSum(b.op('Flatten', [map], { axis: 1 }), [1], 0);
-  return b.op('ReduceSum', [b.asFloat(b.op('Equal', [flat, b.zero()]))], { keepdims: 0 });
+  const isZero = b.asFloat(b.op('Equal', [flat, b.zero()]));
+  return b.op('ReduceSum', [b.mul(isZero, hasClass(b, labels))], { keepdims: 0 });
 }
 
-/** A given map [N, 1, …] at the size of the layer: linear, half-pixel centres, averaging where it is made smaller. */
+/** 1 of pictures that have a class in `labels` [N, M], 0 of others; dims [N]. */
+export function hasClass(b: NetworkBuilder, labels: Name): Name {
+  return b.op('ReduceMax', [labels, b.ints([1])], { keepdims: 0 });
+}
+
+/** What is explained of each picture, class by class: [N, M] as it is, the rows of [N, P, M] as P times [N, M]. */
+export function classRows(b: NetworkBuilder, labels: Name): Name[] {
+  const [, count, ...rest] = b.dims(labels);
+  if (rest.length === 0) return [labels];
+  return Array.from({ length: count as number }, (_, p) => b.op('Gather', [labels, b.int(p)], { axis: 1 }));
+}
+
+/** Given maps [N, P, …] at the size of the layer: linear, half-pixel centres, averaging where it is made smaller. */
 export function fitted(b: NetworkBuilder, map: Name, layer: Name): Name {
   const [own, wanted] = [b.dims(map).slice(2), b.dims(layer).slice(2)];
   if (own.length === wanted.length && own.every((dim, i) => dim === wanted[i])) return map;

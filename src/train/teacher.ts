@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
+import type { Name } from '../graph/builder.js';
 import { openParts } from '../explain/open-parts.js';
 import { type Graph, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Preprocessing } from '../image/preprocess.js';
@@ -8,7 +9,7 @@ import { inferValues } from '../runtime/infer.js';
 import { openSession, type Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { attentionNodes } from './losses/attention-transfer.js';
-import { mapNodes } from './maps.js';
+import { classRows, type MapOptions, mapNodes } from './maps.js';
 import { NetworkBuilder } from './network-builder.js';
 
 export interface TeacherOptions {
@@ -25,7 +26,7 @@ export interface TeacherOptions {
 export interface Lesson {
   /** Before softmax, M each. */
   readonly scores: Float32Array;
-  /** The raw map of each picture's own class, h · w each. */
+  /** The raw maps of each picture's own classes, `most` · h · w each: zero where there are fewer. */
   readonly maps?: Float32Array;
   /** Σ_k A_k², h · w each. */
   readonly attention?: Float32Array;
@@ -50,21 +51,20 @@ export class Teacher {
   readonly layer: string;
   /** The layer's spatial dims. */
   readonly mapDims: readonly number[];
-  readonly #session: Session;
-  readonly #names: Names;
+  readonly #open: (most: number) => Promise<Asked>;
+  /** By the number of classes that are explained of each picture. */
+  readonly #asked = new Map<number, Promise<Asked>>();
 
   private constructor(
     parts: Pick<Teacher, 'preprocessing' | 'classes' | 'classCount' | 'layer' | 'mapDims'>,
-    session: Session,
-    names: Names,
+    open: (most: number) => Promise<Asked>,
   ) {
     this.preprocessing = parts.preprocessing;
     this.classes = parts.classes;
     this.classCount = parts.classCount;
     this.layer = parts.layer;
     this.mapDims = parts.mapDims;
-    this.#session = session;
-    this.#names = names;
+    this.#open = open;
   }
 
   static async open(path: string, options: TeacherOptions): Promise<Teacher> {
@@ -88,20 +88,23 @@ export class Teacher {
       const { image } = network;
       const other = network.graph.inputs.find((input) => input.name !== image.name);
       if (other) throw refusal(name, `takes "${other.name}" beside the picture`);
-      const labels: ValueInfo = { name: 'labels', type: DataType.FLOAT, dims: ['N', classCount] };
-      const known = { ...network.graph, inputs: [...network.graph.inputs, labels] };
-      const b = new NetworkBuilder(known, { keepPaths: false });
-      b.at('teacher');
-      const names = {
-        image: image.name,
-        labels: labels.name,
-        scores: scores.info.name,
-        ...(map
-          ? { map: mapNodes(b, { scores: scores.info.name, labels: labels.name, layer: own.name, method }) }
-          : {}),
-        ...(attention ? { attention: attentionNodes(b, own.name) } : {}),
+      const graph = network.graph;
+      const ask = async (most: number): Promise<Asked> => {
+        const labels: ValueInfo = { name: 'labels', type: DataType.FLOAT, dims: ['N', most, classCount] };
+        const values = new Map([...graph.values, [labels.name, labels] as const]);
+        const known = { ...graph, inputs: [...graph.inputs, labels], values };
+        const b = new NetworkBuilder(known, { keepPaths: false });
+        b.at('teacher');
+        const wanted = { scores: scores.info.name, layer: own.name, method };
+        const names = {
+          image: image.name,
+          labels: labels.name,
+          scores: scores.info.name,
+          ...(map ? { map: mapsOfClasses(b, labels.name, wanted) } : {}),
+          ...(attention ? { attention: attentionNodes(b, own.name) } : {}),
+        };
+        return { session: await openSession(await lesson(b.graph, names, map), { threads }), names };
       };
-      const session = await openSession(await lesson(b.graph, names, map), { threads });
       return new Teacher(
         {
           preprocessing,
@@ -110,8 +113,7 @@ export class Teacher {
           layer: own.name,
           mapDims: spatial,
         },
-        session,
-        names,
+        ask,
       );
     } finally {
       await parts.network.close();
@@ -120,10 +122,19 @@ export class Teacher {
 
   /**
    * @param images [N, …input], preprocessed
-   * @param labels the class of each picture
+   * @param labels the classes of each picture
+   * @param most so many of them are explained; rows of zeros where a picture has fewer
    */
-  async run(images: Float32Array, dims: readonly number[], labels: readonly number[]): Promise<Lesson> {
-    const { image, labels: hotName, scores, map, attention } = this.#names;
+  async run(
+    images: Float32Array,
+    dims: readonly number[],
+    labels: readonly (readonly number[])[],
+    most = 1,
+  ): Promise<Lesson> {
+    const asked = this.#asked.get(most) ?? this.#open(most);
+    this.#asked.set(most, asked);
+    const { session, names } = await asked;
+    const { image, labels: hotName, scores, map, attention } = names;
     const N = labels.length;
     const tensor = (data: Float32Array, rest: readonly number[]): Tensor => ({
       type: 'float32',
@@ -131,8 +142,11 @@ export class Teacher {
       data,
     });
     const feeds: Record<string, Tensor> = { [image]: tensor(images, dims) };
-    if (map !== undefined) feeds[hotName] = tensor(oneHot(labels, this.classCount), [this.classCount]);
-    const results = await this.#session.run(feeds);
+    if (map !== undefined) {
+      const rows = oneHotRows(labels, most, this.classCount);
+      feeds[hotName] = tensor(rows, [most, this.classCount]);
+    }
+    const results = await session.run(feeds);
     const of = (name: string) => results[name].data as Float32Array;
     return {
       scores: of(scores),
@@ -141,16 +155,38 @@ export class Teacher {
     };
   }
 
-  close(): Promise<void> {
-    return this.#session.close();
+  async close(): Promise<void> {
+    for (const asked of this.#asked.values()) await (await asked).session.close();
   }
 }
 
-/** The class of each picture as 0 and 1, [N, M]. */
-export function oneHot(labels: readonly number[], classes: number): Float32Array {
+/** A session that answers for so many classes of each picture. */
+interface Asked {
+  readonly session: Session;
+  readonly names: Names;
+}
+
+/** The map of every class that a picture has, [N, P, …]. */
+function mapsOfClasses(b: NetworkBuilder, labels: Name, options: Omit<MapOptions, 'labels'>): Name {
+  const maps = classRows(b, labels).map((own) => mapNodes(b, { ...options, labels: own }));
+  return maps.length > 1 ? b.op('Concat', maps, { axis: 1 }) : maps[0];
+}
+
+/** The classes of each picture as 0 and 1, [N, M]. */
+export function manyHot(labels: readonly (readonly number[])[], classes: number): Float32Array {
   const hot = new Float32Array(labels.length * classes);
-  for (const [n, label] of labels.entries()) hot[n * classes + label] = 1;
+  for (const [n, own] of labels.entries()) for (const label of own) hot[n * classes + label] = 1;
   return hot;
+}
+
+/** The classes of each picture one by one, [N, most, M]: rows of zeros behind the last. */
+export function oneHotRows(
+  labels: readonly (readonly number[])[],
+  most: number,
+  classes: number,
+): Float32Array {
+  const rows = labels.flatMap((own) => Array.from({ length: most }, (_, p) => own.slice(p, p + 1)));
+  return manyHot(rows, classes);
 }
 
 async function lesson(graph: Graph, names: Names, readsLabels: boolean): Promise<Graph> {

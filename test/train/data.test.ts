@@ -86,12 +86,14 @@ test('augmentations draw as many numbers whatever they do', () => {
 });
 
 test('the validation split takes its share of every class, the same each time', () => {
-  const labels = Array.from({ length: 100 }, (_, i) => Number(i >= 90));
+  const labels = Array.from({ length: 100 }, (_, i) => [Number(i >= 90)]);
   const { train, validation } = validationSplit(labels, 0.2, 1);
-  expect(validation.filter((i) => labels[i] === 1).length).toBe(2);
+  expect(validation.filter((i) => labels[i][0] === 1).length).toBe(2);
   expect(validation.length).toBe(20);
   expect([...train, ...validation].sort((a, b) => a - b)).toEqual(labels.map((_, i) => i));
   expect(validationSplit(labels, 0.2, 1).validation).toEqual(validation);
   expect(validationSplit(labels, 0, 1).validation).toEqual([]);
-  expect(validationSplit([0, 0, 1], 0.9, 1).train.length).toBe(2); // a class keeps a picture to learn from
+  expect(validationSplit([[0], [0], [1]], 0.9, 1).train.length).toBe(2); // a class keeps a picture to learn from
+  const several = Array.from({ length: 50 }, (_, i) => [[0], [0, 1], [], [1, 2]][i % 4]);
+  expect(validationSplit(several, 0.2, 1).validation.length).toBe(10);
 });

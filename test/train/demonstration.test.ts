@@ -20,7 +20,7 @@ test('without teacher and pictures both are made', async () => {
   const options = await demonstrationOptions(given, { teacher: 200, student: 12, test: 20 });
   const { teacher, arms, classes } = await distill(options);
   expect(classes).toEqual(drawnClasses);
-  expect(teacher?.error).toBeLessThan(0.7); // 83 % by chance
+  expect(teacher?.value).toBeLessThan(0.7); // 83 % by chance
   expect(arms.map(({ name }) => name)).toEqual(['labels alone', 'distilled']);
   expect((await readFile(join(out, 'report.html'), 'utf8')).length).toBeGreaterThan(50_000);
   await rm(out, { recursive: true });

@@ -8,9 +8,11 @@ import { naturalOrder } from '../../image/listing.js';
 /** Pictures whose classes are known. */
 export interface Labelled {
   readonly files: readonly string[];
-  /** The class of each, an index into `classes`. */
-  readonly labels: readonly number[];
+  /** The classes of each, indices into `classes`, ascending: exactly one unless there may be several. */
+  readonly labels: readonly (readonly number[])[];
   readonly classes: readonly string[];
+  /** Whether a picture may have several classes, or none. */
+  readonly isMultiLabel: boolean;
 }
 
 /**
@@ -31,17 +33,17 @@ export async function labelledFolder(
   const wanted = classes ?? found;
   checkClasses(option, folder, found, wanted);
   const files: string[] = [];
-  const labels: number[] = [];
+  const labels: number[][] = [];
   for (const [label, name] of wanted.entries()) {
     const own = await filesIn(join(folder, name));
     if (own.length === 0)
       throw wrong(option, folder, `has no pictures of class "${name}": add some, or take the folder away`);
     for (const file of own) {
       files.push(join(folder, name, file));
-      labels.push(label);
+      labels.push([label]);
     }
   }
-  return { files, labels, classes: wanted };
+  return { files, labels, classes: wanted, isMultiLabel: false };
 }
 
 function checkClasses(

@@ -1,17 +1,20 @@
 import { random } from '../../random-stream.js';
 
 /**
- * Picks a share of every class, at least one picture where the share is not 0, for validation.
+ * Picks a share of every class, at least one picture where the share is not 0, for validation; where pictures have several classes,
+ * a share of all.
  *
  * @returns indices of both parts, ascending
  */
 export function validationSplit(
-  labels: readonly number[],
+  labels: readonly (readonly number[])[],
   share: number,
   seed: number,
 ): { train: number[]; validation: number[] } {
+  const isMultiLabel = labels.some(({ length }) => length !== 1);
   const byClass = new Map<number, number[]>();
-  for (const [i, label] of labels.entries()) {
+  for (const [i, [first]] of labels.entries()) {
+    const label = isMultiLabel ? 0 : first;
     const own = byClass.get(label);
     if (own) own.push(i);
     else byClass.set(label, [i]);

@@ -1,9 +1,23 @@
 import type { Name } from '../../graph/builder.js';
-import { fitted, type MapOptions, mapNodes, type Normalization, normalized, zeroMaps } from '../maps.js';
+import {
+  classRows,
+  fitted,
+  hasClass,
+  type MapOptions,
+  mapNodes,
+  type Normalization,
+  normalized,
+  zeroMaps,
+} from '../maps.js';
 import type { NetworkBuilder } from '../network-builder.js';
 
 export interface ExplanationLossOptions extends MapOptions {
-  /** The teacher's map of the same pictures, [N, 1, …]; brought to the size of the student's where it has another. */
+  /**
+   * What is explained of each picture: its class one-hot, [N, M]; or P classes of it, each one-hot, [N, P, M], a row of zeros where
+   * the picture has fewer.
+   */
+  readonly labels: Name;
+  /** The teacher's maps of the same pictures and classes, [N, P or 1, …]; brought to the size of the student's where they have another. */
   readonly teacher: Name;
   /** Default l2. Not of the cosine form, for which scale is nothing. */
   readonly normalization?: Normalization;
@@ -15,7 +29,8 @@ export interface ExplanationLossOptions extends MapOptions {
 }
 
 /**
- * The student looks where its teacher looks: the mean over pictures of the distance between their maps of the true class.
+ * The student looks where its teacher looks: the mean over pictures of the distance between their maps of the true class, or of its
+ * sum over the classes that the picture has.
  * Where we differ from the paper: its maps are raw; ours are of length 1 unless `normalization` says otherwise, since the
  * scales of two networks' gradients have nothing to do with each other. Maps of the student that are zero everywhere are counted
  * ("zero maps").
@@ -24,12 +39,23 @@ export function explanationLoss(b: NetworkBuilder, options: ExplanationLossOptio
   const { layer, form = 'squared' } = options;
   const normalization = form === 'cosine' ? 'l2' : (options.normalization ?? 'l2');
   const rank = b.dims(layer).length;
-  const map = mapNodes(b, options);
-  const student = normalized(b, map, rank, normalization);
-  const teacher = normalized(b, fitted(b, options.teacher, layer), rank, normalization);
-  b.fetch('zero maps', zeroMaps(b, map));
   const axes = Array.from({ length: rank - 1 }, (_, i) => i + 1);
-  const mean = (each: Name) => b.op('ReduceMean', [b.reduceSum(each, axes, 0)], { keepdims: 0 });
-  if (form === 'cosine') return b.from(1, mean(b.mul(student, teacher)));
-  return mean(b.square(b.sub(student, teacher)));
+  const rows = classRows(b, options.labels);
+  const given = fitted(b, options.teacher, layer);
+  const zeros: Name[] = [];
+  const distances = rows.map((labels, p) => {
+    const map = mapNodes(b, { ...options, labels });
+    const own = rows.length === 1 ? given : b.op('Gather', [given, b.ints([p])], { axis: 1 });
+    const student = normalized(b, map, rank, normalization);
+    const teacher = normalized(b, own, rank, normalization);
+    zeros.push(zeroMaps(b, map, labels));
+    if (form === 'squared') return b.reduceSum(b.square(b.sub(student, teacher)), axes, 0);
+    return b.sub(hasClass(b, labels), b.reduceSum(b.mul(student, teacher), axes, 0));
+  });
+  b.fetch('zero maps', total(b, zeros));
+  return b.op('ReduceMean', [total(b, distances)], { keepdims: 0 });
+}
+
+function total(b: NetworkBuilder, values: readonly Name[]): Name {
+  return values.length > 1 ? b.op('Sum', values) : values[0];
 }

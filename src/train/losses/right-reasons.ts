@@ -18,7 +18,7 @@ export function rightReasons(b: NetworkBuilder, options: RightReasonsOptions): N
   const rank = b.dims(layer).length;
   const axes = Array.from({ length: rank - 1 }, (_, i) => i + 1);
   const map = mapNodes(b, options);
-  b.fetch('zero maps', zeroMaps(b, map));
+  b.fetch('zero maps', zeroMaps(b, map, options.labels));
   const outside = b.mul(normalized(b, map, rank, 'l2'), b.from(1, fitted(b, options.allowed, layer)));
   return b.op('ReduceMean', [b.reduceSum(b.square(outside), axes, 0)], { keepdims: 0 });
 }

@@ -22,12 +22,15 @@ export interface EpochLine {
   readonly seed: number;
   /** From 1. */
   readonly epoch: number;
-  /** Means over the steps: the loss, its terms, and the share of training pictures whose class is not the best one. */
+  /**
+   * Means over the steps: the loss, its terms, and the share of training pictures whose class is not the best one; where pictures
+   * have several classes, the share of all labels that the sign of the score has wrong.
+   */
   readonly loss: number;
   readonly trainError: number;
   readonly terms: Readonly<Record<string, number>>;
-  /** Share of the validation pictures; absent where there are none. */
-  readonly validationError?: number;
+  /** The metric on the validation pictures, error or mAP; absent where there are none. */
+  readonly validation?: number;
 }
 
 interface Stored extends Place {

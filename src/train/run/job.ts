@@ -8,13 +8,14 @@ import { firstNotFinite, type Tensor } from '../../tensor.js';
 import type { Pictures } from '../data/pictures.js';
 import { geometric } from '../data/augmentations/index.js';
 import { Views } from '../data/views.js';
+import { metricFor } from '../metrics/index.js';
 import * as losses from '../losses/index.js';
 import type { NetworkBuilder } from '../network-builder.js';
 import { clipGradients } from '../optimizers/clip.js';
 import { optimizers } from '../optimizers/index.js';
 import { schedules } from '../schedules/index.js';
 import { warmUp } from '../schedules/warm-up.js';
-import { oneHot } from '../teacher.js';
+import { manyHot, oneHotRows } from '../teacher.js';
 import { Trainer } from '../trainer.js';
 import { decayingWeights } from '../training-form.js';
 import { Checkpoint, type EpochLine, type Place } from './checkpoint.js';
@@ -42,7 +43,7 @@ export interface JobResult {
 /** What a training reads. */
 export interface JobData {
   readonly pictures: Pictures;
-  readonly labels: readonly number[];
+  readonly labels: readonly (readonly number[])[];
   readonly train: readonly number[];
   readonly validation: readonly number[];
   readonly lessons: Lessons | undefined;
@@ -72,7 +73,7 @@ export async function trainStudent(
   const trainer = await Trainer.open(network.graph, {
     weights,
     inputs: inputsOf(plan, job),
-    loss: (b) => lossOf(b, network, job, settings.smoothing),
+    loss: (b) => lossOf(b, network, job, plan),
     threads: 1,
   });
   try {
@@ -187,7 +188,7 @@ function diverged({ arm, seed }: Job, epoch: number, step: number, rate: number)
   );
 }
 
-/** What an epoch came to, and the error on pictures that are not trained on. */
+/** What an epoch came to, and the metric on pictures that are not trained on. */
 async function lineOf(
   plan: RunPlan,
   { arm, seed }: Job,
@@ -204,11 +205,14 @@ async function lineOf(
   const { loss = 0, correct = 0, ...terms } = sums;
   const mean = (sum: number) => sum / Math.max(steps, 1);
   const { validation, labels } = data;
-  const predicted =
+  const measured =
     validation.length > 0
-      ? await predict(learner.trainer.trained(), learner.network, views, validation)
+      ? metricFor(plan.isMultiLabel).measure({
+          scores: await scoresOf(learner.trainer.trained(), learner.network, views, validation),
+          labels: validation.map((picture) => labels[picture]),
+          classes: plan.classes.length,
+        })
       : undefined;
-  const wrong = predicted?.filter((label, i) => label !== labels[validation[i]]).length;
   return {
     arm,
     seed,
@@ -218,24 +222,24 @@ async function lineOf(
     terms: Object.fromEntries(
       Object.entries(terms).map(([name, sum]) => [name, name === 'zero maps' ? sum : mean(sum)]),
     ),
-    ...(wrong === undefined ? {} : { validationError: wrong / validation.length }),
+    ...(measured ? { validation: measured.value } : {}),
   };
 }
 
 /** Pictures that are classified together. */
 const together = 200;
 
-/** The best class of each picture, as it is. */
-export async function predict(
+/** The scores of each picture, as it is, one behind another. */
+export async function scoresOf(
   graph: Graph,
   { image, scores }: Pick<StudentNetwork, 'image' | 'scores'>,
   views: Views,
   pictures: readonly number[],
-): Promise<number[]> {
+): Promise<Float32Array> {
   const outputs = [{ name: scores, type: DataType.FLOAT, dims: undefined }];
   const session = await openSession({ ...graph, outputs }, { threads: 1 });
   try {
-    const best: number[] = [];
+    const parts: Float32Array[] = [];
     for (let start = 0; start < pictures.length; start += together) {
       const own = pictures.slice(start, start + together);
       const feed: Tensor = {
@@ -243,17 +247,22 @@ export async function predict(
         dims: [own.length, ...views.dims],
         data: views.batch(own, () => 'original'),
       };
-      const result = (await session.run({ [image]: feed }))[scores].data as Float32Array;
-      const classes = result.length / own.length;
-      for (let n = 0; n < own.length; n++) {
-        const row = result.subarray(n * classes, (n + 1) * classes);
-        best.push(row.reduce((most, value, i) => (value > row[most] ? i : most), 0));
-      }
+      parts.push((await session.run({ [image]: feed }))[scores].data as Float32Array);
     }
-    return best;
+    return joined(parts);
   } finally {
     await session.close();
   }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** What a job's loss reads of the teacher. */
@@ -267,34 +276,35 @@ function readsOf({ terms }: Job): readonly ('scores' | 'maps' | 'attention')[] {
 
 function inputsOf(plan: RunPlan, job: Job): ValueInfo[] {
   const classes = plan.classes.length;
+  const most = plan.lessons?.most ?? 1;
   const info = (name: string, dims: (string | number)[]): ValueInfo => ({ name, type: DataType.FLOAT, dims });
+  const area = plan.lessons?.mapDims ?? [];
+  const dims = { scores: ['N', classes], maps: ['N', most, ...area], attention: ['N', 1, ...area] };
   return [
     info('labels', ['N', classes]),
+    ...(explainsSeveral(plan, job) ? [info('each label', ['N', most, classes])] : []),
     ...(job.terms.reasons > 0 ? [info('allowed', ['N', 1, ...plan.preprocessing.size])] : []),
-    ...readsOf(job).map((what) =>
-      info(
-        `teacher ${what}`,
-        what === 'scores' ? ['N', classes] : ['N', 1, ...(plan.lessons?.mapDims ?? [])],
-      ),
-    ),
+    ...readsOf(job).map((what) => info(`teacher ${what}`, dims[what])),
   ];
 }
 
-function lossOf(
-  b: NetworkBuilder,
-  { scores, layer }: StudentNetwork,
-  { terms }: Job,
-  smoothing: number,
-): Name {
+/** Whether maps of several classes of a picture are compared, each by itself. */
+function explainsSeveral({ isMultiLabel }: RunPlan, { terms }: Job): boolean {
+  return isMultiLabel && terms.interpret > 0;
+}
+
+function lossOf(b: NetworkBuilder, { scores, layer }: StudentNetwork, job: Job, plan: RunPlan): Name {
+  const { terms } = job;
+  const { smoothing } = plan.settings;
+  const [entropy, distillation] = plan.isMultiLabel
+    ? [losses.binaryCrossEntropy, losses.binaryDistillation]
+    : [losses.crossEntropy, losses.distillation];
   const own: Record<string, losses.Term> = {};
   if (terms.labels > 0)
-    own['cross entropy'] = {
-      value: losses.crossEntropy(b, scores, 'labels', { smoothing }),
-      weight: terms.labels,
-    };
+    own['cross entropy'] = { value: entropy(b, scores, 'labels', { smoothing }), weight: terms.labels };
   if (terms.kd > 0)
     own.distillation = {
-      value: losses.distillation(b, scores, 'teacher scores', terms.temperature),
+      value: distillation(b, scores, 'teacher scores', terms.temperature),
       weight: terms.kd,
     };
   if (terms.attention > 0)
@@ -305,7 +315,8 @@ function lossOf(
   if (terms.interpret > 0) {
     const { method, normalization, form } = terms;
     const teacher = 'teacher maps';
-    const options = { scores, labels: 'labels', layer, teacher, method, normalization, form };
+    const labels = explainsSeveral(plan, job) ? 'each label' : 'labels';
+    const options = { scores, labels, layer, teacher, method, normalization, form };
     own.explanation = { value: losses.explanationLoss(b, options), weight: terms.interpret };
   }
   if (terms.reasons > 0) {
@@ -314,11 +325,25 @@ function lossOf(
     own['outside the masks'] = { value, weight: terms.reasons };
   }
   b.at('progress');
-  const best = (value: Name) => b.op('ArgMax', [value], { axis: 1, keepdims: 0 });
-  const same = b.asFloat(b.op('Equal', [best(scores), best('labels')]));
-  b.fetch('correct', b.op('ReduceSum', [same], { keepdims: 0 }));
+  b.fetch(
+    'correct',
+    plan.isMultiLabel ? rightLabels(b, scores, plan.classes.length) : rightPictures(b, scores),
+  );
   b.at('loss');
   return losses.sumOfTerms(b, own);
+}
+
+/** How many pictures have their class as the best one. */
+function rightPictures(b: NetworkBuilder, scores: Name): Name {
+  const best = (value: Name) => b.op('ArgMax', [value], { axis: 1, keepdims: 0 });
+  return b.op('ReduceSum', [b.asFloat(b.op('Equal', [best(scores), best('labels')]))], { keepdims: 0 });
+}
+
+/** How many labels have the sign of their score right, over M. */
+function rightLabels(b: NetworkBuilder, scores: Name, classes: number): Name {
+  const isAbove = (value: Name, limit: number) => b.op('Greater', [value, b.scalar(limit)]);
+  const same = b.asFloat(b.op('Equal', [isAbove(scores, 0), isAbove('labels', 0.5)]));
+  return b.scale(b.op('ReduceSum', [same], { keepdims: 0 }), 1 / classes);
 }
 
 function feedsOf(
@@ -344,23 +369,40 @@ function feedsOf(
     dims: [N, ...dims],
     data,
   });
+  const mine = pictures.map((picture) => labels[picture]);
   const feeds: Record<string, Tensor> = {
     [image]: tensor(views.batch(pictures, viewOf), ...views.dims),
-    labels: tensor(
-      oneHot(
-        pictures.map((picture) => labels[picture]),
-        classes,
-      ),
-      classes,
-    ),
+    labels: tensor(manyHot(mine, classes), classes),
   };
+  const most = lessons?.most ?? 1;
+  if (explainsSeveral(plan, job))
+    feeds['each label'] = tensor(oneHotRows(mine, most, classes), most, classes);
   if (job.terms.reasons > 0 && masks) feeds.allowed = tensor(masks.batch(pictures, viewOf), ...masks.dims);
   for (const what of readsOf(job)) {
     const known = lessons as Lessons;
-    const dims = what === 'scores' ? [classes] : [1, ...known.mapDims];
+    const dims = { scores: [classes], maps: [most, ...known.mapDims], attention: [1, ...known.mapDims] };
     const isPlacebo = job.terms.placebo && what !== 'scores';
     const of = isPlacebo ? pictures.map((picture) => others[picture]) : pictures;
-    feeds[`teacher ${what}`] = tensor(known.of(what, of, viewOf), ...dims);
+    const data = known.of(what, of, viewOf);
+    if (isPlacebo && what === 'maps')
+      repeatMaps(
+        data,
+        of.map((picture) => labels[picture].length),
+        most,
+      );
+    feeds[`teacher ${what}`] = tensor(data, ...dims[what]);
   }
   return feeds;
+}
+
+/** Where another picture has fewer classes than maps are wanted, its maps are taken again in turn. */
+function repeatMaps(maps: Float32Array, counts: readonly number[], most: number): void {
+  const area = maps.length / (counts.length * most);
+  for (const [n, count] of counts.entries()) {
+    if (count === 0) continue;
+    for (let p = count; p < most; p++) {
+      const from = (n * most + (p % count)) * area;
+      maps.copyWithin((n * most + p) * area, from, from + area);
+    }
+  }
 }

@@ -12,6 +12,8 @@ export interface LessonFiles {
   /** M. */
   readonly classes: number;
   readonly mapDims: readonly number[];
+  /** Maps of each picture: as many as it has classes at most. */
+  readonly most: number;
   readonly has: readonly Part[];
 }
 
@@ -24,7 +26,9 @@ const together = 64;
 export interface AskOptions {
   readonly teacher: Teacher;
   readonly views: Views;
-  readonly labels: readonly number[];
+  readonly labels: readonly (readonly number[])[];
+  /** Classes of a picture at most. */
+  readonly most: number;
   /** How many views there are of each picture. */
   readonly count: number;
   readonly has: readonly Part[];
@@ -36,33 +40,46 @@ export interface AskOptions {
 
 /** Asks the teacher once for everything that it will be asked. Views that are in the cache already are not asked for again. */
 export async function askTeacher(options: AskOptions): Promise<LessonFiles> {
-  const { teacher, views, labels, count, has, key, cache, onProgress } = options;
+  const { teacher, views, labels, most, count, has, key, cache, onProgress } = options;
   const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16);
-  const size = rowSize(teacher.classCount, teacher.mapDims, has);
+  const row = rowOf({ classes: teacher.classCount, mapDims: teacher.mapDims, most, has });
   const files: string[] = [];
   for (let view = 0; view < count; view++) {
     const name = `lesson-${hash}-${view}.f32`;
     files.push(name);
     const known = await readFile(join(cache, name)).catch(() => undefined);
-    if (known?.length === labels.length * size * 4) continue;
-    const rows = new Float32Array(labels.length * size);
+    if (known?.length === labels.length * row.size * 4) continue;
+    const rows = new Float32Array(labels.length * row.size);
     for (let start = 0; start < labels.length; start += together) {
       const pictures = Array.from({ length: Math.min(together, labels.length - start) }, (_, i) => start + i);
       const images = views.batch(pictures, () => view);
       const own = pictures.map((picture) => labels[picture]);
-      const lesson = await teacher.run(images, views.dims, own);
-      writeRows(rows, { lesson, has, first: start, size, pictures: own.length });
+      const lesson = await teacher.run(images, views.dims, own, most);
+      writeRows(rows, { lesson, has, first: start, size: row.size, pictures: own.length });
       onProgress?.(view * labels.length + start + own.length);
     }
     const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
     await folderWriter(cache, 'lesson')(name, [bytes]);
   }
-  return { files, classes: teacher.classCount, mapDims: teacher.mapDims, has };
+  return { files, classes: teacher.classCount, mapDims: teacher.mapDims, most, has };
 }
 
-/** Numbers kept of one picture: scores, then the parts. */
-function rowSize(classes: number, mapDims: readonly number[], has: readonly Part[]): number {
-  return classes + has.length * mapDims.reduce((product, dim) => product * dim, 1);
+/** Where the numbers of one picture are: scores, then the parts. */
+interface Row {
+  readonly size: number;
+  readonly places: ReadonlyMap<'scores' | Part, { readonly at: number; readonly length: number }>;
+}
+
+function rowOf({ classes, mapDims, most, has }: Omit<LessonFiles, 'files'>): Row {
+  const area = mapDims.reduce((product, dim) => product * dim, 1);
+  const lengths = { scores: classes, maps: most * area, attention: area };
+  const places = new Map<'scores' | Part, { at: number; length: number }>();
+  let size = 0;
+  for (const part of ['scores' as const, ...has]) {
+    places.set(part, { at: size, length: lengths[part] });
+    size += lengths[part];
+  }
+  return { size, places };
 }
 
 function writeRows(
@@ -85,18 +102,19 @@ function writeRows(
 export class Lessons {
   readonly classes: number;
   readonly mapDims: readonly number[];
+  /** Maps of each picture: as many as it has classes at most. */
+  readonly most: number;
   readonly views: number;
-  readonly #has: readonly Part[];
-  readonly #size: number;
-  readonly #rows: readonly Float32Array[];
+  readonly #row: Row;
+  readonly #views: readonly Float32Array[];
 
-  private constructor({ classes, mapDims, has }: LessonFiles, rows: readonly Float32Array[]) {
-    this.classes = classes;
-    this.mapDims = mapDims;
-    this.views = rows.length;
-    this.#has = has;
-    this.#size = rowSize(classes, mapDims, has);
-    this.#rows = rows;
+  private constructor(files: LessonFiles, views: readonly Float32Array[]) {
+    this.classes = files.classes;
+    this.mapDims = files.mapDims;
+    this.most = files.most;
+    this.views = views.length;
+    this.#row = rowOf(files);
+    this.#views = views;
   }
 
   static async read(cache: string, files: LessonFiles): Promise<Lessons> {
@@ -110,13 +128,12 @@ export class Lessons {
 
   /** Scores, maps or attention of some pictures, each in the view that it is seen in. */
   of(what: 'scores' | Part, pictures: readonly number[], view: (picture: number) => number): Float32Array {
-    const area = (this.#size - this.classes) / Math.max(this.#has.length, 1);
-    const start = what === 'scores' ? 0 : this.classes + this.#has.indexOf(what) * area;
-    const length = what === 'scores' ? this.classes : area;
+    const { size, places } = this.#row;
+    const { at: start, length } = places.get(what) as { at: number; length: number };
     const out = new Float32Array(pictures.length * length);
     for (const [n, picture] of pictures.entries()) {
-      const at = picture * this.#size + start;
-      out.set(this.#rows[view(picture)].subarray(at, at + length), n * length);
+      const at = picture * size + start;
+      out.set(this.#views[view(picture)].subarray(at, at + length), n * length);
     }
     return out;
   }

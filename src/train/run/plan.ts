@@ -20,12 +20,14 @@ export interface RunPlan {
   readonly run: string;
   /** Of views and of the validation split: the same for all students. */
   readonly seed: number;
-  /** Files of decoded pictures in the cache, and the class of each. */
+  /** Whether a picture may have several classes, or none. */
+  readonly isMultiLabel: boolean;
+  /** Files of decoded pictures in the cache, and the classes of each. */
   readonly pictures: string;
-  readonly labels: readonly number[];
+  readonly labels: readonly (readonly number[])[];
   readonly train: readonly number[];
   readonly validation: readonly number[];
-  readonly test: { readonly pictures: string; readonly labels: readonly number[] } | undefined;
+  readonly test: { readonly pictures: string; readonly labels: readonly (readonly number[])[] } | undefined;
   /** The file of the pictures' masks in the cache. */
   readonly masks: string | undefined;
   readonly lessons: LessonFiles | undefined;

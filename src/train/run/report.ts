@@ -9,6 +9,8 @@ import { decodeImage } from '../../image/decode.js';
 import { cropToInput } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
 import { forUse } from '../training-form.js';
+import { metricFor } from '../metrics/index.js';
+import type { Metric } from '../metrics/metric.js';
 import type { EpochLine } from './checkpoint.js';
 import type { Job, RunPlan } from './plan.js';
 import type { Measured, Results } from './results.js';
@@ -32,7 +34,7 @@ interface Parts {
   readonly results: Results;
 }
 
-/** What report.html shows: errors, learning curves of every term, errors by class, maps side by side. */
+/** What report.html shows: the metric, learning curves of every term, the metric by class, maps side by side. */
 export async function reportOf(parts: Parts): Promise<Report> {
   const { command, plan, settings, results, measured } = parts;
   const { teacher, arms, differences, classes } = results;
@@ -43,40 +45,36 @@ export async function reportOf(parts: Parts): Promise<Report> {
   ];
   const before = series.length - arms.length;
   const percent = (share: number) => `${format(100 * share, 1)} %`;
-  const errors = arms.map(({ name, error }) => `${name} ${percent(error.mean)}`).join(', ');
+  const metric = metricFor(plan.isMultiLabel);
+  const { definition, measure: _, ...words } = metric;
+  const values = arms.map(({ name, value }) => `${name} ${percent(value.mean)}`).join(', ');
   const told = differences.map(({ arm, against, difference }) => {
     const { mean, low, high } = difference;
     const interval =
       low === null ? '' : ` (95 % ${format(100 * low, 1)} … ${format(100 * (high as number), 1)})`;
-    return ` “${arm}” makes ${format(100 * Math.abs(mean), 1)} points ${mean < 0 ? 'fewer' : 'more'} errors than “${against}”${interval}.`;
+    return ` ${metric.name} of “${arm}” is ${format(100 * Math.abs(mean), 1)} points ${mean < 0 ? 'below' : 'above'} that of “${against}”${interval}.`;
   });
   return {
     title: command === 'distill' ? 'Distillation' : 'Training',
-    lead: `Error on ${measured.labels.length} ${measured.on} pictures: ${errors}${teacher ? `; the teacher ${percent(teacher.error)}` : ''}.${told.join('')}`,
+    lead: `${metric.name} on ${measured.labels.length} ${measured.on} pictures: ${values}${teacher ? `; the teacher ${percent(teacher.value)}` : ''}.${told.join('')}`,
     series,
     summaries: [
       {
-        title: 'Errors',
-        caption: `Share of the ${measured.on} pictures whose class is not the best one; mean of ${arms[0].seeds.length} seeds`,
+        title: metric.name,
+        caption: `On ${measured.labels.length} ${measured.on} pictures; mean of ${arms[0].seeds.length} seeds`,
         metrics: [
           {
-            key: 'error',
-            name: 'error',
-            hint: 'the best class is not the picture’s',
-            better: 'lower',
-            scale: 100,
-            unit: '%',
-            digits: 1,
+            ...words,
             values: [
-              ...(teacher ? [estimate({ mean: teacher.error, low: null, high: null }, 1)] : []),
+              ...(teacher ? [estimate({ mean: teacher.value, low: null, high: null }, 1)] : []),
               undefined,
-              ...arms.map(({ error, seeds }) => estimate(error, seeds.length)),
+              ...arms.map(({ value, seeds }) => estimate(value, seeds.length)),
             ],
           },
         ],
       },
     ],
-    breakdowns: [byClass(results, measured, series.length - arms.length)],
+    breakdowns: [byClass(metric, results, measured, series.length - arms.length)],
     charts: chartsOf(parts, before),
     gallery: await galleryOf(parts, series),
     remarks: results.notes,
@@ -92,9 +90,10 @@ export async function reportOf(parts: Parts): Promise<Report> {
         .map(({ arm, terms }) => [`loss of ${arm}`, termsText(terms)] as const),
     ],
     notes: [
+      `${metric.name}: ${definition}.`,
       'Intervals are Student’s t over seeds, 95 %; differences are taken seed by seed.',
       'Curves are the means over the seeds at the end of each epoch; errors of training pictures are those of their augmented views while the weights move.',
-      'Maps are of each picture’s own class, of the first seed’s students.',
+      'Maps are of each picture’s own class, the first where it has several, of the first seed’s students.',
     ],
   };
 }
@@ -117,22 +116,27 @@ function estimate({ mean, low, high }: Interval, count: number) {
   return { mean, low: low ?? Number.NaN, high: high ?? Number.NaN, count };
 }
 
-function byClass({ classes, teacher, arms }: Results, { labels }: Measured, before: number): Breakdown {
+function byClass(
+  { name, hint, scale, unit, digits }: Metric,
+  { classes, teacher, arms }: Results,
+  { labels }: Measured,
+  before: number,
+): Breakdown {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const untrained = before - (teacher ? 1 : 0);
   return {
-    title: 'Error by class',
-    caption: 'Share of the pictures of each class whose class is not the best one; mean of the seeds',
-    scale: 100,
-    unit: '%',
-    digits: 1,
-    rows: classes.map((name, label) => ({
-      class: name,
-      count: labels.filter((own) => own === label).length,
+    title: `${name} by class`,
+    caption: `${capitalized(hint)}; mean of the seeds`,
+    scale,
+    unit,
+    digits,
+    rows: classes.map((own, label) => ({
+      class: own,
+      count: labels.filter((all) => all.includes(label)).length,
       values: [
-        ...(teacher ? [teacher.errorByClass[label]] : []),
+        ...(teacher ? [teacher.byClass[label]] : []),
         ...Array<number>(untrained).fill(Number.NaN),
-        ...arms.map(({ seeds }) => mean(seeds.map(({ errorByClass }) => errorByClass[label]))),
+        ...arms.map(({ seeds }) => mean(seeds.map(({ byClass: values }) => values[label]))),
       ],
     })),
   };
@@ -176,10 +180,10 @@ function chartsOf({ outcomes, results, plan }: Parts, before: number): Chart[] {
   const terms = new Set(logs.flat(2).flatMap((line) => Object.keys(line.terms)));
   const charts = [
     chart(
-      'validationError',
-      'Validation error, %',
+      'validation',
+      `Validation ${metricFor(plan.isMultiLabel).key}, %`,
       'On pictures that are not trained on',
-      ({ validationError }) => (validationError === undefined ? undefined : 100 * validationError),
+      ({ validation }) => (validation === undefined ? undefined : 100 * validation),
     ),
     chart(
       'trainError',
@@ -243,7 +247,7 @@ async function galleryOf({ plan, settings, measured, results, outcomes }: Parts,
     const picture = cropToInput(await decodeImage(measured.files[i]), preprocessing);
     items.push({
       name: measured.files[i].split(/[\\/]/).slice(-2).join('/'),
-      class: classes[measured.labels[i]],
+      class: measured.labels[i].map((label) => classes[label]).join(', '),
       caption: '',
       picture: await thumbnails.picture(picture),
       values: [],
@@ -282,14 +286,14 @@ async function mapsOf(
     const shown: Shown[] = [];
     for (const i of chosen) {
       const [explanation] = await explainer.explain([files[i]], {
-        targets: [labels[i]],
+        targets: [labels[i][0] ?? 0],
         method: method as never,
       });
       const { scores, probabilities, targets } = explanation;
       shown.push({
         map: targets[0].map,
         best: scores.reduce((most, value, c) => (value > scores[most] ? c : most), 0),
-        probability: probabilities?.[labels[i]] ?? Number.NaN,
+        probability: probabilities?.[labels[i][0] ?? 0] ?? Number.NaN,
       });
     }
     return shown;

@@ -21,6 +21,8 @@ import { type Labelled, labelledFolder } from '../data/folder.js';
 import { decodePictures, readPictures } from '../data/pictures.js';
 import { validationSplit } from '../data/split.js';
 import { Views } from '../data/views.js';
+import { metricFor } from '../metrics/index.js';
+import type { Measure, Metric } from '../metrics/metric.js';
 import { Teacher } from '../teacher.js';
 import type { JobProgress } from './job.js';
 import { askTeacher, type LessonFiles, type Part } from './lessons.js';
@@ -173,7 +175,7 @@ async function run(
     try {
       if (!settings.resume) await removeCheckpoints(settings, arms);
       const noted = await Noted.of(folder);
-      const measuredBy = await teacherPredictions(plan, teacher, noted);
+      const measuredBy = await teacherMeasure(plan, teacher, noted);
       const outcomes = await trainAll(plan, arms, noted, onProgress);
       return await conclude({ command, plan, settings, folder, outcomes, measuredBy, test, data });
     } finally {
@@ -255,17 +257,18 @@ function namesOf({ classes, classCount }: Teacher): readonly string[] | undefine
 /** So many pictures of each class, drawn. */
 function limited(data: Labelled, limit: number | undefined): Labelled {
   if (limit === undefined) return data;
-  const chosen = data.classes.flatMap((_, label) => {
-    const own = data.labels.flatMap((other, i) => (other === label ? [i] : []));
+  const some = data.classes.flatMap((_, label) => {
+    const own = data.labels.flatMap((other, i) => (other.includes(label) ? [i] : []));
     return random(seed, 'limit', label)
       .shuffle(own)
       .slice(0, limit)
       .sort((a, b) => a - b);
   });
+  const chosen = [...new Set(some)];
   return {
+    ...data,
     files: chosen.map((i) => data.files[i]),
     labels: chosen.map((i) => data.labels[i]),
-    classes: data.classes,
   };
 }
 
@@ -364,6 +367,7 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
     learningRate: settings.learningRate ?? (settings.optimizer === 'sgd' ? 0.1 : 1e-3),
     preprocessing,
     classes: data.classes,
+    isMultiLabel: data.isMultiLabel,
     folder: settings.out,
     cache,
     checkpointEvery: 20_000,
@@ -415,6 +419,7 @@ async function lessonsOf(
     ...(all.some(({ attention }) => attention > 0) ? ['attention' as const] : []),
   ];
   const total = count * labels.length;
+  const most = plan.isMultiLabel ? mostOf(labels) : 1;
   return askTeacher({
     teacher,
     views: new Views(await readPictures(cache, pictures, preprocessing.size), {
@@ -423,12 +428,27 @@ async function lessonsOf(
       seed,
     }),
     labels,
+    most,
     count,
     has,
-    key: [await hashFile(path as string), teacher.layer, mapped?.method, has, augment, seed, pictures],
+    key: [
+      await hashFile(path as string),
+      teacher.layer,
+      mapped?.method,
+      has,
+      augment,
+      seed,
+      pictures,
+      labels,
+    ],
     cache,
     onProgress: (done) => onProgress({ stage: 'teacher', done, total, note: 'views shown to the teacher' }),
   });
+}
+
+/** The classes of the picture that has most of them. */
+function mostOf(labels: readonly (readonly number[])[]): number {
+  return labels.reduce((most, { length }) => Math.max(most, length), 1);
 }
 
 /** What earlier runs have finished, and where this one notes what it does. */
@@ -461,12 +481,12 @@ class Noted {
 /** Pictures that the teacher classifies together. */
 const together = 100;
 
-/** The teacher's best class of each picture that students are measured on; undefined without a teacher. */
-async function teacherPredictions(
+/** What the teacher comes to on the pictures that students are measured on; undefined without a teacher. */
+async function teacherMeasure(
   plan: RunPlan,
   teacher: Teacher | undefined,
   noted: Noted,
-): Promise<readonly number[] | undefined> {
+): Promise<Measure | undefined> {
   if (!teacher) return undefined;
   const { cache, preprocessing } = plan;
   return noted.once('teacher', async () => {
@@ -474,22 +494,22 @@ async function teacherPredictions(
     const views = new Views(pictures, { ...plan, augment: [] });
     const measured = plan.test ? plan.test.labels.map((_, i) => i) : plan.validation;
     const labels = plan.test?.labels ?? plan.labels;
-    const best: number[] = [];
+    const scores: number[] = [];
     for (let start = 0; start < measured.length; start += together) {
       const own = measured.slice(start, start + together);
       const images = views.batch(own, () => 'original');
-      const { scores } = await teacher.run(
+      const lesson = await teacher.run(
         images,
         views.dims,
-        own.map((i) => labels[i]),
+        own.map(() => []),
       );
-      const M = teacher.classCount;
-      for (let n = 0; n < own.length; n++) {
-        const row = scores.subarray(n * M, (n + 1) * M);
-        best.push(row.reduce((most, value, i) => (value > row[most] ? i : most), 0));
-      }
+      for (const score of lesson.scores) scores.push(score);
     }
-    return best;
+    return metricFor(plan.isMultiLabel).measure({
+      scores: Float32Array.from(scores),
+      labels: measured.map((i) => labels[i]),
+      classes: teacher.classCount,
+    });
   });
 }
 
@@ -528,7 +548,7 @@ async function trainAll(
           executor.run(job, {
             onProgress: ({ share, line }: JobProgress) => {
               shares.set(job, share);
-              if (line) note = noteOf(line);
+              if (line) note = noteOf(line, metricFor(plan.isMultiLabel));
               tell();
             },
           }),
@@ -544,16 +564,10 @@ async function trainAll(
   }
 }
 
-function noteOf({
-  arm,
-  seed,
-  epoch,
-  loss,
-  trainError,
-  validationError,
-}: NonNullable<JobProgress['line']>): string {
+function noteOf(line: NonNullable<JobProgress['line']>, { key }: Metric): string {
+  const { arm, seed, epoch, loss, trainError, validation } = line;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-  const measured = validationError === undefined ? '' : `, validation ${percent(validationError)}`;
+  const measured = validation === undefined ? '' : `, validation ${key} ${percent(validation)}`;
   return `epochs; ${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, error ${percent(trainError)}${measured}`;
 }
 
@@ -564,7 +578,7 @@ async function conclude(own: {
   readonly settings: Settings;
   readonly folder: RunFolder<Entry>;
   readonly outcomes: ReadonlyMap<Job, JobOutcome>;
-  readonly measuredBy: readonly number[] | undefined;
+  readonly measuredBy: Measure | undefined;
   readonly test: Labelled | undefined;
   readonly data: Labelled;
 }): Promise<Trained> {

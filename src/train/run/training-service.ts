@@ -1,13 +1,19 @@
 import type { Service } from '../../batch/workers/messages.js';
 import { folderWriter } from '../../batch/results/write-file.js';
+import { appended, Builder } from '../../graph/builder.js';
+import { type Graph, valueInfo } from '../../graph/graph.js';
 import { modelFile } from '../../graph/model-file.js';
+import { findScores } from '../../graph/scores.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { readPictures } from '../data/pictures.js';
 import { Views } from '../data/views.js';
 import type { EpochLine } from './checkpoint.js';
-import { type JobData, predict, trainStudent } from './job.js';
+import type { Measure } from '../metrics/metric.js';
+import { metricFor } from '../metrics/index.js';
+import { type JobData, scoresOf, trainStudent } from './job.js';
 import { Lessons } from './lessons.js';
 import type { Job, RunPlan } from './plan.js';
+import { forUse } from '../training-form.js';
 import { studentNetwork } from './student-network.js';
 
 /** What a student came to, as it is noted. */
@@ -15,8 +21,8 @@ export interface JobOutcome {
   readonly log: readonly EpochLine[];
   readonly layer: string;
   readonly notes: readonly string[];
-  /** The best class of each test picture, or of each validation picture where there are none. */
-  readonly predicted: readonly number[];
+  /** On the test pictures, or on the validation pictures where there are none. */
+  readonly measure: Measure;
 }
 
 /** Trains students of one run, one after another; it writes student.onnx and its sidecar into the job's folder. */
@@ -44,20 +50,32 @@ export async function trainingService(plan: RunPlan): Promise<Service> {
         seed: job.seed,
       });
       const write = folderWriter(plan.folder, job.folder.replaceAll('/', '-'));
-      await write(`${job.folder}/student.onnx`, [modelFile(graph).toBytes()]);
+      const used = plan.isMultiLabel ? withProbabilities(graph, network.scores) : graph;
+      await write(`${job.folder}/student.onnx`, [modelFile(used).toBytes()]);
       await write(`${job.folder}/student.json`, [
         Buffer.from(sidecarText({ ...preprocessing, name: network.image }, plan.classes, layer)),
       ]);
-      const outcome: JobOutcome = {
-        log,
-        layer,
-        notes,
-        predicted: await predict(graph, network, views, measured),
-      };
+      const measure = metricFor(plan.isMultiLabel).measure({
+        scores: await scoresOf(graph, network, views, measured),
+        labels: plan.test?.labels ?? validation.map((picture) => labels[picture]),
+        classes: plan.classes.length,
+      });
+      const outcome: JobOutcome = { log, layer, notes, measure };
       return { result: outcome };
     },
     close: async () => undefined,
   };
+}
+
+/** The network with the probability of each class, by itself, as its output: what tells others that there may be several. */
+function withProbabilities(graph: Graph, scores: string): Graph {
+  if (findScores(graph).link === 'sigmoid') return graph;
+  const b = new Builder(graph);
+  const output = {
+    ...valueInfo(graph, scores),
+    name: b.op('Sigmoid', [scores], {}, b.names.free('probabilities')),
+  };
+  return forUse({ ...appended(graph, b), outputs: [output] });
 }
 
 /** What stands in the sidecar of a student. */
