@@ -53,7 +53,7 @@ function chooseContent(random: Random): ClassName[] {
 }
 
 /** Circles that do not overlap and stay inside; smaller where many must fit. */
-function place(random: Random, count: number): { x: number; y: number; radius: number }[] {
+export function place(random: Random, count: number): { x: number; y: number; radius: number }[] {
   const largest = count < 3 ? 0.25 : count < 5 ? 0.21 : 0.18;
   for (;;) {
     const places: { x: number; y: number; radius: number }[] = [];
@@ -69,7 +69,7 @@ function place(random: Random, count: number): { x: number; y: number; radius: n
 }
 
 /** Brightness, contrast and warmth of the day, then 8 bits. */
-function develop(canvas: Canvas, random: Random): Uint8Array {
+export function develop(canvas: Canvas, random: Random): Uint8Array {
   const contrast = random.between(0.85, 1.1);
   const brightness = random.between(-0.06, 0.06);
   const warmth = random.between(-0.04, 0.04);

@@ -6,12 +6,16 @@ import type { Graph } from '../../src/graph/graph.js';
 import { modelFile } from '../../src/graph/model-file.js';
 import { encodePng } from '../../src/image/encode.js';
 import { readModel } from '../../src/onnx/read.js';
+import { captionFigures } from './caption-figures.js';
+import { captionerOf, trainCaptioner, untrainedCaptioner } from './captioner.js';
 import { trainDetector, untrainedDetector } from './detector.js';
-import { drawPicture, type Picture } from './draw.js';
+import { drawPicture } from './draw.js';
 import { asPixels, evaluate, type Figures, methods, thresholds } from './evaluate.js';
 import type { Recipe } from './fit.js';
 import { startingFrom, untrained } from './network.js';
 import {
+  captionerRecipe,
+  captionerSidecar,
   demonstrations,
   detectorRecipe,
   heldOut,
@@ -21,7 +25,9 @@ import {
   segmenterSidecar,
   sidecar,
 } from './recipe.js';
+import { drawScenes } from './scene.js';
 import { trainSegmenter, untrainedSegmenter } from './segmenter.js';
+import { generation, vocabulary } from './sentence.js';
 import { drawExamples, train } from './train.js';
 
 // Makes what is in assets/ anew: `npm run assets` trains, then draws and measures;
@@ -37,61 +43,91 @@ interface Asset {
   readonly name: string;
   readonly description: string;
   readonly recipe: Recipe;
-  readonly sidecar: unknown;
-  readonly train: (examples: readonly Picture[], report: (line: string) => void) => Promise<Graph>;
+  /** What is written beside the networks, by file. */
+  readonly sidecars: Readonly<Record<string, unknown>>;
+  /** Draws and learns; gives networks by file. */
+  readonly train: (report: (line: string) => void) => Promise<Readonly<Record<string, Graph>>>;
 }
 
 const withTrunk = async (graph: Graph) => startingFrom(graphOf(await readModel(model)), graph);
+const draw = (own: Recipe, report: (line: string) => void) => {
+  const examples = drawExamples(own);
+  report(`drew ${own.pictures} pictures`);
+  return examples;
+};
 const assets: readonly Asset[] = [
   {
     name: 'shapes',
     description: 'Which of eight kinds of things are in a drawn picture; the embedded example of gradcampp',
     recipe,
-    sidecar,
-    train: (examples, report) => train(untrained(recipe.seed), examples, recipe, report),
+    sidecars: { 'shapes.json': sidecar },
+    train: async (report) => ({
+      'shapes.onnx': await train(untrained(recipe.seed), draw(recipe, report), recipe, report),
+    }),
   },
   {
     name: 'segmenter',
     description: 'Which of eight kinds of things is at each pixel of a drawn picture',
     recipe: segmenterRecipe,
-    sidecar: segmenterSidecar,
-    train: async (examples, report) =>
-      trainSegmenter(
+    sidecars: { 'segmenter.json': segmenterSidecar },
+    train: async (report) => ({
+      'segmenter.onnx': await trainSegmenter(
         await withTrunk(untrainedSegmenter(segmenterRecipe.seed)),
-        examples,
+        draw(segmenterRecipe, report),
         segmenterRecipe,
         report,
       ),
+    }),
   },
   {
     name: 'detector',
     description: 'Where things of eight kinds are in a drawn picture',
     recipe: detectorRecipe,
-    sidecar,
-    train: async (examples, report) =>
-      trainDetector(
+    sidecars: { 'detector.json': sidecar },
+    train: async (report) => ({
+      'detector.onnx': await trainDetector(
         await withTrunk(untrainedDetector(detectorRecipe.seed)),
-        examples,
+        draw(detectorRecipe, report),
         detectorRecipe,
         report,
       ),
+    }),
+  },
+  {
+    name: 'captioner',
+    description: 'Says what is in a drawn picture: counts, colours, kinds and the ground',
+    recipe: captionerRecipe,
+    sidecars: {
+      'captioner/encoder_model.json': captionerSidecar,
+      'captioner/vocabulary.json': vocabulary,
+      'captioner/generation_config.json': generation,
+    },
+    train: async (report) => {
+      const examples = drawScenes(captionerRecipe);
+      report(`drew ${captionerRecipe.pictures} scenes`);
+      const start = await withTrunk(untrainedCaptioner(captionerRecipe.seed));
+      const { encoder, decoder } = captionerOf(
+        await trainCaptioner(start, examples, captionerRecipe, report),
+      );
+      return { 'captioner/encoder_model.onnx': encoder, 'captioner/decoder_model.onnx': decoder };
+    },
   },
 ];
 
-await mkdir('assets/pictures', { recursive: true });
+for (const folder of ['pictures', 'captioner']) await mkdir(`assets/${folder}`, { recursive: true });
 for (const asset of assets) {
   if (flags.train?.includes(asset.name) ?? true) await trainModel(asset);
-  await writeFile(`assets/${asset.name}.json`, `${JSON.stringify(asset.sidecar, null, 2)}\n`);
+  for (const [file, sidecar] of Object.entries(asset.sidecars))
+    await writeFile(`assets/${file}`, `${JSON.stringify(sidecar, null, 2)}\n`);
 }
 for (const { file, seed } of demonstrations)
   await writeFile(`assets/pictures/${file}`, encodePng(asPixels(drawPicture(seed, pictureSize))));
 await stateFigures(Number(flags['held-out']));
+await stateCaptions(Number(flags['held-out']));
 
 async function trainModel({ name, description, recipe: own, train: learn }: Asset): Promise<void> {
   const start = Date.now();
   const report = (line: string) => say(`${name}, ${Math.round((Date.now() - start) / 1000)} s: ${line}`);
-  const examples = drawExamples(own);
-  report(`drew ${own.pictures} pictures`);
   const metadata = new Map([
     ['description', description],
     [
@@ -101,7 +137,8 @@ async function trainModel({ name, description, recipe: own, train: learn }: Asse
     ['recipe', JSON.stringify(own)],
     ['license', 'Apache-2.0'],
   ]);
-  await modelFile({ ...(await learn(examples, report)), metadata }).save(`assets/${name}.onnx`);
+  for (const [file, graph] of Object.entries(await learn(report)))
+    await modelFile({ ...graph, metadata }).save(`assets/${file}`);
 }
 
 /** Accuracy and instance coverage on pictures that were never trained on, drawn at the size of the demonstrations. */
@@ -113,8 +150,24 @@ async function stateFigures(count: number): Promise<void> {
   for (const line of describe(figures)) say(line);
 }
 
+/** What the captioner gets right on scenes that were never trained on, drawn at its own size. */
+async function stateCaptions(count: number): Promise<void> {
+  const open = async (part: string) => graphOf(await readModel(`assets/captioner/${part}_model.onnx`));
+  const captioner = { encoder: await open('encoder'), decoder: await open('decoder') };
+  const { words, groups, sentences } = await captionFigures(
+    captioner,
+    drawScenes({ firstPicture: heldOut, pictures: count }),
+  );
+  const shares = Object.entries(words).map(([name, share]) => `${name} ${percent(share)}`);
+  say(`captioner, ${count} held-out scenes: words after right ones: ${shares.join(', ')}`);
+  say(
+    `by itself: things with count, colour and kind ${percent(groups)}, whole sentences ${percent(sentences)}`,
+  );
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
 function describe({ pictures, labels, pictureExact, top1, groups, instances, maps }: Figures): string[] {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const lines = [
     `${pictures} held-out pictures: best class is there ${percent(top1)}, labels right ${percent(labels)}, all eight right ${percent(pictureExact)}`,
     `${groups} times a class has several instances in a picture, ${instances} in all; an instance is lit where the map reaches a part of its maximum in its box`,

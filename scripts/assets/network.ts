@@ -77,8 +77,8 @@ export class Layers extends Builder {
   }
 
   /** Four convolutions with ReLU; 64 channels, 24 × 24. */
-  trunk(): Name {
-    let value = 'image';
+  trunk(input = 'image'): Name {
+    let value: Name = input;
     for (const [i, convolution] of trunkConvolutions.entries()) {
       value = this.relu(`relu${i + 1}`, this.convolution(`conv${i + 1}`, value, convolution));
       if (i === 0)

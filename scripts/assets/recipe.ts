@@ -1,3 +1,4 @@
+import type { CaptionerRecipe } from './captioner.js';
 import type { Recipe } from './fit.js';
 import { inputSize, mean, std } from './network.js';
 import { segments } from './segmenter.js';
@@ -26,6 +27,17 @@ export const segmenterRecipe: Recipe = {
 };
 export const detectorRecipe: Recipe = { ...segmenterRecipe, seed: 3 };
 
+/** The captioner starts from the trunk too, and has more to learn: counts, colours, sentences. */
+export const captionerRecipe: CaptionerRecipe = {
+  seed: 4,
+  firstPicture: 1,
+  pictures: 10_000,
+  epochs: 12,
+  batch: 32,
+  learningRate: 2e-3,
+  activationPenalty: 0.01,
+};
+
 /** Seeds from here on are never trained on. */
 export const heldOut = 1_000_000;
 
@@ -50,6 +62,9 @@ export const sidecar = { input, classes } as const;
 
 /** What `segmenter.json` says. */
 export const segmenterSidecar = { input, classes: segments } as const;
+
+/** What `encoder_model.json` says of the captioner. */
+export const captionerSidecar = { input: { ...input, name: 'pixel_values' } } as const;
 
 /**
  * Pictures that the demo explains, chosen among the first thousand held-out seeds for a large difference, then by eye:

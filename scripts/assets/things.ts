@@ -29,8 +29,12 @@ export const classes = [
 export type ClassName = (typeof classes)[number];
 
 interface Thing {
-  /** Layers from the back to the front, about -1…1, y down. No two of a kind are alike. */
-  readonly layers: (random: Random) => Layer[];
+  /**
+   * Layers from the back to the front, about -1…1, y down. No two of a kind are alike.
+   *
+   * @param tint the colour of its skin; default: one that its kind has
+   */
+  readonly layers: (random: Random, tint?: Colour) => Layer[];
   /** How far it may be turned either way, radians. */
   readonly turn: number;
 }
@@ -50,12 +54,13 @@ export const things: Readonly<Record<ClassName, Thing>> = {
   starfish: { turn: Math.PI, layers: starfish },
 };
 
-function apple(random: Random): Layer[] {
-  const [skin, cheek] = random.pick<readonly [Colour, Colour]>([
+function apple(random: Random, tint?: Colour): Layer[] {
+  const own = random.pick<readonly [Colour, Colour]>([
     [hsv(0.99, 0.85, 0.8), hsv(0.08, 0.8, 0.95)],
     [hsv(0.25, 0.75, 0.72), hsv(0.18, 0.7, 0.9)],
     [hsv(0.14, 0.75, 0.95), hsv(0.02, 0.8, 0.88)],
   ]);
+  const [skin, cheek] = tint ? [tint, mix(tint, cream, 0.25)] : own;
   const wide = random.between(0.3, 0.4);
   const body = blend(0.25, circle(-wide, 0.12, 0.55), circle(wide, 0.12, 0.55));
   const lower = blend(0.4, body, ellipse(0, 0.45, 0.5, 0.45));
@@ -78,10 +83,11 @@ function apple(random: Random): Layer[] {
   ];
 }
 
-function butterfly(random: Random): Layer[] {
+function butterfly(random: Random, tint?: Colour): Layer[] {
   const hue = random.pick([0.07, 0.14, 0.55, 0.62, 0.8, 0.95, 0]);
-  const bright = hue === 0 ? hsv(0.12, 0.12, 0.97) : hsv(hue, 0.78, 0.95);
-  const deep = hue === 0 ? hsv(0.1, 0.35, 0.8) : hsv(hue - 0.05, 0.9, 0.68);
+  const bright = tint ?? (hue === 0 ? hsv(0.12, 0.12, 0.97) : hsv(hue, 0.78, 0.95));
+  const own = hue === 0 ? hsv(0.1, 0.35, 0.8) : hsv(hue - 0.05, 0.9, 0.68);
+  const deep = tint ? mix(tint, dark, 0.25) : own;
   const spread = random.between(0.85, 1.05);
   const upper = ellipse(0.55 * spread, -0.32, 0.62, 0.37, -0.62);
   const lower = ellipse(0.42 * spread, 0.4, 0.42, 0.32, 0.75);
@@ -110,8 +116,8 @@ function butterfly(random: Random): Layer[] {
   ];
 }
 
-function cup(random: Random): Layer[] {
-  const glaze = random.pick<Colour>([
+function cup(random: Random, tint?: Colour): Layer[] {
+  const own = random.pick<Colour>([
     cream,
     hsv(0.58, 0.7, 0.75),
     hsv(0.02, 0.75, 0.8),
@@ -119,7 +125,9 @@ function cup(random: Random): Layer[] {
     hsv(0.13, 0.7, 0.93),
     hsv(0.75, 0.35, 0.7),
   ]);
-  const band = glaze === cream ? hsv(random.next(), 0.7, 0.7) : cream;
+  const glaze = tint ?? own;
+  const pattern = own === cream ? hsv(random.next(), 0.7, 0.7) : cream;
+  const band = tint ? mix(tint, dark, 0.3) : pattern;
   const taper = random.between(0, 0.16);
   const kind = random.below(3);
   const drink = random.pick<Colour>([
@@ -135,14 +143,14 @@ function cup(random: Random): Layer[] {
     {
       shape: body,
       paint: (x, y) => {
-        const pattern =
+        const isBand =
           kind === 0
             ? Math.abs(y - 0.25) < 0.14
             : kind === 1
               ? Math.hypot(((x + 3.15) % 0.3) - 0.15, ((y + 3) % 0.3) - 0.15) < 0.075 && y > -0.2
               : y > 0.5;
         const round = 1 - 0.32 * smooth(-0.2, 0.7, x) + 0.06 * smooth(-0.1, -0.5, x);
-        const colour = pattern ? band : glaze;
+        const colour = isBand ? band : glaze;
         return [colour[0] * round, colour[1] * round, colour[2] * round];
       },
       bevel: 0.12,
@@ -157,11 +165,11 @@ function cup(random: Random): Layer[] {
   ];
 }
 
-function fish(random: Random): Layer[] {
+function fish(random: Random, tint?: Colour): Layer[] {
   const hue = random.pick([0.04, 0.09, 0.14, 0.55, 0.6, 0.92]);
-  const back = hsv(hue, 0.85, 0.85);
-  const belly = mix(hsv(hue + 0.03, 0.35, 1), cream, 0.4);
-  const fin = hsv(hue - 0.03, 0.9, 0.72);
+  const back = tint ?? hsv(hue, 0.85, 0.85);
+  const belly = tint ? mix(tint, cream, 0.45) : mix(hsv(hue + 0.03, 0.35, 1), cream, 0.4);
+  const fin = tint ? mix(tint, dark, 0.2) : hsv(hue - 0.03, 0.9, 0.72);
   const tall = random.between(0.4, 0.55);
   const kind = random.below(3);
   const body = blend(0.2, ellipse(-0.2, 0, 0.72, tall), ellipse(0.25, 0, 0.5, tall * 0.5));
@@ -217,9 +225,9 @@ function fish(random: Random): Layer[] {
   ];
 }
 
-function flower(random: Random): Layer[] {
+function flower(random: Random, tint?: Colour): Layer[] {
   const petals = 5 + random.below(5);
-  const colour = random.pick<Colour>([
+  const own = random.pick<Colour>([
     [0.98, 0.97, 0.95],
     hsv(0.93, 0.55, 0.95),
     hsv(0.14, 0.8, 0.98),
@@ -227,10 +235,11 @@ function flower(random: Random): Layer[] {
     hsv(0.6, 0.5, 0.92),
     hsv(0.02, 0.75, 0.9),
   ]);
+  const colour = tint ?? own;
   const heart = colour[2] < 0.4 ? wood : hsv(random.between(0.1, 0.14), 0.85, 0.95);
   const wide = (1.75 / petals) * random.between(0.8, 1.05);
   const petal = ellipse(0, -0.6, wide, 0.4);
-  const shade = mix(colour, hsv(0.9, 0.7, 0.6), 0.55);
+  const shade = tint ? mix(tint, dark, 0.3) : mix(colour, hsv(0.9, 0.7, 0.6), 0.55);
   const ring = (shape: Shape): Layer => ({
     shape,
     paint: (x, y) => mix(shade, colour, smooth(0.15, 0.75, Math.hypot(x, y))),
@@ -249,13 +258,14 @@ function flower(random: Random): Layer[] {
   ];
 }
 
-function leaf(random: Random): Layer[] {
-  const [blade, tip] = random.pick<readonly [Colour, Colour]>([
+function leaf(random: Random, tint?: Colour): Layer[] {
+  const own = random.pick<readonly [Colour, Colour]>([
     [hsv(0.3, 0.75, 0.6), hsv(0.24, 0.7, 0.75)],
     [hsv(0.26, 0.65, 0.72), hsv(0.2, 0.65, 0.85)],
     [hsv(0.09, 0.85, 0.85), hsv(0.13, 0.8, 0.95)],
     [hsv(0.01, 0.8, 0.7), hsv(0.07, 0.8, 0.85)],
   ]);
+  const [blade, tip] = tint ? [tint, mix(tint, cream, 0.2)] : own;
   const bulge = random.between(0.65, 1);
   const radius = (0.92 * 0.92 + bulge * bulge * 0.25) / bulge;
   const shift = radius - bulge * 0.5;
@@ -283,13 +293,14 @@ function leaf(random: Random): Layer[] {
   ];
 }
 
-function mushroom(random: Random): Layer[] {
-  const cap = random.pick<Colour>([
+function mushroom(random: Random, tint?: Colour): Layer[] {
+  const own = random.pick<Colour>([
     hsv(0.005, 0.85, 0.8),
     hsv(0.07, 0.7, 0.65),
     hsv(0.1, 0.75, 0.85),
     hsv(0.05, 0.5, 0.42),
   ]);
+  const cap = tint ?? own;
   const tall = random.between(0.55, 0.75);
   const dome = common(ellipse(0, 0.05, 0.92, tall + 0.25), (_, y) => y - 0.12);
   const cover = blend(0.12, dome, ellipse(0, 0.08, 0.88, 0.16));
@@ -325,10 +336,10 @@ function mushroom(random: Random): Layer[] {
   ];
 }
 
-function starfish(random: Random): Layer[] {
+function starfish(random: Random, tint?: Colour): Layer[] {
   const hue = random.pick([0.03, 0.07, 0.98, 0.8, 0.58, 0.12]);
-  const skin = hsv(hue, 0.78, 0.88);
-  const pale = mix(hsv(hue + 0.03, 0.4, 1), cream, 0.4);
+  const skin = tint ?? hsv(hue, 0.78, 0.88);
+  const pale = tint ? mix(tint, cream, 0.35) : mix(hsv(hue + 0.03, 0.4, 1), cream, 0.4);
   const waist = random.between(0.34, 0.44);
   const points: (readonly [number, number])[] = [];
   for (let i = 0; i < 10; i++) {
