@@ -3,6 +3,7 @@ import { GradcamppError, show } from '../errors.js';
 import { type ClassTarget, classTarget } from './class.js';
 import { combinationTarget } from './combination.js';
 import { binaryTarget } from './binary.js';
+import { captionTarget } from './caption.js';
 import { contrastTarget } from './contrast.js';
 import { detectionTarget } from './detection.js';
 import { embeddingTarget } from './embedding.js';
@@ -34,6 +35,7 @@ const list = [
   topTarget,
   segmentationTarget,
   readingTarget,
+  captionTarget,
   embeddingTarget,
   contrastTarget,
   positionTarget,

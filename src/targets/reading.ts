@@ -3,6 +3,7 @@ import { show } from '../errors.js';
 import { sizeOf } from '../tensor.js';
 import { checkOutput } from './class.js';
 import { planFor } from './common/detection-layouts.js';
+import { logProbabilities, logSlopes } from './common/log-probabilities.js';
 import { partsOf } from './common/parts.js';
 import {
   baseOf,
@@ -194,31 +195,13 @@ function framesOf({ data, dims }: Row, { link }: Facts): Frames {
   const path = Int32Array.from({ length }, (_, t) =>
     part({ data, dims }, t).reduce((best, value, k, all) => (value > all[best] ? k : best), 0),
   );
-  const isShare = baseOf(link) === 'identity';
   return {
     length,
     count,
     path,
-    logs: (row, t) => (isShare ? logShares(part(row, t)) : logSoftmax(part(row, t))),
-    slopes: (row, t, k) => {
-      const own = part(row, t);
-      if (isShare) return Float64Array.from(own, (value, c) => (c === k ? 1 / Math.max(value, least) : 0));
-      return logSoftmax(own).map((log, c) => Number(c === k) - Math.exp(log));
-    },
+    logs: (row, t) => logProbabilities(part(row, t), link),
+    slopes: (row, t, k) => logSlopes(part(row, t), k, link),
   };
-}
-
-/** Probabilities of zero have no logarithm. */
-const least = 1e-30;
-
-function logShares(values: Float32Array): Float64Array {
-  return Float64Array.from(values, (value) => Math.log(Math.max(value, least)));
-}
-
-function logSoftmax(values: Float32Array): Float64Array {
-  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const sum = values.reduce((total, value) => total + Math.exp(value - most), 0);
-  return Float64Array.from(values, (value) => value - most - Math.log(sum));
 }
 
 /** A character of the greedy reading, and its frames. */

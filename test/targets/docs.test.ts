@@ -64,6 +64,7 @@ const networks: Readonly<Record<string, { graph: ShortGraph; classes?: string[] 
     ),
     classes: ['<blank>', 'a', 'b', 'c', 'd'],
   },
+  caption: { graph: grown(['rows'], inRows('rows'), rowConstants('rows', 5, 12)) },
   embedding: { graph: grown(['unit'], [['LpNormalization', ['logits'], ['unit'], { axis: 1, p: 2 }]]) },
   output: { graph: plain },
   expression: { graph: plain },

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
+import type { Feeds } from '../../src/explain/feeds.js';
+import type { NetworkExplainer } from '../../src/explain/network-explainer.js';
 import { rowsOf } from '../../src/explain/rows.js';
 import { readNpy } from '../../src/image/npy.js';
 import { goalsOf, outputOf, readsOf, type Target } from '../../src/targets/index.js';
@@ -149,11 +151,11 @@ export function holdsAgainstOracle(made: (path: string) => OracleCase): void {
   });
 }
 
-/** The gradient of a target at the layer. */
-async function gradientOf(
-  explainer: Explainer,
+/** The gradient of a target of the n-th of two pictures at the layer. */
+export async function gradientOf(
+  explainer: NetworkExplainer,
   input: Tensor<'float32'>,
-  { n, target }: { readonly n: number; readonly target: Target },
+  { n, target, feeds }: { readonly n: number; readonly target: Target; readonly feeds?: Feeds },
 ): Promise<Float32Array> {
   const { targets } = explainer;
   const [ready] = await targets.ready([target]);
@@ -162,7 +164,7 @@ async function gradientOf(
     reads: readsOf([ready]),
   });
   const forward = await passes.forward({
-    ...explainer.feeds.of(0, 2, 2, 2),
+    ...(feeds ?? explainer.feeds).of(0, 2, 2, 2),
     [explainer.network.image.name]: input,
   });
   const rows = rowsOf(forward.scores, 2);
