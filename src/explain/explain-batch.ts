@@ -45,6 +45,8 @@ export interface Context {
   readonly channelAxis: number;
   /** Where the patches of tokens lie, if the model does not tell it. */
   readonly tokens: TokenGrid | undefined;
+  /** Values of the network that explanations hold beside the maps. */
+  readonly reads?: readonly string[];
 }
 
 /** Pictures of equal dims that go through the network together. */
@@ -96,6 +98,7 @@ interface Found {
   readonly row: Row;
   readonly probabilities: Float32Array | undefined;
   readonly targets: readonly FoundTarget[];
+  readonly values: ReadonlyMap<string, Row> | undefined;
 }
 
 interface FoundTarget {
@@ -109,7 +112,7 @@ function explanationFrom(
   found: readonly Found[],
   asked: readonly Target[],
 ): Explanation {
-  const { row, probabilities } = found.find(({ output }) => output === undefined) ?? found[0];
+  const { row, probabilities, values } = found.find(({ output }) => output === undefined) ?? found[0];
   const targets = found.flatMap((own) => own.targets);
   const shown = picture ?? frames?.[0];
   if (found.length > 1) targets.sort((a, b) => asked.indexOf(a.target) - asked.indexOf(b.target));
@@ -123,6 +126,7 @@ function explanationFrom(
     picture,
     geometry,
     ...(frames ? { frames, sound } : {}),
+    ...(values ? { values } : {}),
   };
 }
 
@@ -161,6 +165,7 @@ async function explainOutput(
   const areClasses = slots > 0 && goals.flat().every(({ goal }) => goal.place !== undefined);
   const moments =
     needsMoments && areClasses ? await classMoments(passes as Differentiator, batch.forward) : undefined;
+  const values = valuesOf(context.reads, batch);
   const found: FoundTarget[][] = images.map(() => []);
   for (let first = 0; first < slots; first += mostTargetsAtOnce) {
     const group = Array.from({ length: Math.min(mostTargetsAtOnce, slots - first) }, (_, i) => first + i);
@@ -223,7 +228,17 @@ async function explainOutput(
       ? probabilitiesOf(batch.rows[n].data, scores.link)
       : undefined,
     targets: found[n],
+    values: values?.[n],
   }));
+}
+
+/** The values that are wanted beside the maps, picture by picture. */
+function valuesOf(
+  reads: readonly string[] | undefined,
+  { forward, images }: Batch,
+): Map<string, Row>[] | undefined {
+  const rows = reads?.map((name) => [name, rowsOf(forward.results[name], images)] as const);
+  return rows && Array.from({ length: images }, (_, n) => new Map(rows.map(([name, own]) => [name, own[n]])));
 }
 
 /** What explaining targets in one output takes, whatever the pictures. */
@@ -241,7 +256,7 @@ interface Ready {
  * @throws GradcamppError UNSUPPORTED_MODEL, INVALID_OPTION where one of them does not explain this network
  */
 export async function openFor(
-  context: Pick<Context, 'network' | 'layers' | 'layerProblem' | 'tokens'>,
+  context: Pick<Context, 'network' | 'layers' | 'layerProblem' | 'tokens' | 'reads'>,
   scores: Scores,
   given: Settings,
   targets: readonly Target[],
@@ -249,7 +264,7 @@ export async function openFor(
   const settings = await fitting(context, scores, given, targets);
   const heads = headsFor(context, scores, settings);
   const attention = attentionFor(context, scores, settings);
-  const reads = [...readsOf(targets), ...heads.flatMap(({ crossing }) => crossing)];
+  const reads = [...readsOf(targets), ...(context.reads ?? []), ...heads.flatMap(({ crossing }) => crossing)];
   if (attention && !attention.needsGradients) reads.push(...attention.names);
   const passes = await passesFor(context, scores, settings, reads);
   checkMethods(context.layers, passes, settings);

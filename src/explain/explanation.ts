@@ -25,6 +25,8 @@ export interface Explanation {
   readonly frames?: readonly Pixels[];
   /** The video that holds a clip's sound, where there may be some. */
   readonly sound?: string;
+  /** Values of the network that were asked for beside the maps, by name. */
+  readonly values?: ReadonlyMap<string, { readonly data: Float32Array; readonly dims: readonly number[] }>;
 }
 
 export interface PictureInfo {

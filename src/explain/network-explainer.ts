@@ -15,7 +15,7 @@ import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, isTensorInput, type PreparedImage, prepareClips, prepareImages } from './input.js';
-import type { Network } from './network.js';
+import type { MadeNetwork, Network } from './network.js';
 import type { Parts } from './open-parts.js';
 import type { ReadyTargets } from './ready-targets.js';
 import { predictRow } from './predict-row.js';
@@ -124,6 +124,20 @@ export class NetworkExplainer {
   }
 
   /**
+   * Opens a network that was put together from others.
+   *
+   * @param model the one that takes the picture, whose sidecar counts
+   */
+  static async openMade(
+    model: string | URL | Uint8Array,
+    options: ExplainerOptions,
+    made: MadeNetwork,
+  ): Promise<NetworkExplainer> {
+    const { openParts } = await import('./open-parts.js');
+    return new NetworkExplainer(await openParts(model, options, made));
+  }
+
+  /**
    * Does what needs the network: `close` waits for it. What is called once the explainer is closed is refused.
    *
    * @param work given the calls that it may make meanwhile, even when the explainer has been closed
@@ -163,14 +177,16 @@ export class NetworkExplainer {
    *
    * @param watch what the stages took is added to
    * @param onStep told how far methods are that run the network many times, batch by batch
+   * @param own other values of the inputs beside the picture, and values of the network that are wanted beside the maps
    */
   async explainPrepared(
     prepared: readonly PreparedImage[],
     settings: Settings,
     watch?: Watch,
     onStep?: OnStep,
+    own: Partial<Pick<Context, 'feeds' | 'reads'>> = {},
   ): Promise<Explanation[]> {
-    return this.use(() => this.#explain(prepared, settings, watch, onStep));
+    return this.use(() => this.#explain(prepared, settings, watch, onStep, own));
   }
 
   async #explain(
@@ -178,6 +194,7 @@ export class NetworkExplainer {
     settings: Settings,
     watch?: Watch,
     onStep?: OnStep,
+    own: Partial<Pick<Context, 'feeds' | 'reads'>> = {},
   ): Promise<Explanation[]> {
     const { targetsPerImage } = settings;
     const same = targetsPerImage ? [] : this.targetsOf(settings);
@@ -195,7 +212,8 @@ export class NetworkExplainer {
         start,
         total: prepared.length,
       };
-      explanations.push(...(await explainBatch(this.#context, pictures, settings, { watch, onStep })));
+      const context = { ...this.#context, ...own };
+      explanations.push(...(await explainBatch(context, pictures, settings, { watch, onStep })));
       start = end;
     }
     return explanations;

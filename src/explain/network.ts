@@ -32,6 +32,14 @@ import { withRememberedClasses } from './linear-head.js';
 import { adaptPicture, type PictureChoice } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
 
+/** A network that was put together from others, in place of a model: its graph, prepared. */
+export interface MadeNetwork {
+  readonly graph: Graph;
+  /** For messages. */
+  readonly name: string;
+  readonly producer: string;
+}
+
 /** One model, opened: its graph, its score tensor, and the sessions made for it so far. */
 export class Network {
   #graph: Graph;
@@ -51,29 +59,25 @@ export class Network {
 
   private constructor(
     parts: { graph: Graph; image: ValueInfo; original: ValueInfo },
-    { name, proto }: Model,
+    { name, producer }: Pick<MadeNetwork, 'name' | 'producer'>,
     options: SessionOptions,
   ) {
     this.#graph = parts.graph;
     this.image = parts.image;
     this.original = parts.original;
     this.name = name;
-    this.producer = proto.producerName;
+    this.producer = producer;
     this.#options = options;
   }
 
   /** @param picture which input takes the picture; default: found */
   static async open(
-    source: string | URL | Uint8Array | Model,
+    source: string | URL | Uint8Array | Model | MadeNetwork,
     options: SessionOptions = {},
     picture?: PictureChoice,
   ): Promise<Network> {
-    const model = isModel(source) ? source : await readModel(source);
-    return new Network(
-      adaptPicture(await prepareGraph(model, [], { inference: true }), picture),
-      model,
-      options,
-    );
+    const made = isMade(source) ? source : await prepared(isModel(source) ? source : await readModel(source));
+    return new Network(adaptPicture(made.graph, picture), made, options);
   }
 
   /** What the model computes, and what targets have had computed of it. */
@@ -237,6 +241,15 @@ function usedInputs(graph: Graph): ValueInfo[] {
   const read = new Set(graph.nodes.flatMap(readsOf));
   for (const { name } of graph.outputs) read.add(name);
   return graph.inputs.filter(({ name }) => read.has(name));
+}
+
+async function prepared(model: Model): Promise<MadeNetwork> {
+  const graph = await prepareGraph(model, [], { inference: true });
+  return { graph, name: model.name, producer: model.proto.producerName };
+}
+
+function isMade(source: unknown): source is MadeNetwork {
+  return source !== null && typeof source === 'object' && 'graph' in source;
 }
 
 function isModel(source: unknown): source is Model {

@@ -20,7 +20,7 @@ import { openBackend, type OpenedBackend } from '../map/open-backend.js';
 import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkClipFit, checkFit } from './input.js';
-import { Network } from './network.js';
+import { type MadeNetwork, Network } from './network.js';
 import { networkFacts, ReadyTargets } from './ready-targets.js';
 import type { ExplainerOptions } from './explain-options.js';
 
@@ -49,13 +49,21 @@ export interface Parts {
   readonly defaultNote: string | undefined;
 }
 
-/** Reads a model and its sidecar, finds scores and layers, opens the backend. */
-export async function openParts(model: string | URL | Uint8Array, options: ExplainerOptions): Promise<Parts> {
+/**
+ * Reads a model and its sidecar, finds scores and layers, opens the backend.
+ *
+ * @param made what the model became a part of: it is opened in its place
+ */
+export async function openParts(
+  model: string | URL | Uint8Array,
+  options: ExplainerOptions,
+  made?: MadeNetwork,
+): Promise<Parts> {
   const { executionProviders, threads } = options;
   const given = await sidecarOf(model, options.preprocess);
   const inputs = { ...given?.inputs, ...options.inputs };
   const picture = { name: given?.input.name, fed: Object.keys(inputs) };
-  const network = await Network.open(model, { executionProviders, threads }, picture);
+  const network = await Network.open(made ?? model, { executionProviders, threads }, picture);
   const notes: string[] = [];
   const assumed =
     !given && takesPictures(network.image)

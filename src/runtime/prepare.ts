@@ -36,17 +36,29 @@ export interface PrepareOptions {
 export async function prepareGraph(
   model: Model,
   keep: readonly string[] = [],
-  { inference = false }: PrepareOptions = {},
+  options: PrepareOptions = {},
 ): Promise<Graph> {
+  return finishGraph(await canonicalGraph(model), keep, options);
+}
+
+/** The first half: functions written out, in float32, of canonical operators. What it is a part of is joined behind it. */
+export async function canonicalGraph(model: Model): Promise<Graph> {
   const functions = functionsOf(model);
   for (const [key, body] of functions) functions.set(key, { ...body, graph: canonicalize(body.graph) });
   const stored = graphOf(model);
   // The constants that older attributes become take the type of the data, which is float unless said otherwise.
   const typed = usesDouble(stored) && functions.size === 0 ? await inferValues(stored) : stored;
-  const graph = toFloat32(inlineFunctions(canonicalize(typed), functions));
-  const written = expandComposites(graph);
-  if (!inference) return simplify(written, keep);
-  const known = await simplify(forInference(written), keep);
+  return expandComposites(toFloat32(inlineFunctions(canonicalize(typed), functions)));
+}
+
+/** The second half: dims known, shape arithmetic done. */
+export async function finishGraph(
+  graph: Graph,
+  keep: readonly string[] = [],
+  { inference = false }: PrepareOptions = {},
+): Promise<Graph> {
+  if (!inference) return simplify(graph, keep);
+  const known = await simplify(forInference(graph), keep);
   const expanded = expandAttention(known);
   return expanded === known ? known : simplify(expanded, keep);
 }
