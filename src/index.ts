@@ -1,4 +1,12 @@
 export { Explainer } from './batch/explainer.js';
+export { Captioner } from './caption/captioner.js';
+export type { CaptionerOptions, CaptionOptions } from './caption/caption-options.js';
+export type {
+  AttentionMap,
+  CaptionExplanation,
+  CaptionSummary,
+  TokenExplanation,
+} from './caption/caption-explanation.js';
 export type { ExplainAllOptions, PictureResult } from './batch/explain-all.js';
 export type { PictureInput } from './batch/inputs/stream-items.js';
 export type { Prediction } from './explain/network-explainer.js';

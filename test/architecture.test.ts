@@ -59,6 +59,9 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   train: {
     parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime', 'image', 'explain', 'batch', 'evaluate'],
   },
+  caption: {
+    parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'explain'],
+  },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
@@ -71,6 +74,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'explain',
       'export',
       'batch',
+      'caption',
       'image',
       'clip',
       'map',

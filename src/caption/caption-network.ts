@@ -1,0 +1,86 @@
+import { GradcamppError } from '../errors.js';
+import { type ExplainOptions, settingsOf } from '../explain/explain-options.js';
+import type { Explanation } from '../explain/explanation.js';
+import { type Feeds, openFeeds } from '../explain/feeds.js';
+import type { ImageInput } from '../explain/input.js';
+import { NetworkExplainer } from '../explain/network-explainer.js';
+import { finishGraph } from '../runtime/prepare.js';
+import { attentionMaps, attentionOf, type ReadAttention } from './attention.js';
+import type { AttentionMap } from './caption-explanation.js';
+import type { CaptionParts } from './caption-parts.js';
+import { join } from './join.js';
+
+/** What was found of one caption. */
+export interface Explained {
+  readonly explanation: Explanation;
+  readonly attention: readonly AttentionMap[] | undefined;
+}
+
+/** Encoder and decoder as one network of picture and tokens, for captions of one length. */
+export class CaptionNetwork {
+  readonly explainer: NetworkExplainer;
+  readonly #parts: CaptionParts;
+  readonly #length: number;
+  readonly #ids: string;
+  readonly #attention: ReadAttention | undefined;
+
+  private constructor(
+    explainer: NetworkExplainer,
+    parts: CaptionParts,
+    own: { length: number; ids: string; attention: ReadAttention | undefined },
+  ) {
+    this.explainer = explainer;
+    this.#parts = parts;
+    this.#length = own.length;
+    this.#ids = own.ids;
+    this.#attention = own.attention;
+  }
+
+  static async open(parts: CaptionParts, length: number): Promise<CaptionNetwork> {
+    const { source, name, producer, encoder, decoder, explainer: options } = parts;
+    const { graph, ids, logits, attention } = join(encoder, decoder, length);
+    const made = { graph: await finishGraph(graph, [], { inference: true }), name, producer };
+    const inputs = { ...options.inputs, [ids]: Array<number>(length).fill(0) };
+    const explainer = await NetworkExplainer.openMade(source, { ...options, output: logits, inputs }, made);
+    return new CaptionNetwork(explainer, parts, {
+      length,
+      ids,
+      attention: attentionOf(explainer, attention, decoder),
+    });
+  }
+
+  /** The tokens that the decoder reads, beside what else the network takes. */
+  feeds(read: readonly number[]): Promise<Feeds> {
+    const { network, scores } = this.explainer;
+    const { graph, image, original } = network;
+    const inputs = { ...this.#parts.explainer.inputs, [this.#ids]: read };
+    return openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
+  }
+
+  /** @param read what the decoder reads: the tokens but the last, the one that begins the caption first */
+  async explain(picture: ImageInput, read: readonly number[], options: ExplainOptions): Promise<Explained> {
+    const { explainer } = this;
+    const pictures = await explainer.prepare(picture);
+    if (pictures.length !== 1)
+      throw new GradcamppError(
+        'INVALID_IMAGE',
+        `One picture is explained at a time; received ${pictures.length}. Take them one by one.`,
+      );
+    const feeds = await this.feeds(read);
+    const reads = this.#attention?.names ?? [];
+    const settings = settingsOf(options);
+    const [explanation] = await explainer.explainPrepared(pictures, settings, undefined, undefined, {
+      feeds,
+      reads,
+    });
+    const [first] = explanation.targets;
+    const attention =
+      this.#attention &&
+      explanation.values &&
+      attentionMaps(this.#attention, explanation.values, {
+        length: this.#length,
+        size: first.map.dims,
+      });
+    return { explanation, attention };
+  }
+}

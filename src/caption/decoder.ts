@@ -1,0 +1,113 @@
+import { GradcamppError } from '../errors.js';
+import { Builder } from '../graph/builder.js';
+import { ancestors, type Graph, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import { boolConstant, int64Constant } from '../onnx/constant.js';
+import { DataType, isFloat } from '../onnx/types.js';
+import { finishGraph } from '../runtime/prepare.js';
+import { isAside, isPast, type Roles, rolesOf, type Said } from './roles.js';
+
+/** A decoder that reads nothing but tokens, what the encoder gives, and its own states. */
+export interface Decoder extends Roles {
+  /** Inputs: the tokens, the encoder's values, the states. Outputs: the scores, the states, what is attended to. */
+  readonly graph: Graph;
+}
+
+/** Which branch of a merged decoder runs. */
+const cacheBranch = /use_cache/i;
+
+/**
+ * A decoder without the inputs that are the same for every caption. The branch with stored keys is not taken (they cut the
+ * way to the encoder), so nothing is stored; masks count every token, positions count from 0.
+ *
+ * @param encoder what the encoder gives
+ * @throws GradcamppError UNSUPPORTED_MODEL, INVALID_OPTION
+ */
+export async function bindDecoder(
+  decoder: Graph,
+  encoder: readonly ValueInfo[],
+  said: Said,
+): Promise<Decoder> {
+  const roles = rolesOf(withoutPast(decoder), encoder, said);
+  const { ids, encoded, states, logits, attention } = roles;
+  const kept = new Set([ids.name, ...encoded.keys(), ...states.map(({ input }) => input.name)]);
+  const written = await finishGraph(fed(decoder, kept, roles), [], { inference: true });
+  const wanted = [logits, ...states.map(({ output }) => output), ...attention];
+  const outputs = [...new Set(wanted)].map((name) => valueInfo(written, name));
+  const needed = ancestors(written, wanted);
+  const lost = decoder.inputs.find(({ name }) => !kept.has(name) && needed.has(name));
+  if (lost)
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `The decoder's "${lost.name}" holds what the first step of another decoder stored of the picture, so no gradient reaches the encoder. Give the decoder without past, decoder_model.onnx, or the merged one, decoder_model_merged.onnx.`,
+    );
+  const inputs = written.inputs.filter(({ name }) => kept.has(name) && needed.has(name));
+  return { ...roles, graph: subgraph(written, inputs, outputs) };
+}
+
+/** Stored keys and values are no states: a decoder that takes them reads a whole caption at once. */
+function withoutPast(decoder: Graph): Graph {
+  return {
+    ...decoder,
+    inputs: decoder.inputs.filter(({ name }) => !isPast(name)),
+    outputs: decoder.outputs.filter(({ name }) => !/^present/i.test(name)),
+  };
+}
+
+/** Constants and nodes in the place of the inputs that are not kept, as far as it is known what they hold. */
+function fed(decoder: Graph, kept: ReadonlySet<string>, { ids, encoded }: Roles): Graph {
+  const b = new Builder(decoder);
+  const constants = new Map(decoder.constants);
+  const rows = (name: string) => b.op('Shape', [name], { end: 1 });
+  const [source] = encoded.keys();
+  const lengthOf = (name: string) => b.op('Shape', [name], { start: 1, end: 2 });
+  const filled = (dims: string, value: number, { name, type = DataType.INT64 }: ValueInfo) => {
+    const ones = b.op('ConstantOfShape', [dims], {
+      value: { kind: 'tensor', value: int64Constant([value]) },
+    });
+    b.op('Cast', [ones], { to: type }, name);
+  };
+  const isStep = ids.dims?.length === 1;
+  for (const info of decoder.inputs) {
+    const { name, type, dims = [] } = info;
+    if (kept.has(name)) continue;
+    b.at(name);
+    if (cacheBranch.test(name))
+      constants.set(
+        name,
+        boolConstant(Array(Math.max(1, dims.length)).fill(false), dims.length === 0 ? [] : [1]),
+      );
+    else if (isPast(name) && type !== undefined && isFloat(type) && !/encoder/.test(name)) {
+      const sizes = dims.slice(1).map((dim) => b.ints([typeof dim === 'number' ? dim : 0]));
+      const none = b.op('Concat', [rows(ids.name), ...sizes], { axis: 0 });
+      b.op(
+        'ConstantOfShape',
+        [none],
+        {
+          value: {
+            kind: 'tensor',
+            value: { type, dims: [1], bytes: new Uint8Array(type === DataType.DOUBLE ? 8 : 4) },
+          },
+        },
+        name,
+      );
+    } else if (isAside(name) && dims.length > 0) {
+      const length = /encoder/i.test(name) ? lengthOf(source) : isStep ? b.ints([1]) : lengthOf(ids.name);
+      const shape = dims.length === 1 ? length : b.op('Concat', [rows(ids.name), length], { axis: 0 });
+      if (!/position/i.test(name)) filled(shape, /mask/i.test(name) ? 1 : 0, info);
+      else {
+        const count = b.op('Squeeze', [length, b.ints([0])]);
+        const places = b.op('Range', [b.int(0), count, b.int(1)]);
+        const all = dims.length === 1 ? places : b.op('Expand', [places, shape]);
+        b.op('Cast', [all], { to: type ?? DataType.INT64 }, name);
+      }
+    }
+  }
+  const made = new Set([...constants.keys(), ...b.nodes.flatMap(({ outputs }) => outputs)]);
+  return {
+    ...decoder,
+    inputs: decoder.inputs.filter(({ name }) => !made.has(name)),
+    constants: new Map([...constants, ...b.constants]),
+    nodes: [...b.nodes, ...decoder.nodes],
+    values: new Map([...decoder.values].filter(([name]) => !made.has(name))),
+  };
+}
