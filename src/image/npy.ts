@@ -60,7 +60,7 @@ export async function readNpy(path: string): Promise<Tensor> {
 
 /** The tensor in the bytes of a `.npy` file; the numbers are copied. `name` is what messages call it. */
 export function parseNpy(bytes: Uint8Array, name = 'the tensor'): Tensor {
-  const { descriptor, fortran, dims, offset } = parseHeader(bytes, name);
+  const { descriptor, fortran, dims, offset } = parseNpyHeader(bytes, name);
   const element = elements[descriptor.slice(1)];
   if (!element || !'<>|='.includes(descriptor[0]))
     throw malformed(
@@ -125,7 +125,9 @@ export function npyParts(tensor: Tensor): [header: Buffer, numbers: Uint8Array] 
   return [header, swapped];
 }
 
-interface Header {
+/** What stands before the numbers of a `.npy` file. */
+export interface NpyHeader {
+  /** NumPy's name of the element type, as `<f4`. */
   readonly descriptor: string;
   readonly fortran: boolean;
   readonly dims: number[];
@@ -133,7 +135,8 @@ interface Header {
   readonly offset: number;
 }
 
-function parseHeader(bytes: Uint8Array, name: string): Header {
+/** @param bytes the beginning of the file, as much as its header has */
+export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const need = (end: number) => {
     if (buffer.length < end) throw malformed(name, 'the file ends too early');

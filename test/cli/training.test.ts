@@ -58,7 +58,11 @@ test('what is wrong is one sentence', async () => {
 });
 
 test.each([
-  ['train', [], '"data" (--data) is missing: give a folder with a folder of pictures for each class.'],
+  [
+    'train',
+    [],
+    '"data" (--data) is missing: give a folder with a folder of pictures for each class, a list, an array or shards.',
+  ],
   [
     'distill',
     ['--data', 'data'],

@@ -125,6 +125,41 @@ describe('distill', () => {
   });
 });
 
+describe('train from other forms of pictures', () => {
+  test('a list gives the weights that the folder gives', async () => {
+    const lines = drawnClasses.flatMap((name) =>
+      Array.from({ length: 40 }, (_, n) => `data/${name}/${n}.png,${name}\n`),
+    );
+    await writeFile(at('list.csv'), lines.join(''));
+    const options = { ...small, epochs: 1, seeds: 1 };
+    const { measured } = await train({ ...options, data: at('list.csv'), out: at('by-list') });
+    await train({ ...options, data: at('data'), out: at('by-folder') });
+    const [list, folder] = await Promise.all(
+      ['by-list', 'by-folder'].map((out) => readFile(at(out, 'student.onnx'))),
+    );
+    expect(list.equals(folder)).toBe(true);
+    expect(measured.pictures).toBe(12);
+    await writeFile(at('list.csv'), lines.toReversed().join('').replace('0.png,ring', '0.png,cross'));
+    await expect(
+      train({ ...options, data: at('list.csv'), out: at('by-list'), resume: true }),
+    ).rejects.toThrow('holds another run, which differs in the inputs');
+  });
+});
+
+describe('train on pictures of several classes', () => {
+  test('learns each by itself, from a list', async () => {
+    const lines = drawnClasses.flatMap((name) =>
+      Array.from(
+        { length: 20 },
+        (_, n) => `data/${name}/${n}.png,${name === 'ring' ? 'round ring' : name}\n`,
+      ),
+    );
+    await writeFile(at('several.csv'), ['image,labels\n', ...lines].join(''));
+    const found = await train({ ...small, epochs: 1, data: at('several.csv'), out: at('several') });
+    expect(found).toMatchObject({ metric: 'mAP', classes: ['cross', 'ring', 'round', 'square'] });
+  });
+});
+
 describe('train with masks', () => {
   test('keeps maps inside of them, where the ground gives the class away', async () => {
     const grounds = { circle: [40, 60, 200], square: [200, 90, 40] };
@@ -193,8 +228,11 @@ describe('a training that ends and is gone on with', () => {
 
   async function plan(folder: string): Promise<{ plan: RunPlan; job: Job; data: JobData }> {
     const { input: preprocessing } = await checkSidecar({ input: { size: [16, 16] } });
-    const files = all.map((i) => at('data', drawnClasses[labels()[i][0]], `${i % 40}.png`));
-    const pictures = await decodePictures(files, preprocessing, at('cache'));
+    const sources = all.map((i) => {
+      const file = at('data', drawnClasses[labels()[i][0]], `${i % 40}.png`);
+      return { name: file, file };
+    });
+    const { name: pictures } = await decodePictures(sources, preprocessing, at('cache'));
     const settings = {
       student: 'resnet-8',
       width: 0.25,

@@ -10,7 +10,7 @@ import { openFile, whyUnreadable } from '../../files.js';
 import { imageExtensions } from '../../image/formats.js';
 import { DamagedArchive, readEntries, type TarEntry } from './tar.js';
 
-/** A picture in an archive. */
+/** A file in an archive. */
 export interface Member {
   readonly name: string;
   /** Where its bytes are; or why there are none. */
@@ -22,8 +22,7 @@ export interface Listing {
   /** The file that members are read from: the archive, or what it was unpacked to. */
   readonly file: string;
   readonly pictures: readonly Member[];
-  /** Names of other files. */
-  readonly others: readonly string[];
+  readonly others: readonly Member[];
   /** Why not all of it could be read. */
   readonly problem?: string;
 }
@@ -102,11 +101,10 @@ async function listTar(path: string): Promise<Omit<Listing, 'file'>> {
     const shown = entries.filter(
       ({ name, kind }) => !isHidden(name) && (kind !== 'other' || !name.endsWith('/')),
     );
+    const member = (entry: TarEntry) => ({ name: entry.name, place: placeOf(entry, files, links) });
     return {
-      pictures: shown
-        .filter(isPicture)
-        .map((entry) => ({ name: entry.name, place: placeOf(entry, files, links) })),
-      others: shown.filter((entry) => !isPicture(entry)).map(({ name }) => name),
+      pictures: shown.filter(isPicture).map(member),
+      others: shown.filter((entry) => !isPicture(entry)).map(member),
       problem,
     };
   } finally {
@@ -154,6 +152,7 @@ function placeOf(
   links: ReadonlyMap<string, TarEntry>,
 ): Member['place'] {
   if (entry.kind === 'sparse file') return { problem: 'it is stored as a sparse file, which is not read' };
+  if (entry.kind === 'other') return { problem: 'it is no file' };
   const seen = new Set<string>();
   for (let at = entry; ; ) {
     if (at.kind === 'file') return { offset: at.offset, size: at.size };

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, dirname, extname, join, posix } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, posix } from 'node:path';
 import { clipExtensions } from '../../clip/sources/index.js';
 import { GradcamppError } from '../../errors.js';
 import { openFile, statsOf, whyUnreadable } from '../../files.js';
@@ -11,6 +9,7 @@ import { isGlob } from '../../image/listing.js';
 import { expandSources, type SourceOptions } from '../../image/sources.js';
 import { listArchive } from './archive.js';
 import { LeftOut } from './left-out.js';
+import { Unpacked } from './unpacked.js';
 import { ResultNames, rootOfPattern } from '../results/result-names.js';
 import type { Input } from '../picture.js';
 import type { RunParts } from '../results/run-record.js';
@@ -25,11 +24,8 @@ export class Inputs {
   #sizes = new Float64Array();
   #times = new Float64Array();
   /** Where compressed archives are unpacked, and which archive each file there is. */
-  #unpacked: string | undefined;
+  readonly #unpacked = new Unpacked();
   readonly #origins = new Map<string, string>();
-  readonly #remove = () => {
-    if (this.#unpacked) rmSync(this.#unpacked, { recursive: true, force: true });
-  };
 
   /** @throws GradcamppError INVALID_OPTION where there is nothing to explain */
   static async list(
@@ -115,9 +111,8 @@ export class Inputs {
   }
 
   /** Removes what was unpacked. */
-  async close(): Promise<void> {
-    process.off('exit', this.#remove);
-    if (this.#unpacked) await rm(this.#unpacked, { recursive: true, force: true });
+  close(): Promise<void> {
+    return this.#unpacked.close();
   }
 
   async #addImages(images: readonly string[], options: SourceOptions): Promise<void> {
@@ -130,7 +125,7 @@ export class Inputs {
 
   async #addArchive(path: string, names: ResultNames): Promise<void> {
     const archive = archiveName(path, names);
-    const { file, pictures, others, problem } = await listArchive(path, () => this.#unpackedFile());
+    const { file, pictures, others, problem } = await listArchive(path, () => this.#unpacked.file());
     this.#origins.set(file, path);
     const keys = new ResultNames();
     const add = (input: Found) => this.#found.push(input);
@@ -140,7 +135,7 @@ export class Inputs {
         add({ ...own, problem: `${JSON.stringify(own.path)} cannot be read: ${place.problem}.` });
       else add({ ...own, part: { archive: file, offset: place.offset, size: place.size } });
     }
-    for (const name of others) this.leftOut.add(`${path}/${name}`, whyNoPicture(name));
+    for (const { name } of others) this.leftOut.add(`${path}/${name}`, whyNoPicture(name));
     const is = `The archive ${JSON.stringify(path)}`;
     if (problem)
       add({
@@ -151,15 +146,6 @@ export class Inputs {
       });
     else if (pictures.length === 0)
       add({ path, names: new ResultNames(), key: archive, problem: `${is} holds no pictures.` });
-  }
-
-  /** A file for an archive that has to be unpacked. It goes with the process, unless that is killed. */
-  async #unpackedFile(): Promise<string> {
-    if (!this.#unpacked) {
-      this.#unpacked = await mkdtemp(join(tmpdir(), 'gradcampp-unpacked-'));
-      process.on('exit', this.#remove);
-    }
-    return join(this.#unpacked, `${this.#found.length}.tar`);
   }
 
   /** What has to be known to notice a change. A part of an archive changes with it. */

@@ -118,7 +118,8 @@ async function labelsInTable(pictures: readonly string[], index: ClassIndex, pat
   });
 }
 
-const heads = {
+/** What columns of pictures and of classes are called, in lower case without spaces and marks. */
+export const columnHeads = {
   picture: /^(image|img|picture|photo|file|filename|path|filepath|imagepath|imageid|imagename|id|name|key)$/,
   label:
     /^(label|labels|class|classname|classid|classindex|category|target|labelname|wnid|synset|species|breed|y)$/,
@@ -127,7 +128,7 @@ const heads = {
 /** The columns of pictures and of classes: by their heads, else by what is in them. */
 function columnsOf(rows: readonly Row[], pictures: readonly string[], index: ClassIndex) {
   const head = rows[0]?.cells.map((cell) => cell.toLowerCase().replace(/[\s_-]+/g, '')) ?? [];
-  const named = (what: keyof typeof heads) => head.findIndex((cell) => heads[what].test(cell));
+  const named = (what: keyof typeof columnHeads) => head.findIndex((cell) => columnHeads[what].test(cell));
   const names = new Set(pictures.flatMap((path) => [basename(path), basename(path, extname(path))]));
   const sample = rows.slice(0, 2000);
   const width = sample.reduce((most, { cells }) => Math.max(most, cells.length), 0);

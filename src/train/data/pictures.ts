@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderWriter } from '../../batch/results/write-file.js';
-import { stateOf, statsOf } from '../../files.js';
-import { decodeImage } from '../../image/decode.js';
+import { GradcamppError } from '../../errors.js';
 import { cropToInput, type Preprocessing } from '../../image/preprocess.js';
+import { type PictureSource, readPicture, statesOf } from './picture-source.js';
 
 /** Pictures at the size of the network's input: RGB, 8 bits, one behind another. */
 export interface Pictures {
@@ -21,47 +21,85 @@ export function pixelsOf({ size: [height, width], bytes }: Pictures, picture: nu
   return bytes.subarray(picture * length, (picture + 1) * length);
 }
 
-/** Files that are decoded together. */
+/** Pictures that are decoded together. */
 const together = 64;
+
+/** What became of pictures. */
+export interface Decoded {
+  /** The file in the cache; `readPictures` reads it. Pictures that could not be read are not in it. */
+  readonly name: string;
+  /** Those, by their place among the pictures. */
+  readonly unreadable: readonly { readonly index: number; readonly reason: string }[];
+}
 
 /**
  * Pictures, decoded once: resized and cropped as the preprocessing says, before mean and deviation. They are kept in the cache,
  * in a file that is found again by the files' names, sizes and times of change.
  *
- * @param files undefined: a white picture
- * @returns the name of the file in the cache; `readPictures` reads it
- * @throws GradcamppError INVALID_IMAGE naming the first file that cannot be read
+ * @param pictures undefined: a white picture
  */
 export async function decodePictures(
-  files: readonly (string | undefined)[],
+  pictures: readonly (PictureSource | undefined)[],
   preprocessing: Preprocessing,
   cache: string,
   onProgress: (done: number) => void = () => undefined,
-): Promise<string> {
+): Promise<Decoded> {
   const hash = createHash('sha256').update(JSON.stringify(preprocessing));
-  let i = 0;
-  for await (const stats of statsOf(files.map((file) => file ?? '')))
-    hash.update(`${files[i++]}\0${stateOf(stats)}\0`);
-  const name = `pictures-${hash.digest('hex').slice(0, 16)}.bin`;
+  const there = pictures.filter((picture) => picture !== undefined);
+  const states = statesOf(there);
+  for (const picture of pictures)
+    hash.update(picture ? `${picture.name}\0${(await states.next()).value}\0` : '\0\0');
+  const key = hash.digest('hex').slice(0, 16);
+  const [name, noted] = [`pictures-${key}.bin`, `pictures-${key}.json`];
   const [height, width] = preprocessing.size;
   const length = height * width * 3;
-  const known = await readFile(join(cache, name)).catch(() => undefined);
-  if (known?.length === files.length * length) return name;
-  const bytes = new Uint8Array(files.length * length);
-  for (let start = 0; start < files.length; start += together) {
-    const group = files.slice(start, start + together);
+  const known = await unreadableIn(join(cache, noted));
+  const size = await stat(join(cache, name)).then(
+    (stats) => stats.size,
+    () => -1,
+  );
+  if (known && size === (pictures.length - known.length) * length) return { name, unreadable: known };
+  const bytes = new Uint8Array(pictures.length * length);
+  const unreadable: Decoded['unreadable'][number][] = [];
+  let at = 0;
+  for (let start = 0; start < pictures.length; start += together) {
+    const group = pictures.slice(start, start + together);
     const decoded = await Promise.all(
-      group.map((file) => (file === undefined ? undefined : decodeImage(file))),
+      group.map(async (picture) => (picture ? croppedOrReason(picture, preprocessing) : undefined)),
     );
-    for (const [n, picture] of decoded.entries()) {
-      const at = (start + n) * length;
-      if (picture) bytes.set(cropToInput(picture, preprocessing).data, at);
+    for (const [n, data] of decoded.entries()) {
+      if (typeof data === 'string') {
+        unreadable.push({ index: start + n, reason: data });
+        continue;
+      }
+      if (data) bytes.set(data, at);
       else bytes.fill(255, at, at + length);
+      at += length;
     }
     onProgress(start + group.length);
   }
-  await folderWriter(cache, 'pictures')(name, [bytes]);
-  return name;
+  const write = folderWriter(cache, 'pictures');
+  await write(name, [bytes.subarray(0, at)]);
+  await write(noted, [Buffer.from(JSON.stringify(unreadable))]);
+  return { name, unreadable };
+}
+
+/** RGB at the size of the input; or why there is none. */
+async function croppedOrReason(
+  picture: PictureSource,
+  preprocessing: Preprocessing,
+): Promise<Uint8Array | string> {
+  try {
+    return cropToInput(await readPicture(picture), preprocessing).data;
+  } catch (error) {
+    if (!(error instanceof GradcamppError)) throw error;
+    return error.message;
+  }
+}
+
+async function unreadableIn(path: string): Promise<Decoded['unreadable'] | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as Decoded['unreadable']);
 }
 
 /** What `decodePictures` left. */

@@ -5,9 +5,9 @@ import { format } from '../../evaluate/report/number.js';
 import type { Breakdown, Chart, Gallery, GalleryItem, Report, Series } from '../../evaluate/report/report.js';
 import { openThumbnails } from '../../evaluate/report/thumbnail.js';
 import { modelFile } from '../../graph/model-file.js';
-import { decodeImage } from '../../image/decode.js';
 import { cropToInput } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
+import { readPicture } from '../data/picture-source.js';
 import { forUse } from '../training-form.js';
 import { metricFor } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
@@ -212,7 +212,7 @@ async function galleryOf({ plan, settings, measured, results, outcomes }: Parts,
   const { preprocessing, classes } = plan;
   const [height, width] = preprocessing.size;
   const chosen = random(plan.seed, 'gallery')
-    .shuffle(measured.files.map((_, i) => i))
+    .shuffle(measured.pictures.map((_, i) => i))
     .slice(0, shownPictures)
     .sort((a, b) => a - b);
   const method = settings.method ?? 'grad-cam++';
@@ -244,9 +244,9 @@ async function galleryOf({ plan, settings, measured, results, outcomes }: Parts,
   const thumbnails = openThumbnails(chosen.length, series.length);
   const items: GalleryItem[] = [];
   for (const [n, i] of chosen.entries()) {
-    const picture = cropToInput(await decodeImage(measured.files[i]), preprocessing);
+    const picture = cropToInput(await readPicture(measured.pictures[i]), preprocessing);
     items.push({
-      name: measured.files[i].split(/[\\/]/).slice(-2).join('/'),
+      name: measured.pictures[i].name.split(/[\\/]/).slice(-2).join('/'),
       class: measured.labels[i].map((label) => classes[label]).join(', '),
       caption: '',
       picture: await thumbnails.picture(picture),
@@ -259,7 +259,7 @@ async function galleryOf({ plan, settings, measured, results, outcomes }: Parts,
   }
   const gallery: Gallery = {
     orders: [],
-    total: measured.files.length,
+    total: measured.pictures.length,
     aspect: width / height,
     pixelated: width < 64,
     items,
@@ -278,14 +278,14 @@ async function mapsOf(
   model: string | Uint8Array,
   options: object,
   chosen: readonly number[],
-  { files, labels }: Measured,
+  { pictures, labels }: Measured,
   method: string,
 ): Promise<Shown[]> {
   const explainer = await NetworkExplainer.open(model, { ...options, backend: 'reference', threads: 1 });
   try {
     const shown: Shown[] = [];
     for (const i of chosen) {
-      const [explanation] = await explainer.explain([files[i]], {
+      const [explanation] = await explainer.explain([await readPicture(pictures[i])], {
         targets: [labels[i][0] ?? 0],
         method: method as never,
       });

@@ -1,3 +1,4 @@
+import type { PictureSource } from '../data/picture-source.js';
 import type { Job, RunPlan } from './plan.js';
 import type { JobOutcome } from './training-service.js';
 import { metricFor } from '../metrics/index.js';
@@ -7,7 +8,7 @@ import { type Interval, meanInterval } from './student-t.js';
 /** The pictures that students are measured on. */
 export interface Measured {
   readonly on: 'test' | 'validation';
-  readonly files: readonly string[];
+  readonly pictures: readonly PictureSource[];
   readonly labels: readonly (readonly number[])[];
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { availableCores } from '../../batch/workers/cores.js';
 import { type Executor, inThisThread } from '../../batch/workers/executor.js';
@@ -10,15 +10,16 @@ import { Pool } from '../../batch/workers/worker-pool.js';
 import { folderWriter, makeFolder } from '../../batch/results/write-file.js';
 import { invalid, missing } from '../../check.js';
 import { asOurs, GradcamppError } from '../../errors.js';
-import { hashFile, stateOf, statsOf } from '../../files.js';
-import { decodeImage } from '../../image/decode.js';
+import { hashFile } from '../../files.js';
 import { filesIn } from '../../image/listing.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { readSidecar } from '../../image/sidecar.js';
 import { type OptionsOf, readOptions } from '../../options.js';
 import { random } from '../../random-stream.js';
-import { type Labelled, labelledFolder } from '../data/folder.js';
-import { decodePictures, readPictures } from '../data/pictures.js';
+import type { Labelled } from '../data/labelled.js';
+import { type PictureSource, readPicture, statesOf } from '../data/picture-source.js';
+import { type Decoded, decodePictures, readPictures } from '../data/pictures.js';
+import { labelledPictures } from '../data/sources/index.js';
 import { validationSplit } from '../data/split.js';
 import { Views } from '../data/views.js';
 import { metricFor } from '../metrics/index.js';
@@ -158,15 +159,17 @@ async function run(
   const teacher = await openTeacher(settings, arms);
   try {
     const classes = teacher && namesOf(teacher);
-    const data = limited(await labelledFolder('data', settings.data as string, classes), settings.limit);
-    const test =
-      settings.test === undefined ? undefined : await labelledFolder('test', settings.test, data.classes);
-    if (data.classes.length < 2)
-      throw invalid('data', 'a folder with at least two folders of pictures', settings.data);
+    const found = await labelledPictures('data', settings.data as string, { classes });
+    const test = settings.test === undefined ? undefined : await testPictures(settings.test, found);
+    const data = limited(found, settings.limit);
+    if (data.classes.length < 2) throw invalid('data', 'pictures of at least two classes', settings.data);
     const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
     await checkStudent(settings, data, preprocessing);
     const masks = settings.masks === undefined ? [] : (await filesIn(settings.masks)).files;
-    const record = await recordOf(command, settings, arms, [data.files, test?.files ?? [], masks]);
+    const record = await recordOf(command, settings, arms, {
+      pictures: [...data.pictures, ...(test?.pictures ?? []), ...masks.map((file) => ({ name: file, file }))],
+      labels: [data.classes, data.labels, test?.labels],
+    });
     let plan: RunPlan | undefined;
     const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned, async () => {
       plan = await planOf({ settings, arms, teacher, data, test, preprocessing, record, onProgress });
@@ -188,7 +191,11 @@ async function run(
 
 function checkSettings({ data, test, validation, masks }: Settings, arms: ReadonlyMap<string, Terms>): void {
   if (data === undefined)
-    throw missing('data', 'a folder with a folder of pictures for each class', trainOptions.data.flag);
+    throw missing(
+      'data',
+      'a folder with a folder of pictures for each class, a list, an array or shards',
+      trainOptions.data.flag,
+    );
   if (test === undefined && validation === 0)
     throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', validation);
   if (arms.size === 0) throw invalid('arms', 'at least one student', []);
@@ -254,6 +261,16 @@ function namesOf({ classes, classCount }: Teacher): readonly string[] | undefine
   );
 }
 
+/** Pictures to test on, of the same classes; not those that are trained on. */
+async function testPictures(path: string, data: Labelled): Promise<Labelled> {
+  const test = await labelledPictures('test', path, { classes: data.classes, several: data.isMultiLabel });
+  const known = new Set(data.pictures.map(({ name }) => resolve(name)));
+  const shared = test.pictures.filter(({ name }) => known.has(resolve(name)));
+  if (shared.length === 0) return test;
+  const again = `${shared.length} of the ${test.pictures.length} pictures of "test" are among those of "data" too, as ${JSON.stringify(shared[0].name)}: what is measured on them says nothing of new ones.`;
+  return { ...test, notes: [...test.notes, again] };
+}
+
 /** So many pictures of each class, drawn. */
 function limited(data: Labelled, limit: number | undefined): Labelled {
   if (limit === undefined) return data;
@@ -267,7 +284,7 @@ function limited(data: Labelled, limit: number | undefined): Labelled {
   const chosen = [...new Set(some)];
   return {
     ...data,
-    files: chosen.map((i) => data.files[i]),
+    pictures: chosen.map((i) => data.pictures[i]),
     labels: chosen.map((i) => data.labels[i]),
   };
 }
@@ -275,7 +292,7 @@ function limited(data: Labelled, limit: number | undefined): Labelled {
 /** Without a teacher: the sidecar of a student that is a file, or the pictures' own size and a mean of grey. */
 async function ownPreprocessing({ student, size }: Settings, data: Labelled): Promise<Preprocessing> {
   if (isFile(student)) return (await readSidecar(student.replace(/(\.onnx)?$/i, '.json'))).input;
-  const first = size === undefined ? await decodeImage(data.files[0]) : undefined;
+  const first = size === undefined ? await readPicture(data.pictures[0]) : undefined;
   const side = size ?? Math.min(first?.width as number, first?.height as number, 64);
   return {
     layout: 'NCHW',
@@ -293,15 +310,14 @@ async function recordOf(
   command: string,
   settings: Settings,
   arms: ReadonlyMap<string, Terms>,
-  parts: readonly (readonly string[])[],
+  { pictures, labels }: { readonly pictures: readonly PictureSource[]; readonly labels: unknown },
 ): Promise<RunRecord> {
-  const files = parts.flat();
-  const names = createHash('sha256');
+  const names = createHash('sha256').update(JSON.stringify(labels));
   const states = createHash('sha256');
   let i = 0;
-  for await (const stats of statsOf(files)) {
-    names.update(`${basename(files[i++])}\0`);
-    states.update(`${stateOf(stats)}\0`);
+  for await (const state of statesOf(pictures)) {
+    names.update(`${basename(pictures[i++].name)}\0`);
+    states.update(`${state}\0`);
   }
   const { teacher, student } = settings;
   const models = [teacher, isFile(student) ? student : undefined].filter((path) => path !== undefined);
@@ -314,7 +330,7 @@ async function recordOf(
       ...(isFile(student) ? {} : { student }),
       arms: Object.fromEntries(arms),
     },
-    inputs: { count: files.length, sha256: names.digest('hex'), state: states.digest('hex') },
+    inputs: { count: pictures.length, sha256: names.digest('hex'), state: states.digest('hex') },
   });
 }
 
@@ -350,13 +366,16 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
   const { settings, arms, teacher, data, test, preprocessing, record, onProgress } = parts;
   const cache = settings.cache ?? join(settings.out, '.cache');
   await makeFolder(join(cache, '.partial'));
-  const total = data.files.length + (test?.files.length ?? 0);
-  const decode = (files: readonly string[], before: number) =>
-    decodePictures(files, preprocessing, cache, (done) =>
+  const total = data.pictures.length + (test?.pictures.length ?? 0);
+  const decode = (own: Labelled, before: number) =>
+    decodePictures(own.pictures, preprocessing, cache, (done) =>
       onProgress({ stage: 'pictures', done: before + done, total, note: 'pictures decoded' }),
     );
-  const pictures = await decode(data.files, 0);
-  const tested = test && { pictures: await decode(test.files, data.files.length), labels: test.labels };
+  const first = await decode(data, 0);
+  const second = test && (await decode(test, data.pictures.length));
+  refuseUnreadable([first, second]);
+  const pictures = first.name;
+  const tested = test && second && { pictures: second.name, labels: test.labels };
   const { train, validation } = validationSplit(data.labels, settings.validation, seed);
   const masks =
     settings.masks === undefined
@@ -387,7 +406,7 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
 /** The mask of each picture, which is called like it; a picture without one may be looked at anywhere. */
 async function masksOf(
   masks: string,
-  { files }: Labelled,
+  { pictures }: Labelled,
   own: { preprocessing: Preprocessing; cache: string; folder: string },
 ): Promise<string> {
   const keyOf = (root: string, file: string) => relative(root, file).replace(/\.\w+$/, '');
@@ -395,13 +414,25 @@ async function masksOf(
   if (there.length === 0 || closed.length > 0)
     throw invalid('masks', 'a folder that holds a mask for pictures of "data"', masks);
   const known = new Map(there.map((file) => [keyOf(masks, file), file]));
-  const found = files.map((file) => known.get(keyOf(own.folder, file)));
+  const found = pictures.map(({ name }) => known.get(keyOf(own.folder, name)));
   if (found.every((file) => file === undefined))
     throw new GradcamppError(
       'INVALID_OPTION',
-      `"masks" ${JSON.stringify(masks)} has no mask of any picture: that of ${JSON.stringify(files[0])} would be "${keyOf(own.folder, files[0])}.png" there.`,
+      `"masks" ${JSON.stringify(masks)} has no mask of any picture: that of ${JSON.stringify(pictures[0].name)} would be "${keyOf(own.folder, pictures[0].name)}.png" there.`,
     );
-  return decodePictures(found, own.preprocessing, own.cache);
+  const decoded = await decodePictures(
+    found.map((file) => (file === undefined ? undefined : { name: file, file })),
+    own.preprocessing,
+    own.cache,
+  );
+  refuseUnreadable([decoded]);
+  return decoded.name;
+}
+
+/** All that cannot be read is said at once. */
+function refuseUnreadable(parts: readonly (Decoded | undefined)[]): void {
+  const all = parts.flatMap((part) => part?.unreadable ?? []);
+  if (all.length > 0) throw new GradcamppError('INVALID_IMAGE', all.map(({ reason }) => reason).join(' '));
 }
 
 async function lessonsOf(
@@ -585,7 +616,7 @@ async function conclude(own: {
   const { command, plan, settings, folder, outcomes, measuredBy, test, data } = own;
   const measured: Measured = {
     on: test ? 'test' : 'validation',
-    files: test?.files ?? plan.validation.map((i) => data.files[i]),
+    pictures: test?.pictures ?? plan.validation.map((i) => data.pictures[i]),
     labels: test?.labels ?? plan.validation.map((i) => plan.labels[i]),
   };
   const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy });

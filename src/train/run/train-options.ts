@@ -9,6 +9,9 @@ import { studentNames } from '../students/index.js';
 const folder = (help: string, flag: string) =>
   text({ expected: 'the path of a folder', help, flag, parse: asTyped });
 
+const pictures = (help: string, flag: string) =>
+  text({ expected: 'the path of a folder, a list, an array or shards', help, flag, parse: asTyped });
+
 /** A term of the loss is left out at weight 0. */
 const weight = (otherwise: number, help: string, flag: string) =>
   number({ from: 0, to: 1e6, default: otherwise, help, flag });
@@ -35,8 +38,11 @@ export const trainOptions = {
     otherwise: 'that of the first picture, at most 64',
     flag: '--size <pixels>',
   }),
-  data: folder('a folder with a folder of pictures for each class', '--data <dir>'),
-  test: folder('the same, of pictures that the result is measured on', '--test <dir>'),
+  data: pictures(
+    'pictures and their classes: a folder with a folder for each class, a list (.csv, .tsv, .jsonl), an array (.npy), tar shards',
+    '--data <path>',
+  ),
+  test: pictures('the same, of pictures that the result is measured on', '--test <path>'),
   limit: count({
     from: 1,
     help: 'pictures of each class at most, drawn at random; for a first try',

@@ -13,6 +13,7 @@ import { metricFor } from '../metrics/index.js';
 import { type JobData, scoresOf, trainStudent } from './job.js';
 import { Lessons } from './lessons.js';
 import type { Job, RunPlan } from './plan.js';
+import { inferValues } from '../../runtime/infer.js';
 import { forUse } from '../training-form.js';
 import { studentNetwork } from './student-network.js';
 
@@ -50,7 +51,7 @@ export async function trainingService(plan: RunPlan): Promise<Service> {
         seed: job.seed,
       });
       const write = folderWriter(plan.folder, job.folder.replaceAll('/', '-'));
-      const used = plan.isMultiLabel ? withProbabilities(graph, network.scores) : graph;
+      const used = plan.isMultiLabel ? await withProbabilities(graph, network.scores) : graph;
       await write(`${job.folder}/student.onnx`, [modelFile(used).toBytes()]);
       await write(`${job.folder}/student.json`, [
         Buffer.from(sidecarText({ ...preprocessing, name: network.image }, plan.classes, layer)),
@@ -68,8 +69,8 @@ export async function trainingService(plan: RunPlan): Promise<Service> {
 }
 
 /** The network with the probability of each class, by itself, as its output: what tells others that there may be several. */
-function withProbabilities(graph: Graph, scores: string): Graph {
-  if (findScores(graph).link === 'sigmoid') return graph;
+async function withProbabilities(graph: Graph, scores: string): Promise<Graph> {
+  if (findScores(await inferValues(graph)).link === 'sigmoid') return graph;
   const b = new Builder(graph);
   const output = {
     ...valueInfo(graph, scores),

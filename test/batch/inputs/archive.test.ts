@@ -93,7 +93,7 @@ test('hidden files and those that macOS adds are no pictures; others are left ou
     Buffer.concat([...names.map((name) => file(name)), typed('5', 'x/'), archiveEnd]),
   );
   expect(Object.keys(pictures(listing))).toEqual(['./a.jpg']);
-  expect(listing.others).toEqual(['a.cls', 'x/notes.txt']);
+  expect(listing.others.map(({ name }) => name)).toEqual(['a.cls', 'x/notes.txt']);
 });
 
 test('sparse files are listed as what they are', async () => {

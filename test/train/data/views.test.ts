@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { checkSidecar } from '../../src/image/sidecar.js';
-import { random } from '../../src/random-stream.js';
-import { augmentations } from '../../src/train/data/augmentations/index.js';
-import type { Pictures } from '../../src/train/data/pictures.js';
-import { validationSplit } from '../../src/train/data/split.js';
-import { Views } from '../../src/train/data/views.js';
+import { checkSidecar } from '../../../src/image/sidecar.js';
+import { random } from '../../../src/random-stream.js';
+import { augmentations } from '../../../src/train/data/augmentations/index.js';
+import type { Pictures } from '../../../src/train/data/pictures.js';
+import { validationSplit } from '../../../src/train/data/split.js';
+import { Views } from '../../../src/train/data/views.js';
 
 const side = 16;
 /** Every byte is its own place modulo 251. */

@@ -1,0 +1,284 @@
+import { access } from 'node:fs/promises';
+import { basename, dirname, extname, isAbsolute, join } from 'node:path';
+import { parseTable } from '../../../evaluate/annotations/delimited.js';
+import { columnHeads } from '../../../evaluate/annotations/labels.js';
+import { GradcamppError, messageOf, show } from '../../../errors.js';
+import { decodeText, readTextBytes, whyUnreadable } from '../../../files.js';
+import { imageExtensions } from '../../../image/formats.js';
+import type { Entry, Wanted } from '../labelled.js';
+import type { Place, Source } from './source.js';
+
+/** A file that names pictures and their classes: a table (commas, semicolons, tabs), or an object in JSON a line. */
+export const list: Source = {
+  name: 'a list of pictures and classes (.csv, .tsv, .txt, .jsonl)',
+  takes: ({ path, isFolder }) =>
+    !isFolder && ['.csv', '.tsv', '.txt', '.jsonl', '.ndjson'].includes(extname(path).toLowerCase()),
+  read: async (place, wanted) => {
+    const text = await textOf(place);
+    const isJson = /^\.(jsonl|ndjson)$/i.test(extname(place.path));
+    const table = isJson ? fromJson(place, text) : fromTable(place, text);
+    if (table.rows.length === 0) throw wrong(place, 'names no pictures');
+    const found = await rootOf(place, table.rows);
+    const { isMultiLabel, classesOf } = separation(table, wanted);
+    const entries = table.rows.map((row): Entry => {
+      const file = found.pathOf(row.picture);
+      return { picture: { name: file, file }, classes: classesOf(row), at: `line ${row.line}` };
+    });
+    return {
+      entries,
+      classNames: table.classNames,
+      isMultiLabel,
+      notes: [noteOf(place, { table, entries, isMultiLabel, root: found.root })],
+    };
+  },
+};
+
+/** One line: a picture, and its classes, each by itself or in one text. */
+interface Row {
+  readonly picture: string;
+  readonly classes: string | readonly string[];
+  readonly line: number;
+}
+
+interface Table {
+  readonly rows: readonly Row[];
+  /** Where picture and class were found, as `columns "file" and "label"`. */
+  readonly how: string;
+  /** Whether classes stand in arrays, or one for each is ticked. */
+  readonly isListed?: boolean;
+  /** Whether the head is one of several, as "labels". */
+  readonly isPlural?: boolean;
+  readonly classNames?: readonly string[];
+}
+
+async function textOf(place: Place): Promise<string> {
+  let text: string;
+  try {
+    text = decodeText(await readTextBytes(place.path));
+  } catch (cause) {
+    throw wrong(place, `cannot be read: ${whyUnreadable(cause)}`);
+  }
+  if (text.includes('\0')) throw wrong(place, 'is no list: it is no text');
+  if (text.trim() === '') throw wrong(place, 'is empty: a line for each picture with its class is expected');
+  return text;
+}
+
+const plain = (head: string) => head.toLowerCase().replace(/[\s_-]+/g, '');
+const isPictureHead = (head: string) => columnHeads.picture.test(plain(head));
+const isLabelHead = (head: string) => columnHeads.label.test(plain(head)) || isPluralHead(head);
+const isPluralHead = (head: string) => /^(labels|classes|tags|categories|targets)$/.test(plain(head));
+const looksLikePicture = (cell: string) => imageExtensions.includes(extname(cell).toLowerCase());
+
+function fromTable(place: Place, text: string): Table {
+  refuseLoneWords(place, text);
+  const [first, ...others] = parseTable(text);
+  if (!first) throw wrong(place, 'has no line with a picture and a class');
+  const heads = first.cells;
+  const isHeaded = heads.some(isPictureHead) && !heads.some(looksLikePicture);
+  const picture = pictureColumn(heads, others);
+  if (isHeaded) {
+    const ticked = tickedClasses(heads, picture, others);
+    if (ticked) return ticked;
+    const label = heads.findIndex((head, i) => i !== picture && isLabelHead(head));
+    if (label >= 0)
+      return {
+        rows: others.map(({ cells, line }) => rowOf(place, cells, picture, label, line)),
+        how: `columns "${heads[picture]}" and "${heads[label]}"`,
+        isPlural: isPluralHead(heads[label]),
+      };
+  }
+  const width = Math.max(...[first, ...others].map(({ cells }) => cells.length));
+  if (width !== 2)
+    throw wrong(
+      place,
+      `has ${width === 1 ? 'one column' : `${width} columns`}${isHeaded ? `, of which none is called label (${heads.join(', ')})` : ' and no header'}: two are expected, or a header that names them, as "path,label"`,
+    );
+  const all = [first, ...others];
+  const own = pictureColumn(isHeaded ? heads : [], all);
+  // A header in other words than ours: no picture in it, and pictures below.
+  const isOtherHead =
+    !looksLikePicture(heads[own]) && others.some(({ cells }) => looksLikePicture(cells[own] ?? ''));
+  const rows = isOtherHead || isHeaded ? others : all;
+  return {
+    rows: rows.map(({ cells, line }) => rowOf(place, cells, own, 1 - own, line)),
+    how: isOtherHead || isHeaded ? `columns "${heads[own]}" and "${heads[1 - own]}"` : 'no header',
+    isPlural: isOtherHead && isPluralHead(heads[1 - own]),
+  };
+}
+
+/** What stands alone in its line has no class; a table's reader would pass it over. */
+function refuseLoneWords(place: Place, text: string): void {
+  for (const [i, line] of text.split(/\r\n|\r|\n/).entries())
+    if (line.trim() !== '' && !/[\s,;"]/.test(line.trim()))
+      throw wrong(place, `has no class in line ${i + 1}, which is ${show(line.trim())}`);
+}
+
+/** The column in which most cells are called like pictures; where none is, the one that is headed so. */
+function pictureColumn(
+  heads: readonly string[],
+  rows: readonly { readonly cells: readonly string[] }[],
+): number {
+  const count = (i: number) => rows.filter(({ cells }) => looksLikePicture(cells[i] ?? '')).length;
+  const columns = Array.from({ length: Math.max(heads.length, rows[0]?.cells.length ?? 0) }, (_, i) => i);
+  const best = columns.reduce((most, i) => (count(i) > count(most) ? i : most), 0);
+  return count(best) > 0 ? best : Math.max(heads.findIndex(isPictureHead), 0);
+}
+
+function rowOf(place: Place, cells: readonly string[], picture: number, label: number, line: number): Row {
+  const path = cells[picture] ?? '';
+  if (path === '') throw wrong(place, `names no picture in line ${line}`);
+  const cell = cells[label] ?? '';
+  return { picture: path, classes: arrayIn(cell) ?? cell, line };
+}
+
+/** `["cat", "dog"]` in a cell. */
+function arrayIn(cell: string): string[] | undefined {
+  if (!cell.startsWith('[')) return undefined;
+  for (const text of [cell, cell.replaceAll("'", '"')]) // as Python writes it
+    try {
+      return (JSON.parse(text) as unknown[]).map(String);
+    } catch {
+      // not so
+    }
+  return undefined;
+}
+
+/** A column for each class, 1 where the picture has it and 0 where not. */
+function tickedClasses(
+  heads: readonly string[],
+  picture: number,
+  rows: readonly { readonly cells: readonly string[]; readonly line: number }[],
+): Table | undefined {
+  const columns = heads.flatMap((_, i) => (i === picture ? [] : [i]));
+  const isTicked = rows.every(({ cells }) => columns.every((i) => /^[01](\.0*)?$/.test(cells[i] ?? '')));
+  if (columns.length < 2 || rows.length === 0 || !isTicked) return undefined;
+  return {
+    rows: rows.map(({ cells, line }) => ({
+      picture: cells[picture] ?? '',
+      classes: columns.filter((i) => Number(cells[i]) === 1).map((i) => heads[i]),
+      line,
+    })),
+    how: `column "${heads[picture]}" and one of 0 and 1 for each class`,
+    classNames: columns.map((i) => heads[i]),
+  };
+}
+
+/** An object a line, with a picture and its class or classes; or an array of both. */
+function fromJson(place: Place, text: string): Table {
+  const heads = new Set<string>();
+  let isListed = false;
+  const rows = text.split(/\r\n|\r|\n/).flatMap((content, i): Row[] => {
+    if (content.trim() === '') return [];
+    const line = i + 1;
+    const value = jsonOf(place, content, line);
+    const pairs: [string, unknown][] = Array.isArray(value)
+      ? [
+          ['path', value[0]],
+          ['label', value[1]],
+        ]
+      : Object.entries(Object(value));
+    const picture = pairs.find(([key]) => isPictureHead(key));
+    const label = pairs.find(([key]) => isLabelHead(key));
+    if (typeof picture?.[1] !== 'string' || picture[1] === '' || label === undefined)
+      throw wrong(
+        place,
+        `must have an object with "path" and "label" in each line; line ${line} is ${show(content)}`,
+      );
+    heads.add(`"${picture[0]}" and "${label[0]}"`);
+    const classes = label[1];
+    isListed ||= Array.isArray(classes);
+    return [
+      {
+        picture: picture[1],
+        classes: Array.isArray(classes) ? classes.map(String) : [String(classes)],
+        line,
+      },
+    ];
+  });
+  return { rows, how: `keys ${[...heads].join(', ')}`, isListed };
+}
+
+function jsonOf(place: Place, content: string, line: number): unknown {
+  try {
+    return JSON.parse(content);
+  } catch (cause) {
+    throw wrong(place, `is not JSON in line ${line}: ${messageOf(cause)}`);
+  }
+}
+
+/** Whether pictures have several classes, and how these are parted. */
+function separation(
+  { rows, isListed, isPlural, classNames }: Table,
+  { classes, several }: Wanted,
+): { isMultiLabel: boolean; classesOf: (row: Row) => readonly string[] } {
+  const known = classes ?? classNames;
+  const whole = (row: Row) => (typeof row.classes === 'string' ? [row.classes].filter(Boolean) : row.classes);
+  const parted = (row: Row) => {
+    if (typeof row.classes !== 'string') return row.classes;
+    if (known?.includes(row.classes)) return [row.classes];
+    return row.classes.split(/[\s|;,]+/).filter(Boolean);
+  };
+  const isMultiLabel =
+    several ??
+    (rows.some(({ classes: own }) => typeof own !== 'string' && (isListed || own.length !== 1)) ||
+      areParted(rows, known, isPlural));
+  return { isMultiLabel, classesOf: isMultiLabel ? parted : whole };
+}
+
+/**
+ * Whether texts as `cat dog` are several classes: where it is known which there are, by these; else where there is a `|` or `;` in
+ * one, where the head says so (`labels`), and where fewer words than texts come alone and in company.
+ */
+function areParted(rows: readonly Row[], known: readonly string[] | undefined, isPlural = false): boolean {
+  const texts = [...new Set(rows.flatMap(({ classes }) => (typeof classes === 'string' ? [classes] : [])))];
+  if (texts.some((text) => /[|;]/.test(text))) return true;
+  const words = texts.map((text) => text.split(/[\s,]+/).filter(Boolean));
+  if (words.every((own) => own.length < 2)) return false;
+  if (isPlural) return true;
+  if (known) {
+    const isKnown = (name: string) => known.includes(name);
+    return texts.some((text, i) => !isKnown(text) && words[i].length > 1 && words[i].every(isKnown));
+  }
+  const vocabulary = new Set(words.flat());
+  return vocabulary.size < texts.length && new Set(words.map((own) => own.length)).size > 1;
+}
+
+/** Pictures are looked for beside the list, and else in the working folder. */
+async function rootOf(
+  { path }: Place,
+  rows: readonly Row[],
+): Promise<{ root: string; pathOf: (picture: string) => string }> {
+  const slashed = (picture: string) =>
+    process.platform !== 'win32' && picture.includes('\\') ? picture.replaceAll('\\', '/') : picture;
+  const under = (root: string) => (picture: string) =>
+    isAbsolute(picture) ? picture : join(root, slashed(picture));
+  const sample = rows.slice(0, 50);
+  for (const root of [dirname(path), '.']) {
+    const there = await Promise.all(
+      sample.map(({ picture }) =>
+        access(under(root)(picture)).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    if (there.some(Boolean)) return { root, pathOf: under(root) };
+  }
+  return { root: dirname(path), pathOf: under(dirname(path)) };
+}
+
+function noteOf(
+  { of, path }: Place,
+  own: { table: Table; entries: readonly Entry[]; isMultiLabel: boolean; root: string },
+): string {
+  const { table, entries, isMultiLabel, root } = own;
+  const most = entries.reduce((count, { classes }) => Math.max(count, classes.length), 0);
+  const several = isMultiLabel ? `several classes a picture, ${most} at most` : 'one class a picture';
+  const where =
+    root === '.' && dirname(path) !== '.' ? 'paths from the working folder' : 'paths from its folder';
+  return `${of}: ${entries.length} lines of ${basename(path)}, ${table.how}, ${where}, ${several}.`;
+}
+
+function wrong({ of }: Place, what: string): GradcamppError {
+  return new GradcamppError('INVALID_OPTION', `${of} ${what}${what.endsWith('.') ? '' : '.'}`);
+}
