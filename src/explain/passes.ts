@@ -5,7 +5,8 @@ import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../g
 import type { Scores } from '../graph/scores.js';
 import { release as releaseArrays } from '../memory.js';
 import { DataType } from '../onnx/types.js';
-import { inferredInfo, type OutputInfo, type Session } from '../runtime/session.js';
+import type { OutputInfo } from '../runtime/engine.js';
+import { inferredInfo, type Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { laidOut, type Wanted } from './layout.js';
 import { rowSize } from './rows.js';

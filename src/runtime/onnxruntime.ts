@@ -1,0 +1,47 @@
+import type * as ort from 'onnxruntime-node';
+import { disableTelemetry } from '../telemetry.js';
+import type { Engine, EngineOptions } from './engine.js';
+import { sessionOf } from './ort-session.js';
+
+/** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
+export async function loadEngine(): Promise<Engine> {
+  disableTelemetry();
+  const runtime = await import('onnxruntime-node');
+  if (runtime.env.logLevel === 'warning') runtime.env.logLevel = 'fatal'; // what fails is thrown; the rest is for its makers
+  return {
+    providers: runtime.listSupportedBackends().map(({ name }) => name),
+    provider: 'cpu',
+    open: async (model, externalData, options) =>
+      sessionOf(
+        runtime,
+        await runtime.InferenceSession.create(model, { ...optionsOf(options), externalData }),
+      ),
+    isOfProvider: (message) => /ExecutionProvider_|\/providers\/(?!cpu)/.test(message),
+    whatProvidersNeed:
+      'It needs its device, its driver\'s libraries and an onnxruntime-node that was built with it; "cpu" works everywhere.',
+  };
+}
+
+function optionsOf({
+  providers,
+  threads,
+  level,
+  optimizedModelFilePath,
+  arena,
+  keepsQuantized,
+  withoutFusion,
+}: EngineOptions): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: [...providers] as never,
+    graphOptimizationLevel: level,
+    logSeverityLevel: 4, // what fails is thrown, in ONNX Runtime's words
+    enableCpuMemArena: arena,
+    ...(threads ? { intraOpNumThreads: threads } : {}),
+    ...(optimizedModelFilePath ? { optimizedModelFilePath } : {}),
+    extra: {
+      // Several sessions share the cores: a pool that spins while it waits takes them from the others.
+      session: { intra_op: { allow_spinning: '0' }, ...(keepsQuantized ? { disable_quant_qdq: '1' } : {}) },
+      ...(withoutFusion ? { optimization: { disable_specified_optimizers: withoutFusion } } : {}),
+    },
+  };
+}
