@@ -15,6 +15,7 @@ import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import { type ImageInput, isTensorInput, type PreparedImage, prepareClips, prepareImages } from './input.js';
+import type { ModelSource } from './model-files.js';
 import type { MadeNetwork, Network } from './network.js';
 import type { Parts } from './open-parts.js';
 import type { ReadyTargets } from './ready-targets.js';
@@ -57,7 +58,7 @@ export class NetworkExplainer {
   /** What the user should know: preprocessing that was assumed, a layer before the activation. */
   readonly notes: readonly string[];
   /** What was opened, and how; workers open the same. */
-  readonly source: string | URL | Uint8Array;
+  readonly source: ModelSource;
   readonly options: ExplainerOptions;
   /** The opened model, for tools that look inside. */
   readonly network: Network;
@@ -110,10 +111,7 @@ export class NetworkExplainer {
    * @param model a path, file URL, or the bytes of an ONNX file
    * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION, UNSUPPORTED_BACKEND
    */
-  static async open(
-    model: string | URL | Uint8Array,
-    options: ExplainerOptions = {},
-  ): Promise<NetworkExplainer> {
+  static async open(model: ModelSource, options: ExplainerOptions = {}): Promise<NetworkExplainer> {
     try {
       const checked = checkExplainerOptions(options);
       const { openParts } = await import('./open-parts.js'); // ONNX and gradients; importing the package stays cheap
@@ -129,7 +127,7 @@ export class NetworkExplainer {
    * @param model the one that takes the picture, whose sidecar counts
    */
   static async openMade(
-    model: string | URL | Uint8Array,
+    model: ModelSource,
     options: ExplainerOptions,
     made: MadeNetwork,
   ): Promise<NetworkExplainer> {

@@ -13,7 +13,7 @@ import {
 import { findScores, type Scores } from '../graph/scores.js';
 import { type SelfAttention, selfAttention } from '../graph/self-attention.js';
 import type { TokenGrid } from '../graph/tokens.js';
-import { type Model, readModel } from '../onnx/read.js';
+import type { Model } from '../onnx/model.js';
 import { prepareGraph } from '../runtime/prepare.js';
 import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
@@ -72,11 +72,11 @@ export class Network {
 
   /** @param picture which input takes the picture; default: found */
   static async open(
-    source: string | URL | Uint8Array | Model | MadeNetwork,
+    source: Model | MadeNetwork,
     options: SessionOptions = {},
     picture?: PictureChoice,
   ): Promise<Network> {
-    const made = isMade(source) ? source : await prepared(isModel(source) ? source : await readModel(source));
+    const made = 'graph' in source ? source : await prepared(source);
     return new Network(adaptPicture(made.graph, picture), made, options);
   }
 
@@ -246,12 +246,4 @@ function usedInputs(graph: Graph): ValueInfo[] {
 async function prepared(model: Model): Promise<MadeNetwork> {
   const graph = await prepareGraph(model, [], { inference: true });
   return { graph, name: model.name, producer: model.proto.producerName };
-}
-
-function isMade(source: unknown): source is MadeNetwork {
-  return source !== null && typeof source === 'object' && 'graph' in source;
-}
-
-function isModel(source: unknown): source is Model {
-  return source !== null && typeof source === 'object' && 'proto' in source;
 }

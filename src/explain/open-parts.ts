@@ -1,6 +1,3 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isFloatValue } from '../graph/from-model.js';
 import { type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
@@ -13,9 +10,10 @@ import { assumedClips, clipLayoutOf, samplingFor } from '../clip/assumed.js';
 import type { ClipPreprocessing } from '../clip/clip.js';
 import { defaultPreprocessing } from '../image/imagenet.js';
 import type { Preprocessing } from '../image/preprocess.js';
-import { checkSidecar, type ClassName, readLabels, readSidecar, type Sidecar } from '../image/sidecar.js';
+import type { ClassName, Sidecar } from '../image/sidecar.js';
 import { GradcamppError } from '../errors.js';
 import { isFloat } from '../onnx/types.js';
+import { type ModelSource, readSource, sidecarOf } from './model-files.js';
 import { openBackend, type OpenedBackend } from '../map/open-backend.js';
 import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
@@ -26,7 +24,7 @@ import type { ExplainerOptions } from './explain-options.js';
 
 /** What an explainer is made of. */
 export interface Parts {
-  readonly source: string | URL | Uint8Array;
+  readonly source: ModelSource;
   readonly options: ExplainerOptions;
   readonly network: Network;
   readonly scores: Scores;
@@ -55,15 +53,15 @@ export interface Parts {
  * @param made what the model became a part of: it is opened in its place
  */
 export async function openParts(
-  model: string | URL | Uint8Array,
+  source: ModelSource,
   options: ExplainerOptions,
   made?: MadeNetwork,
 ): Promise<Parts> {
   const { executionProviders, threads } = options;
-  const given = await sidecarOf(model, options.preprocess);
+  const given = await sidecarOf(source, options.preprocess);
   const inputs = { ...given?.inputs, ...options.inputs };
   const picture = { name: given?.input.name, fed: Object.keys(inputs) };
-  const network = await Network.open(made ?? model, { executionProviders, threads }, picture);
+  const network = await Network.open(made ?? (await readSource(source)), { executionProviders, threads }, picture);
   const notes: string[] = [];
   const assumed =
     !given && takesPictures(network.image)
@@ -108,7 +106,7 @@ export async function openParts(
       );
   const backend = await openBackend(options.backend ?? 'auto', { threads });
   return {
-    source: model,
+    source,
     options,
     network,
     scores,
@@ -236,30 +234,4 @@ function layerNames(layer: ExplainerOptions['layer'], target: string | undefined
 
 function isWhole({ type }: ValueInfo): boolean {
   return type !== undefined && !isFloat(type);
-}
-
-/**
- * The sidecar that was named, or that lies beside the model: `<model>.json`, else Hugging Face's `preprocessor_config.json` and
- * `config.json`, beside the model or in the folder above.
- */
-async function sidecarOf(
-  model: string | URL | Uint8Array,
-  given: ExplainerOptions['preprocess'],
-): Promise<Sidecar | undefined> {
-  if (typeof given === 'string') return readSidecar(given);
-  if (given !== undefined) return checkSidecar(given);
-  if (model instanceof Uint8Array) return undefined;
-  const path = model instanceof URL && model.protocol === 'file:' ? fileURLToPath(model) : model;
-  if (typeof path !== 'string') return undefined;
-  const beside = path.replace(/(\.onnx)?$/i, '.json');
-  if (beside !== path && existsSync(beside)) return readSidecar(beside);
-  const folder = [dirname(path), dirname(dirname(resolve(path)))].find((above) =>
-    existsSync(join(above, 'preprocessor_config.json')),
-  );
-  if (folder === undefined) return undefined;
-  const file = join(folder, 'preprocessor_config.json');
-  const sidecar = await readSidecar(file);
-  const classes = await readLabels(join(folder, 'config.json'));
-  const said = `Preprocessing${classes ? ' and class names' : ''} from ${JSON.stringify(file)}.`;
-  return { ...sidecar, classes, notes: [said, ...(sidecar.notes ?? [])] };
 }

@@ -11,7 +11,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.js';
-import type { Model } from '../onnx/read.js';
+import type { Model } from '../onnx/model.js';
 import { isFloat } from '../onnx/types.js';
 import { exactInts } from './attributes.js';
 import {

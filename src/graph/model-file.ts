@@ -1,5 +1,6 @@
 import { GradcamppError, systemReason } from '../errors.js';
-import { modelSegments, writeSegments } from '../onnx/write.js';
+import { modelSegments } from '../onnx/write.js';
+import { writeSegments } from '../onnx/write-file.js';
 import type { Graph } from './graph.js';
 import { modelOf } from './to-model.js';
 

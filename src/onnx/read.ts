@@ -1,27 +1,10 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fromBinary } from '@bufbuild/protobuf';
 import { invalid } from '../check.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import { readBytes, whyUnreadable } from '../files.js';
-import {
-  type AttributeProto,
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation as DataLocation,
-} from './onnx_pb.js';
-
-/** A model file as it was read. Weights are views into the bytes that were read. */
-export interface Model {
-  readonly proto: ModelProto;
-  /** For messages: the path, or "model" for bytes. */
-  readonly name: string;
-  /** The bytes of a tensor that is kept outside the file; undefined for all others. */
-  readonly external: (tensor: TensorProto) => Uint8Array | undefined;
-}
+import { type Model, modelFrom } from './model.js';
 
 /**
  * Reads an ONNX model and the external data beside it.
@@ -30,10 +13,13 @@ export interface Model {
  * @throws GradcamppError INVALID_MODEL naming the file and what is wrong with it
  */
 export async function readModel(source: string | URL | Uint8Array): Promise<Model> {
-  if (source instanceof Uint8Array) {
-    const proto = decode(source, 'model');
-    return { proto, name: 'model', external: await loadExternal(proto, undefined, 'model') };
-  }
+  if (source instanceof Uint8Array)
+    return modelFrom(source, 'model', async (location, tensor) => {
+      throw new GradcamppError(
+        'INVALID_MODEL',
+        `The model keeps tensor "${tensor}" in a file "${location}", which bytes alone cannot name. Pass the model's path instead.`,
+      );
+    });
   if (typeof source !== 'string' && !(source instanceof URL))
     throw invalid('model', 'a path, a file: URL or bytes in a Uint8Array', source, '', 'INVALID_MODEL');
   const path = source instanceof URL ? urlPath(source) : source;
@@ -45,8 +31,8 @@ export async function readModel(source: string | URL | Uint8Array): Promise<Mode
       cause: error,
     });
   }
-  const proto = decode(bytes, path);
-  return { proto, name: path, external: await loadExternal(proto, path, path) };
+  const folder = new FilesBeside(path);
+  return modelFrom(bytes, path, (location) => folder.read(location));
 }
 
 function urlPath(url: URL): string {
@@ -66,90 +52,18 @@ function urlPath(url: URL): string {
   }
 }
 
-function decode(bytes: Uint8Array, name: string): ModelProto {
-  let proto: ModelProto;
-  try {
-    proto = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
-  } catch (error) {
-    throw new GradcamppError(
-      'INVALID_MODEL',
-      /recursion depth/.test(messageOf(error))
-        ? `"${name}" holds graphs inside graphs, too many levels deep; that is refused.`
-        : `"${name}" is not an ONNX model, or only part of one (${bytes.byteLength} bytes); export or copy it again.`,
-      { cause: error },
-    );
-  }
-  if (proto.graph === undefined || proto.irVersion <= 0n || proto.opsetImport.length === 0)
-    throw new GradcamppError(
-      'INVALID_MODEL',
-      `"${name}" is not an ONNX model: it has no ${proto.graph === undefined ? 'graph' : 'version'} (${bytes.byteLength} bytes read).`,
-    );
-  return proto;
-}
-
-/** Every tensor of a graph, in initializers and in attributes, subgraphs included. */
-export function* tensorsOf(graph: GraphProto): Generator<TensorProto> {
-  yield* graph.initializer;
-  for (const node of graph.node) for (const attribute of node.attribute) yield* attributeTensors(attribute);
-}
-
-function* attributeTensors(attribute: AttributeProto): Generator<TensorProto> {
-  if (attribute.t) yield attribute.t;
-  yield* attribute.tensors;
-  if (attribute.g) yield* tensorsOf(attribute.g);
-  for (const graph of attribute.graphs) yield* tensorsOf(graph);
-}
-
-/** Reads the files in which tensors are kept, each once. */
-async function loadExternal(
-  proto: ModelProto,
-  path: string | undefined,
-  name: string,
-): Promise<Model['external']> {
-  const views = new Map<TensorProto, Uint8Array>();
-  const beside = new Beside(path, name);
-  for (const tensor of allTensors(proto)) {
-    if (tensor.dataLocation !== DataLocation.EXTERNAL) continue;
-    const entries = new Map(tensor.externalData.map((entry) => [entry.key, entry.value]));
-    const location = entries.get('location') ?? '';
-    if (path === undefined)
-      throw new GradcamppError(
-        'INVALID_MODEL',
-        `The model keeps tensor "${tensor.name}" in a file "${location}", which bytes alone cannot name. Pass the model's path instead.`,
-      );
-    const file = await beside.read(location);
-    const offset = Number(entries.get('offset') ?? 0);
-    const length = Number(entries.get('length') ?? file.byteLength - offset);
-    if (!(offset >= 0 && length >= 0 && offset + length <= file.byteLength))
-      throw new GradcamppError(
-        'INVALID_MODEL',
-        `External data "${location}" of "${name}" has ${file.byteLength} bytes; tensor "${tensor.name}" needs bytes ${offset} to ${offset + length}. The file is incomplete.`,
-      );
-    views.set(tensor, file.subarray(offset, offset + length));
-  }
-  return (tensor) => views.get(tensor);
-}
-
-function* allTensors({ graph, functions }: ModelProto): Generator<TensorProto> {
-  if (graph) yield* tensorsOf(graph);
-  for (const { node } of functions)
-    for (const { attribute } of node) for (const item of attribute) yield* attributeTensors(item);
-}
-
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The files beside a model. One that is spelled in several ways is read once; none outside the folder is read. */
-class Beside {
+class FilesBeside {
   readonly #path: string;
-  readonly #name: string;
   readonly #spellings = new Map<string, Uint8Array>();
   readonly #files = new Map<string, Uint8Array>();
 
-  constructor(path = '', name: string) {
+  constructor(path: string) {
     this.#path = path;
-    this.#name = name;
   }
 
   async read(location: string): Promise<Uint8Array> {
@@ -170,7 +84,7 @@ class Beside {
       if (error instanceof GradcamppError) throw error;
       throw new GradcamppError(
         'INVALID_MODEL',
-        `External data "${path}" of "${this.#name}" cannot be read: ${whyUnreadable(error)}.`,
+        `External data "${path}" of "${this.#path}" cannot be read: ${whyUnreadable(error)}.`,
         { cause: error },
       );
     }
@@ -185,7 +99,7 @@ class Beside {
   #outside(location: string): GradcamppError {
     return new GradcamppError(
       'INVALID_MODEL',
-      `"${this.#name}" keeps data in "${location}", outside its own folder; that is refused.`,
+      `"${this.#path}" keeps data in "${location}", outside its own folder; that is refused.`,
     );
   }
 }

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Constant } from './constant.js';
 import {
@@ -50,16 +49,6 @@ export function modelSegments(model: ModelProto, weights: ReadonlyMap<string, Co
     segments.push(Uint8Array.from([...outer, ...inGraph, ...head, ...data]), constant.bytes);
   }
   return segments;
-}
-
-/** Writes segments one after the other. */
-export async function writeSegments(path: string, segments: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    for (let i = 0; i < segments.length; i += 256) await file.writev(segments.slice(i, i + 256));
-  } finally {
-    await file.close();
-  }
 }
 
 function tag(field: number): number[] {

@@ -10,7 +10,7 @@ import { toFloat32 } from '../graph/precision.js';
 import { foldSequences } from '../graph/sequence.js';
 import { expandAttention } from '../graph/standard-attention.js';
 import { tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
-import type { Model } from '../onnx/read.js';
+import type { Model } from '../onnx/model.js';
 import { DataType } from '../onnx/types.js';
 import { inferBodies } from './bodies.js';
 import { foldConstants } from './constants.js';

@@ -7,6 +7,7 @@ import { descendants, subgraph, valueInfo } from '../../src/graph/graph.js';
 import { findScores } from '../../src/graph/scores.js';
 import { floatsOf } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
+import { readModel } from '../../src/onnx/read.js';
 import { openSession } from '../../src/runtime/session.js';
 import { values } from '../support/network.js';
 
@@ -36,7 +37,7 @@ const models = [
 describe.skipIf(!isThere)('Euler identity on real networks (needs ../shared/models)', () => {
   for (const { file, layers, size, scale } of models)
     test.each(layers)(`${file} at %s`, async (layer) => {
-      const network = await Network.open(fileURLToPath(new URL(`${file}.onnx`, shared)));
+      const network = await Network.open(await readModel(new URL(`${file}.onnx`, shared)));
       const { graph } = network;
       const scores = findScores(graph);
       const offsets = biases(graph, layer);
@@ -113,7 +114,7 @@ function dot(a: Float32Array, b: Float32Array): number {
 describe.skipIf(!isThere)('scores of real networks (needs ../shared/models)', () => {
   test.each(models)('$file: equal to ONNX Runtime on the file itself', async ({ file, size, scale }) => {
     const path = fileURLToPath(new URL(`${file}.onnx`, shared));
-    const network = await Network.open(path);
+    const network = await Network.open(await readModel(path));
     const ort = await import('onnxruntime-node');
     const plain = await ort.InferenceSession.create(path);
     const data = values(12, [2, 3, size, size]).map((value) => value * scale);
