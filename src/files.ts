@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { decodeText } from './decode-text.js';
 import { systemReason } from './errors.js';
 
 /** What the system's codes mean to someone who typed a file name. */
@@ -73,29 +75,9 @@ export function readTextBytes(path: string): Promise<Buffer> {
   return readBytes(path, mostText);
 }
 
-/**
- * Bytes as text: by their byte-order mark; without one UTF-16 where every other one of the first bytes is 0, else
- * `encoding`, for which UTF-8 is the default.
- */
-export function decodeText(bytes: Uint8Array, encoding = 'utf-8'): string {
-  return new TextDecoder(encodingOf(bytes) ?? known(encoding)).decode(bytes);
-}
-
-function encodingOf([first, second, third, fourth]: Uint8Array): string | undefined {
-  if (first === 0xff && second === 0xfe) return 'utf-16le';
-  if (first === 0xfe && second === 0xff) return 'utf-16be';
-  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
-  if (first && second === 0 && third && fourth === 0) return 'utf-16le';
-  if (first === 0 && second && third === 0 && fourth) return 'utf-16be';
-  return undefined;
-}
-
-function known(encoding: string): string {
-  try {
-    return new TextDecoder(encoding).encoding;
-  } catch {
-    return 'utf-8';
-  }
+/** The path of a file that another one names: relative to its folder. */
+export function besideFile(path: string, name: string): string {
+  return join(dirname(path), name);
 }
 
 /** Most bytes that the system gives at once. */

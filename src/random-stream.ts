@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from './sha256.js';
 
 /** A stream of random numbers that is a pure function of its seed, the same on every machine. */
 export interface Random {
@@ -17,10 +17,7 @@ export interface Random {
  * for, so that a stream depends on the picture's name and not on its place in the list.
  */
 export function random(...parts: readonly (string | number)[]): Random {
-  const digest = createHash('sha256').update(JSON.stringify(parts)).digest();
-  let a = digest.readInt32LE(0);
-  let b = digest.readInt32LE(4);
-  let c = digest.readInt32LE(8);
+  let [a, b, c] = sha256(JSON.stringify(parts)).subarray(0, 3).map(swapped);
   let counter = 1;
   const bits = (): number => {
     const sum = (a + b + counter) | 0;
@@ -63,4 +60,9 @@ export function normals({ uniform }: Pick<Random, 'uniform'>): () => number {
     hasSpare = true;
     return x * factor;
   };
+}
+
+/** The same four bytes, read from the other end. */
+function swapped(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
 }

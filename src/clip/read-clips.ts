@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Unreadable } from '../image/decoders/decoder.js';
 import { recognize } from '../image/formats.js';
 import { filesIn } from '../image/listing.js';
@@ -37,13 +38,14 @@ const mostPixels = 200_000_000;
  * @throws GradcamppError INVALID_IMAGE
  */
 export async function* readClips(
-  input: ClipInput,
+  input: ClipInput | URL,
   preprocessing: ClipPreprocessing,
   name = typeof input === 'string' ? input : unnamed,
 ): AsyncGenerator<ReadClip> {
   const { sampling } = preprocessing;
   try {
-    const stream = await openStream(input, sampling.rate, name);
+    const source = input instanceof URL ? fileURLToPath(input) : input;
+    const stream = await openStream(source, sampling.rate, name);
     const pixels = stream.width * stream.height * sampling.count;
     if (pixels > mostPixels)
       throw new Unreadable(

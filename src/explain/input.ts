@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
 import { clipChannelAxis } from '../clip/assumed.js';
@@ -81,8 +80,7 @@ export async function* prepareClips(
       `The model takes clips: give the path or bytes of a video or an animation, a folder of frames, {frames: [picture, …]} or a tensor; received ${show(input)}.`,
     );
   const { readClips } = await import('../clip/read-clips.js'); // importing the package stays cheap
-  const source = input instanceof URL ? fileURLToPath(input) : input;
-  for await (const { clip, ...read } of readClips(source, preprocessing, path)) {
+  for await (const { clip, ...read } of readClips(input, preprocessing, path)) {
     const own = path !== undefined && clip.number !== undefined ? `${path}#${clip.number}` : path;
     yield { path: own, clip, ...read };
   }

@@ -79,7 +79,8 @@ function areEqual(a: Constant, b: Constant): boolean {
   return (
     a.type === b.type &&
     a.dims.length === b.dims.length &&
-    Buffer.compare(Buffer.from(a.bytes), b.bytes) === 0
+    a.bytes.length === b.bytes.length &&
+    a.bytes.every((byte, i) => byte === b.bytes[i])
   );
 }
 

@@ -8,7 +8,7 @@ const limit = 2 * 2 ** 30;
 export async function readBytes(
   path: string,
   fail: (reason: string, cause?: unknown) => GradcamppError,
-): Promise<Buffer> {
+): Promise<Uint8Array> {
   return files.readBytes(path, limit).catch((cause: unknown) => {
     throw fail(files.whyUnreadable(cause), cause);
   });

@@ -49,7 +49,7 @@ const descriptors: Readonly<Record<TensorType, string>> = {
 const littleEndianHost = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const mostDims = 64;
 const longestHeader = 2 ** 20;
-const magic = Buffer.from('\x93NUMPY', 'latin1');
+const magic = Uint8Array.of(0x93, ...new TextEncoder().encode('NUMPY'));
 
 /** The tensor in a `.npy` file. Any problem is one `INVALID_IMAGE` sentence that names the file. */
 export async function readNpy(path: string): Promise<Tensor> {
@@ -103,7 +103,7 @@ export function encodeNpy(tensor: Tensor): Buffer {
 }
 
 /** The same as what is before the numbers, and the numbers, which are not copied. */
-export function npyParts(tensor: Tensor): [header: Buffer, numbers: Uint8Array] {
+export function npyParts(tensor: Tensor): [header: Uint8Array, numbers: Uint8Array] {
   const { type, dims, data } = Object(tensor) as Tensor;
   oneOf('type', type, Object.keys(arrays));
   if (!(data instanceof arrays[type])) throw invalid('data', `a ${arrays[type].name}`, data);
@@ -112,17 +112,13 @@ export function npyParts(tensor: Tensor): [header: Buffer, numbers: Uint8Array] 
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
   const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64
-  const header = Buffer.alloc(length, ' ');
-  magic.copy(header);
-  header.set([1, 0], 6);
-  header.writeUInt16LE(length - 10, 8);
-  header.write(dictionary, 10, 'latin1');
-  header.write('\n', length - 1, 'latin1');
+  const header = new Uint8Array(length).fill(0x20);
+  header.set(magic);
+  header.set([1, 0, (length - 10) & 0xff, (length - 10) >> 8], 6);
+  new TextEncoder().encodeInto(dictionary, header.subarray(10));
+  header[length - 1] = 0x0a;
   const numbers = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-  if (littleEndianHost) return [header, numbers];
-  const swapped = Buffer.from(numbers);
-  swapBytes(swapped, data.BYTES_PER_ELEMENT);
-  return [header, swapped];
+  return [header, littleEndianHost ? numbers : swapped(numbers, data.BYTES_PER_ELEMENT)];
 }
 
 /** What stands before the numbers of a `.npy` file. */
@@ -137,23 +133,24 @@ export interface NpyHeader {
 
 /** @param bytes the beginning of the file, as much as its header has */
 export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const need = (end: number) => {
-    if (buffer.length < end) throw malformed(name, 'the file ends too early');
+    if (bytes.length < end) throw malformed(name, 'the file ends too early');
   };
-  if (!buffer.subarray(0, magic.length).equals(magic))
-    throw malformed(name, 'it does not begin like a .npy file');
+  if (magic.some((byte, i) => bytes[i] !== byte)) throw malformed(name, 'it does not begin like a .npy file');
   need(10);
-  const version = buffer[6];
+  const version = bytes[6];
   if (version < 1 || version > 3)
-    throw malformed(name, `its format version is ${version}.${buffer[7]}, and 1 to 3 are read`);
+    throw malformed(name, `its format version is ${version}.${bytes[7]}, and 1 to 3 are read`);
   const start = version === 1 ? 10 : 12;
   need(start);
-  const length = version === 1 ? buffer.readUInt16LE(8) : buffer.readUInt32LE(8);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, start);
+  const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   if (length > longestHeader)
     throw malformed(name, `its header has ${length} bytes, and at most ${longestHeader} are read`);
   need(start + length);
-  const text = buffer.toString(version === 3 ? 'utf8' : 'latin1', start, start + length);
+  const text = new TextDecoder(version === 3 ? 'utf-8' : 'latin1').decode(
+    bytes.subarray(start, start + length),
+  );
   if (/'descr'\s*:\s*[[(]/.test(text))
     throw malformed(name, 'it holds records, and only plain numbers are read');
   const descriptor = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
@@ -195,9 +192,9 @@ function fromFortran(data: TensorArrays[TensorType], dims: readonly number[]): T
   return out;
 }
 
-function swapBytes(bytes: Buffer, size: number): void {
-  if (size === 4) bytes.swap32();
-  else if (size === 8) bytes.swap64();
+/** The bytes of each number the other way round. */
+function swapped(bytes: Uint8Array, size: number): Uint8Array {
+  return bytes.map((_, i) => bytes[i - (i % size) + (size - 1 - (i % size))]);
 }
 
 function malformed(name: string, reason: string, cause?: unknown): GradcamppError {

@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { didYouMean } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
-import { readText, whyUnreadable } from '../files.js';
+import { besideFile, readText, whyUnreadable } from '../files.js';
 import { type ClipLayout, clipLayouts, type FrameSampling, samplingLimits } from './frame-sampling.js';
 import { fromPreprocessorConfig, isPreprocessorConfig } from './preprocessor-config.js';
 import { channelOrders, interpolations, layouts, type Preprocessing, resizeModes } from './preprocess.js';
@@ -106,14 +104,18 @@ const classKeys = ['name', 'wnid'];
 
 /** Reads and checks a sidecar file. Any problem is one `INVALID_OPTION` sentence that names file and key. */
 export async function readSidecar(path: string): Promise<Sidecar> {
-  return checkSidecar(await readJson(path), path, dirname(path));
+  return checkSidecar(await readJson(path), path, path);
 }
 
 /**
- * The same for a value that is in memory. `source` is what messages call it; a file of classes is looked for
- * in `folder`.
+ * The same for a value that is in memory. `source` is what messages call it; files that it names are looked for beside the
+ * file `path`.
  */
-export async function checkSidecar(value: unknown, source = 'preprocess', folder = '.'): Promise<Sidecar> {
+export async function checkSidecar(
+  value: unknown,
+  source = 'preprocess',
+  path = 'preprocess.json',
+): Promise<Sidecar> {
   if (Array.isArray(value)) throw fault(source, `must hold an object; received ${show(value)}`);
   if (isPreprocessorConfig(value)) {
     const { preprocessing, notes } = fromPreprocessorConfig(value);
@@ -123,7 +125,13 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   if (!result.success) throw explain(source, value, result.issues.find(isUnknownKey) ?? result.issues[0]);
   const { input, classes, inputs, ...rest } = result.output;
   const beside =
-    inputs && Object.fromEntries(Object.entries(inputs).map(([name, own]) => [name, inFolder(own, folder)]));
+    inputs &&
+    Object.fromEntries(
+      Object.entries(inputs).map(([name, own]) => [
+        name,
+        typeof own === 'string' ? besideFile(path, own) : own,
+      ]),
+    );
   const { layout, frames: sampling, ...picture } = input;
   const ofClips = layout !== undefined && isClipLayout(layout) ? layout : undefined;
   if (sampling?.clips !== undefined && sampling.stride !== undefined)
@@ -147,7 +155,7 @@ export async function checkSidecar(value: unknown, source = 'preprocess', folder
   return {
     ...sidecar,
     classes: await readClasses(
-      join(folder, classes),
+      besideFile(path, classes),
       ` It is named by "classes" in ${JSON.stringify(source)}.`,
     ),
   };
@@ -168,14 +176,8 @@ export async function readClasses(path: string, origin = ''): Promise<ClassName[
   );
 }
 
-/** A file's name is one beside the sidecar. */
-function inFolder<T>(value: T, folder: string): T | string {
-  return typeof value === 'string' ? join(folder, value) : value;
-}
-
-/** The class names in Hugging Face's `config.json` (`id2label`); undefined where there is none. */
+/** The class names in Hugging Face's `config.json` (`id2label`); undefined where it has none. */
 export async function readLabels(path: string): Promise<ClassName[] | undefined> {
-  if (!existsSync(path)) return undefined;
   const value = await readJson(path);
   const labels =
     value !== null && typeof value === 'object' ? (value as { id2label?: unknown }).id2label : undefined;

@@ -1,10 +1,9 @@
-import { isMainThread } from 'node:worker_threads';
 import { oneOf, onlyKeys } from '../check.js';
 import { messageOf } from '../errors.js';
 import { type Contender, chooseBackend } from './auto.js';
 import { backendChoices, type BackendName, type MapBackend, type MapRequest } from './backend.js';
 import type { BackendChoice } from './compute.js';
-import { openNative } from './native.js';
+import { mayOpenGpu, openNative, warnOfMissing } from './platform.js';
 import { openReference } from './reference.js';
 
 export interface BackendOptions {
@@ -69,12 +68,10 @@ async function openAuto(options: BackendOptions): Promise<OpenedBackend> {
   );
   if (missing !== undefined && !saidMissing) {
     saidMissing = true;
-    process.emitWarning(`${missing} The slower TypeScript backend "reference" is used.`, {
-      code: 'GRADCAMPP_NO_ADDON',
-    });
+    warnOfMissing(`${missing} The slower TypeScript backend "reference" is used.`);
   }
   const processors = missing === undefined ? [native, reference] : [reference];
-  const tryGpu = options.tryGpu ?? isMainThread;
+  const tryGpu = options.tryGpu ?? mayOpenGpu;
   const gpu = tryGpu ? contender('webgpu') : undefined;
   const key = `${processors.length} ${options.threads} ${tryGpu}`;
 

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { create } from 'webgpu';
 import { mapMethods } from '../../src/map/backend.js';
-import { allSettings, constantsOf, Kernel, readShader, shaderFiles } from '../../src/map/webgpu/kernel.js';
+import { allSettings, constantsOf, Kernel } from '../../src/map/webgpu/kernel.js';
+import { readShader } from '../../src/map/webgpu/platform.js';
+import { shaderFiles } from '../../src/map/webgpu/shader-files.js';
 
 const files = Object.values(shaderFiles);
 

@@ -61,7 +61,7 @@ async function levelsOf(path: string): Promise<Levels> {
 }
 
 /** Transparency and more than 8 bits, which `decodeImage` leaves out; undefined where there is neither. */
-async function deepLevelsOf(bytes: Buffer): Promise<Levels | undefined> {
+async function deepLevelsOf(bytes: Uint8Array): Promise<Levels | undefined> {
   const sharp = await loadSharp();
   const { hasAlpha, depth } = await sharp(bytes).metadata();
   const isDeep = depth === 'ushort';

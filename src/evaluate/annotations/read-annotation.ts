@@ -1,7 +1,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { GradcamppError, show, systemReason } from '../../errors.js';
-import { decodeText, readTextBytes, whyUnreadable } from '../../files.js';
+import { decodeText } from '../../decode-text.js';
+import { readTextBytes, whyUnreadable } from '../../files.js';
 
 /** The text of a file in UTF-8 or UTF-16, without its byte-order mark. */
 export async function readText(path: string, what: string): Promise<string> {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { XmlElement } from '@rgrove/parse-xml';
 import { GradcamppError, messageOf, show } from '../../errors.js';
-import { decodeText } from '../../files.js';
+import { decodeText } from '../../decode-text.js';
 import {
   type AnnotatedBox,
   type AnnotatedObject,

@@ -1,4 +1,5 @@
 import { GradcamppError, messageOf } from '../../errors.js';
+import { gpuSource, howToGetGpu, platformGpu } from './platform.js';
 
 /** What computes, by the driver's own words. */
 export interface AdapterDescription {
@@ -28,21 +29,16 @@ export interface OpenDevice {
   readonly adapter: AdapterDescription;
 }
 
-const howToGetOne =
-  'Install a Vulkan driver for the GPU (on Linux also its loader, libvulkan1), or for tests the software GPU SwiftShader ' +
-  '(set VK_DRIVER_FILES to its vk_swiftshader_icd.json and LD_LIBRARY_PATH to its folder); ' +
-  'or choose the backend "native" or "reference".';
-
 /** A GPU of this machine, or of `options.gpu`, with the largest buffers that it allows. */
 export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
-  const gpu = options.gpu ?? (await loadDawn());
+  const gpu = options.gpu ?? (await platformGpu(unsupported));
   let adapter: GPUAdapter | null;
   try {
     adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   } catch (error) {
     throw unsupported(`asking for one failed: ${messageOf(error)}`, error);
   }
-  if (!adapter) throw unsupported('Dawn found none');
+  if (!adapter) throw unsupported(`${gpuSource} found none`);
 
   const subgroups = options.subgroups ?? adapter.features.has('subgroups');
   const features: GPUFeatureName[] = [];
@@ -78,35 +74,10 @@ function isSoftware(info: GPUAdapterInfo): boolean {
   );
 }
 
-/** Dawn, loaded only now: it is large, and not every platform has a build of it. */
-async function loadDawn(): Promise<GPU> {
-  if (process.platform === 'linux' && !hasVulkanLoader())
-    throw unsupported('there is no Vulkan loader (libvulkan.so.1)');
-  try {
-    const { create } = await import('webgpu');
-    return create([]);
-  } catch (error) {
-    throw unsupported(`the package "webgpu" cannot be loaded: ${messageOf(error)}`, error);
-  }
-}
-
-/**
- * Dawn says so on stderr when it does not find the loader; asking the system first keeps that quiet. A library that is
- * no addon is always refused, and which refusal it is says whether it was found.
- */
-function hasVulkanLoader(): boolean {
-  try {
-    process.dlopen({ exports: {} }, 'libvulkan.so.1');
-    return true;
-  } catch (error) {
-    return !messageOf(error).includes('cannot open shared object file');
-  }
-}
-
 function unsupported(reason: string, cause?: unknown): GradcamppError {
   return new GradcamppError(
     'UNSUPPORTED_BACKEND',
-    `The backend "webgpu" needs a GPU adapter, and ${reason}. ${howToGetOne}`,
+    `The backend "webgpu" needs a GPU adapter, and ${reason}. ${howToGetGpu}`,
     { cause },
   );
 }

@@ -1,8 +1,8 @@
-import { setTimeout } from 'node:timers/promises';
 import type { MapRequest } from '../backend.js';
 import { type AdapterDescription, type DeviceOptions, type OpenDevice, openDevice } from './device.js';
-import { Kernel, shaderFiles } from './kernel.js';
+import { Kernel } from './kernel.js';
 import type { Batch, BatchLimits, Shape } from './plan.js';
+import { shaderFiles } from './shader-files.js';
 import { Slot } from './slot.js';
 
 export interface SessionOptions extends Omit<DeviceOptions, 'timestamps'> {
@@ -72,7 +72,10 @@ export class GpuSession {
 
   /** Why the device was lost, if that is what made a call fail; its notice may come just after the failure. */
   async loss(): Promise<string | undefined> {
-    const info = await Promise.race([this.#open.device.lost, setTimeout(100, undefined)]);
+    const info = await Promise.race([
+      this.#open.device.lost,
+      new Promise<undefined>((resolve) => setTimeout(resolve, 100)),
+    ]);
     return info && (info.message || info.reason);
   }
 

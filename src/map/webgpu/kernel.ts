@@ -1,22 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { GradcamppError, messageOf } from '../../errors.js';
 import { forms } from '../../methods/grad-cam++.js';
 import { type MapSettings, mapMethods } from '../backend.js';
-
-/** The module with subgroup operations and the one without, in `shaders/`. */
-export const shaderFiles = { subgroups: 'map_subgroups.wgsl', plain: 'map.wgsl' } as const;
-export type ShaderFile = (typeof shaderFiles)[keyof typeof shaderFiles];
+import { readShader } from './platform.js';
+import type { ShaderFile } from './shader-files.js';
 
 /** Values of the shader's override constants. */
 export type Constants = Record<string, number>;
 
 /** WebGPU's own number for GPUShaderStage.COMPUTE, which is a global only in browsers. */
 const computeStage = 4;
-
-/** The source of a shader of this package. */
-export function readShader(file: ShaderFile): Promise<string> {
-  return readFile(new URL(`../../../shaders/${file}`, import.meta.url), 'utf8');
-}
 
 /** Constants of one variant of the kernel. Settings that a method does not have are left at their defaults. */
 export function constantsOf(settings: MapSettings, workgroupSize: number): Constants {

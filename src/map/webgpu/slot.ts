@@ -182,7 +182,7 @@ export class Slot {
   #write(name: BufferName, bytes: number, offset: number, numbers: Float32Array | Uint32Array): void {
     // Dawn reads only memory that is not shared between threads.
     const own = (
-      numbers.buffer instanceof SharedArrayBuffer ? numbers.slice() : numbers
+      numbers.buffer instanceof ArrayBuffer ? numbers : numbers.slice()
     ) as Float32Array<ArrayBuffer>;
     this.#device.queue.writeBuffer(this.#reserve(name, bytes), offset, own);
   }
