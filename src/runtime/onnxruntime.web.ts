@@ -1,0 +1,89 @@
+import type * as ort from 'onnxruntime-web';
+import { GradcamppError, messageOf } from '../errors.js';
+import type { Engine, EngineOptions } from './engine.js';
+import { sessionOf } from './ort-session.js';
+
+export type Runtime = typeof ort;
+
+/** Where ONNX Runtime comes from in a page. */
+export interface RuntimeSource {
+  /** The address of its module; default: onnxruntime-web as it is installed, by the page's bundler. */
+  readonly module?: string;
+  /** The folder or the addresses of its WebAssembly; default: beside its module. */
+  readonly wasmPaths?: ort.Env.WasmPrefixOrFilePaths;
+  /** Which of the two is used where nothing is named. */
+  readonly provider: WebProvider;
+}
+
+export const webProviders = ['wasm', 'webgpu'] as const;
+export type WebProvider = (typeof webProviders)[number];
+
+let source: RuntimeSource = { provider: 'wasm' };
+let engine: Promise<Engine> | undefined;
+
+/** Says where ONNX Runtime comes from, before the first session is opened. */
+export function useRuntime(own: RuntimeSource): void {
+  source = own;
+}
+
+/** onnxruntime-web, loaded when the first session is opened; see onnxruntime.ts. */
+export function loadEngine(): Promise<Engine> {
+  engine ??= load(source).catch((cause: unknown) => {
+    engine = undefined;
+    throw new GradcamppError(
+      'RUNTIME',
+      `onnxruntime-web${source.module ? ` at ${JSON.stringify(source.module)}` : ''} does not load: ${messageOf(cause)}. Install it, or name its module as "runtime".`,
+      { cause },
+    );
+  });
+  return engine;
+}
+
+async function load({ module, wasmPaths, provider }: RuntimeSource): Promise<Engine> {
+  const runtime: Runtime = await (module !== undefined
+    ? import(/* webpackIgnore: true */ /* @vite-ignore */ module)
+    : provider === 'webgpu'
+      ? import('onnxruntime-web/webgpu')
+      : import('onnxruntime-web/wasm'));
+  if (runtime.env.logLevel === 'warning' || runtime.env.logLevel === undefined)
+    runtime.env.logLevel = 'fatal'; // what fails is thrown
+  if (wasmPaths !== undefined) runtime.env.wasm.wasmPaths = wasmPaths;
+  if (!globalThis.crossOriginIsolated) runtime.env.wasm.numThreads = 1;
+  return {
+    providers: webProviders,
+    provider,
+    open: async (model, externalData, options) =>
+      sessionOf(
+        runtime,
+        await runtime.InferenceSession.create(model, {
+          ...optionsOf(options),
+          externalData: externalData.map(({ path, data }) => ({
+            path,
+            data: data as Uint8Array<ArrayBuffer>,
+          })),
+        }),
+      ),
+    isOfProvider: (message) => /no available backend|webgpu/i.test(message),
+    whatProvidersNeed:
+      '"webgpu" needs a browser that has WebGPU and a page from https: or localhost; "wasm" works everywhere.',
+  };
+}
+
+function optionsOf({
+  providers,
+  level,
+  arena,
+  keepsQuantized,
+  withoutFusion,
+}: EngineOptions): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: [...providers] as never,
+    graphOptimizationLevel: level,
+    logSeverityLevel: 4,
+    enableCpuMemArena: arena,
+    extra: {
+      session: keepsQuantized ? { disable_quant_qdq: '1' } : {},
+      ...(withoutFusion ? { optimization: { disable_specified_optimizers: withoutFusion } } : {}),
+    },
+  };
+}
