@@ -1,4 +1,3 @@
-import { invalid } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { checkSidecar, readSidecar, type Sidecar } from '../image/sidecar.js';
 import { type Model, modelFrom } from '../onnx/model.js';
@@ -12,18 +11,17 @@ export interface ModelBytes {
 }
 export type ModelSource = ModelBytes;
 
-/** A model and its sidecar, where one is given: a page looks for none, since that would ask a server. See model-files.ts. */
-export async function openFiles(
-  { bytes, name, externalData }: ModelSource,
+/** The sidecar that is given: a page looks for none, since that would ask a server. See model-files.ts. */
+export async function sidecarOf(
+  _source: ModelSource,
   preprocess: ExplainerOptions['preprocess'],
-): Promise<{ readonly model: Model; readonly sidecar: Sidecar | undefined }> {
-  if (!(bytes instanceof Uint8Array))
-    throw invalid('model', 'a URL, a Blob or bytes', bytes, '', 'INVALID_MODEL');
-  const sidecar =
-    typeof preprocess === 'string'
-      ? await readSidecar(preprocess)
-      : preprocess && (await checkSidecar(preprocess));
-  const model = await modelFrom(bytes, name, async (location, tensor) => {
+): Promise<Sidecar | undefined> {
+  if (typeof preprocess === 'string') return readSidecar(preprocess);
+  return preprocess && checkSidecar(preprocess);
+}
+
+export function readSource({ bytes, name, externalData }: ModelSource): Promise<Model> {
+  return modelFrom(bytes, name, async (location, tensor) => {
     const file = externalData.get(location) ?? externalData.get(location.replace(/^\.\//, ''));
     if (file) return file;
     throw new GradcamppError(
@@ -31,5 +29,4 @@ export async function openFiles(
       `The model keeps tensor "${tensor}" in a file "${location}": give it as "externalData", { ${JSON.stringify(location)}: a URL, a Blob or bytes }.`,
     );
   });
-  return { model, sidecar };
 }

@@ -61,7 +61,11 @@ export async function openParts(
   const given = await sidecarOf(source, options.preprocess);
   const inputs = { ...given?.inputs, ...options.inputs };
   const picture = { name: given?.input.name, fed: Object.keys(inputs) };
-  const network = await Network.open(made ?? (await readSource(source)), { executionProviders, threads }, picture);
+  const network = await Network.open(
+    made ?? (await readSource(source)),
+    { executionProviders, threads },
+    picture,
+  );
   const notes: string[] = [];
   const assumed =
     !given && takesPictures(network.image)
