@@ -68,6 +68,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   },
   caption: {
     parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'explain'],
+    packages: ['@huggingface/tokenizers'],
   },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
   later: { parts: ['explain', 'export', 'batch'] },

@@ -11,6 +11,8 @@ export interface CaptionExplanation
 export interface CaptionSummary extends Explained {
   /** The caption as it is read; ids with spaces between them where there is no tokenizer. */
   readonly text: string;
+  /** Whether it was given; else the network said it. */
+  readonly isGiven: boolean;
   /** Σ_t log p(token t | tokens before it, picture). */
   readonly logProbability: number;
 }
@@ -19,6 +21,8 @@ export interface TokenExplanation extends Explained {
   /** How the token is spelt; its id where there is no tokenizer. */
   readonly token: string;
   readonly id: number;
+  /** Whether it goes on with the word of the token before it. */
+  readonly continues?: true;
   /** log p(token | tokens before it, picture). */
   readonly logProbability: number;
   /** What the decoder attends to where it says this token: mean of its layers and heads; only of decoders that attend to places. */

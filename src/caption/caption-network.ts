@@ -2,13 +2,15 @@ import { GradcamppError } from '../errors.js';
 import { type ExplainOptions, settingsOf } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import { type Feeds, openFeeds } from '../explain/feeds.js';
-import type { ImageInput } from '../explain/input.js';
+import type { ImageInput, PreparedImage } from '../explain/input.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
+import { subgraph, valueInfo } from '../graph/graph.js';
 import { finishGraph } from '../runtime/prepare.js';
 import { attentionMaps, attentionOf, type ReadAttention } from './attention.js';
 import type { AttentionMap } from './caption-explanation.js';
 import type { CaptionParts } from './caption-parts.js';
-import { join } from './join.js';
+import { encodedValues, join } from './join.js';
+import { say, type Search } from './say.js';
 
 /** What was found of one caption. */
 export interface Explained {
@@ -57,19 +59,47 @@ export class CaptionNetwork {
     return openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
   }
 
+  async prepare(picture: ImageInput): Promise<PreparedImage> {
+    const pictures = await this.explainer.prepare(picture);
+    if (pictures.length === 1) return pictures[0];
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `One picture is explained at a time; received ${pictures.length}. Take them one by one.`,
+    );
+  }
+
+  /** What the network says of a picture. */
+  async say(picture: PreparedImage, search: Search): Promise<number[]> {
+    const { decoder } = this.#parts;
+    const { network, scores } = this.explainer;
+    const names = encodedValues(decoder);
+    const encoder = await network.session('encoder', () =>
+      subgraph(
+        network.graph,
+        network.graph.inputs,
+        names.map((name) => valueInfo(network.graph, name)),
+      ),
+    );
+    const session = await network.session('decoder', () => decoder.graph);
+    const image = { type: 'float32', dims: [1, ...picture.dims], data: picture.tensor } as const;
+    const feeds = (await this.feeds([0])).of(0, 1, 1, 1);
+    const values = await encoder.run({ ...feeds, [network.image.name]: image });
+    const states = decoder.states.flatMap(({ input, initial }) => (initial ? [[input.name, initial]] : []));
+    const encoded = [...decoder.encoded, ...states].map(([input, output]) => [input, values[output]]);
+    return say(decoder, session, Object.fromEntries(encoded), scores.link, search);
+  }
+
   /** @param read what the decoder reads: the tokens but the last, the one that begins the caption first */
-  async explain(picture: ImageInput, read: readonly number[], options: ExplainOptions): Promise<Explained> {
+  async explain(
+    picture: PreparedImage,
+    read: readonly number[],
+    options: ExplainOptions,
+  ): Promise<Explained> {
     const { explainer } = this;
-    const pictures = await explainer.prepare(picture);
-    if (pictures.length !== 1)
-      throw new GradcamppError(
-        'INVALID_IMAGE',
-        `One picture is explained at a time; received ${pictures.length}. Take them one by one.`,
-      );
     const feeds = await this.feeds(read);
     const reads = this.#attention?.names ?? [];
     const settings = settingsOf(options);
-    const [explanation] = await explainer.explainPrepared(pictures, settings, undefined, undefined, {
+    const [explanation] = await explainer.explainPrepared([picture], settings, undefined, undefined, {
       feeds,
       reads,
     });

@@ -1,38 +1,42 @@
-import { invalid, missing } from '../check.js';
-import type { ImageInput } from '../explain/input.js';
-import { readOptions } from '../options.js';
+import { invalid, onlyKeys } from '../check.js';
+import { GradcamppError } from '../errors.js';
+import type { ExplainOptions } from '../explain/explain-options.js';
+import type { ImageInput, PreparedImage } from '../explain/input.js';
+import { onlyOneOf, readOptions } from '../options.js';
 import type { CaptionTarget } from '../targets/caption.js';
 import type { CaptionExplanation } from './caption-explanation.js';
 import { CaptionNetwork, type Explained } from './caption-network.js';
 import {
-  captionerOptions,
+  captionExplainOptions,
   type CaptionerOptions,
   captionOptions,
   type CaptionOptions,
 } from './caption-options.js';
 import { type CaptionParts, readParts } from './caption-parts.js';
 
-/** Networks of so many lengths are kept open. */
+/** Networks of so many lengths are kept open, beside the first one. */
 const mostLengths = 4;
+
+/** Where nothing says how long a caption may be. */
+const usualLength = 20;
 
 /** Encoder and decoder as networks of picture and tokens: one for each length of captions, made when it is asked for. */
 export class CaptionNetworks {
-  readonly #parts: CaptionParts;
-  /** Id of the token that begins a caption, where it is known. */
-  readonly #begin: number | undefined;
+  readonly parts: CaptionParts;
+  /** Of the shortest captions: it prepares pictures and says captions for all. */
+  readonly first: CaptionNetwork;
   /** By length, the one that was used last behind the others. */
   readonly #networks = new Map<number, Promise<CaptionNetwork>>();
-
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: CaptionParts, begin: number | undefined) {
-    this.#parts = parts;
-    this.#begin = begin;
+  private constructor(parts: CaptionParts, first: CaptionNetwork) {
+    this.parts = parts;
+    this.first = first;
   }
 
   static async open(given: CaptionerOptions): Promise<CaptionNetworks> {
-    const { begin } = readOptions('Captioner.open', captionerOptions, given);
-    return new CaptionNetworks(await readParts(given), begin);
+    const parts = await readParts(given);
+    return new CaptionNetworks(parts, await CaptionNetwork.open(parts, 1));
   }
 
   /** One call after the other: networks of other lengths are closed between them, and a run has all cores anyway. */
@@ -42,30 +46,34 @@ export class CaptionNetworks {
     return call;
   }
 
-  async #explain(picture: ImageInput, { ids, ...options }: CaptionOptions): Promise<CaptionExplanation> {
-    const checked = readOptions('explain', { ids: captionOptions.ids }, { ids });
-    if (checked.ids === undefined) throw missing('ids', 'the ids of the caption’s tokens', '--ids <list>');
-    const tokens = this.#withBegin(checked.ids);
-    const said = tokens.slice(1);
-    const names = said.map(String);
-    const network = await this.#network(said.length);
-    const target: CaptionTarget = { kind: 'caption', ids: said, names };
-    const explained = await network.explain(picture, tokens.slice(0, -1), { ...options, targets: target });
-    return captionOf(explained, { ids: said, names, text: names.join(' ') });
-  }
-
   async close(): Promise<void> {
     await this.#last;
     const all = await Promise.allSettled(this.#networks.values());
     this.#networks.clear();
-    await Promise.all(
-      all.map((made) => (made.status === 'fulfilled' ? made.value.explainer.close() : undefined)),
-    );
+    const open = all.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : []));
+    await Promise.all([this.first, ...open].map(({ explainer }) => explainer.close()));
+  }
+
+  async #explain(picture: ImageInput, given: CaptionOptions): Promise<CaptionExplanation> {
+    const { own, explain } = optionsOf(given);
+    const prepared = await this.first.prepare(picture);
+    const typed = own.text === undefined ? own.ids : this.parts.words.encode(own.text);
+    const isGiven = typed !== undefined;
+    const tokens = isGiven ? this.#withBegin(typed, own.text) : await this.#said(prepared, own);
+    const ids = tokens.slice(1);
+    const { words } = this.parts;
+    const pieces = words.pieces(ids);
+    const names = pieces.map(({ text }) => text);
+    const network = await this.#network(ids.length);
+    const target: CaptionTarget = { kind: 'caption', ids, names };
+    const found = await network.explain(prepared, tokens.slice(0, -1), { ...explain, targets: target });
+    return captionOf(found, { ids, pieces, text: own.text ?? words.decode(ids), isGiven });
   }
 
   /** The token that begins the caption is put in front where it is known; else it is the first of those that are given. */
-  #withBegin(ids: readonly number[]): readonly number[] {
-    const begin = this.#begin;
+  #withBegin(ids: readonly number[], text: string | undefined): readonly number[] {
+    const { begin } = this.parts.limits;
+    if (text !== undefined && begin === undefined) throw noBegin();
     const all = begin === undefined || ids[0] === begin ? ids : [begin, ...ids];
     if (all.length > 1) return all;
     throw invalid(
@@ -76,8 +84,31 @@ export class CaptionNetworks {
     );
   }
 
+  async #said(prepared: PreparedImage, own: OwnOptions): Promise<readonly number[]> {
+    const { begin, end, maxLength } = this.parts.limits;
+    if (begin === undefined) throw noBegin();
+    if (end.length === 0 && own.maxLength === undefined)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        'Which token ends a caption is not known: say its id as "end" (--end ID), or how many tokens there are as "maxLength" (--max-length N).',
+      );
+    const search = {
+      begin,
+      end,
+      beams: own.beams,
+      maxLength: own.maxLength ?? maxLength ?? usualLength,
+    };
+    const ids = await this.first.say(prepared, search);
+    if (ids.length > 0) return [begin, ...ids];
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      `The network says nothing of ${prepared.path === undefined ? 'the picture' : `"${prepared.path}"`}: it ends the caption at once. Give one as "text" (--text) or "ids" (--ids).`,
+    );
+  }
+
   async #network(length: number): Promise<CaptionNetwork> {
-    const made = this.#networks.get(length) ?? CaptionNetwork.open(this.#parts, length);
+    if (length === 1) return this.first;
+    const made = this.#networks.get(length) ?? CaptionNetwork.open(this.parts, length);
     this.#networks.delete(length);
     this.#networks.set(length, made);
     made.catch(() => this.#networks.delete(length));
@@ -90,15 +121,41 @@ export class CaptionNetworks {
   }
 }
 
+function noBegin(): GradcamppError {
+  return new GradcamppError(
+    'INVALID_OPTION',
+    'Which token begins a caption is not known: say its id as "begin" (--begin ID), or put a generation_config.json beside the encoder.',
+  );
+}
+
+type OwnOptions = ReturnType<typeof optionsOf>['own'];
+
+/** What is said of the caption, and what of the maps, checked. */
+function optionsOf(given: CaptionOptions) {
+  const known = { ...captionOptions, ...captionExplainOptions };
+  onlyKeys('explain', given, Object.keys(known));
+  onlyOneOf(given, ['text', 'ids']);
+  const entries = Object.entries(given);
+  const own = readOptions(
+    'explain',
+    captionOptions,
+    Object.fromEntries(entries.filter(([key]) => key in captionOptions)),
+  );
+  const explain: ExplainOptions = Object.fromEntries(entries.filter(([key]) => key in captionExplainOptions));
+  return { own, explain };
+}
+
 /** What was found, token by token: the caption is the first target, its tokens follow, each by every method. */
 function captionOf(
   { explanation, attention }: Explained,
-  {
-    ids,
-    names,
-    text,
-  }: { readonly ids: readonly number[]; readonly names: readonly string[]; readonly text: string },
+  said: {
+    readonly ids: readonly number[];
+    readonly pieces: readonly { readonly text: string; readonly continues: boolean }[];
+    readonly text: string;
+    readonly isGiven: boolean;
+  },
 ): CaptionExplanation {
+  const { ids, pieces, text, isGiven } = said;
   const { image, inputDims, picture, geometry, targets } = explanation;
   const count = targets.length / (ids.length + 1);
   const part = (i: number) => {
@@ -111,11 +168,12 @@ function captionOf(
     picture,
     geometry,
     tokens: ids.map((id, t) => ({
-      token: names[t],
+      token: pieces[t].text,
       id,
+      ...(pieces[t].continues ? { continues: true } : {}),
       ...part(t + 1),
       ...(attention ? { attention: attention[t] } : {}),
     })),
-    caption: { text, ...part(0) },
+    caption: { text, isGiven, ...part(0) },
   };
 }

@@ -29,11 +29,25 @@ export const captionerOptions = {
   encoder: model('the ONNX model that reads the picture', '--encoder <file>'),
   /** What says tokens of them, an ONNX file: without past, merged, or one that makes one step with its states. */
   decoder: model('the ONNX model that says the words', '--decoder <file>'),
-  /** Id of the token that a caption begins with; default: that of generation_config.json or config.json beside the encoder. */
+  /** How tokens are spelt: a tokenizer.json of Hugging Face, a JSON list of tokens (or an object of ids by token), or such a list. */
+  tokenizer: option(checkTokenizer, {
+    help: 'tokenizer.json, or a JSON list of tokens',
+    otherwise: 'ids alone',
+    flag: '--tokenizer <file>',
+    parse: asTyped,
+  }),
+  /** Id of the token that a caption begins with; default: that of generation_config.json or config.json beside the encoder, or of the tokenizer. */
   begin: count({
     help: 'id of the token that a caption begins with',
     otherwise: 'from generation_config.json or config.json',
     flag: '--begin <id>',
+  }),
+  /** Ids of the tokens that end a caption; default: as for `begin`. */
+  end: option(checkIds, {
+    help: 'ids of the tokens that end a caption',
+    otherwise: 'from generation_config.json or config.json',
+    flag: '--end <ids>',
+    many: true,
   }),
   /** Which output of a decoder that makes one step is the next value of which input, {h: 'next_h'}; default: found by names and dims. */
   state: option(checkState, {
@@ -74,13 +88,44 @@ export const captionOptions = {
     flag: '--ids <list>',
     many: true,
   }),
-  ...ownExplainOptions,
+  /** The caption that is explained, also one that the network would not say; needs `tokenizer`. */
+  text: text({
+    expected: 'a caption',
+    help: 'the caption that is explained',
+    otherwise: 'what the network says',
+    flag: '--text <caption>',
+    parse: asTyped,
+  }),
+  /** Where the network says it: captions that are followed at the same time; default 1, the best token of every step. */
+  beams: count({
+    from: 1,
+    to: 64,
+    default: 1,
+    help: 'captions that are followed at the same time, where the network says it',
+    flag: '--beams <n>',
+  }),
+  /** Tokens at most, without those that begin and end the caption; default: of generation_config.json or config.json, else 20. */
+  maxLength: count({
+    from: 1,
+    to: 512,
+    help: 'tokens of a caption at most',
+    otherwise: 'from generation_config.json or config.json, else 20',
+    flag: '--max-length <n>',
+  }),
 } satisfies Stage;
 
-export type CaptionOptions = OptionsOf<Pick<typeof captionOptions, 'ids'>> &
+export const captionExplainOptions = ownExplainOptions;
+
+export type CaptionOptions = OptionsOf<typeof captionOptions> &
   Omit<ExplainOptions, 'targets' | 'targetsPerImage' | 'batchSize'>;
 
 export type OwnExplainerOptions = Omit<ExplainerOptions, 'output' | 'frames'>;
+
+function checkTokenizer(value: unknown, name: string): string | readonly string[] {
+  const isList = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string');
+  if (isList || (typeof value === 'string' && value !== '')) return value as string | readonly string[];
+  throw invalid(name, 'the path of a tokenizer.json or of a JSON list of tokens, or such a list', value);
+}
 
 function checkIds(value: unknown, name: string): readonly number[] {
   const isId = (item: unknown) => Number.isSafeInteger(item) && (item as number) >= 0;

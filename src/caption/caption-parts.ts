@@ -10,6 +10,8 @@ import {
   type OwnExplainerOptions,
 } from './caption-options.js';
 import { bindDecoder, type Decoder } from './decoder.js';
+import { type Limits, limitsBeside } from './generation.js';
+import { idsAlone, readWords, type Words } from './words.js';
 
 /** What the networks of every length are made of. */
 export interface CaptionParts {
@@ -20,6 +22,8 @@ export interface CaptionParts {
   readonly encoder: Graph;
   readonly decoder: Decoder;
   readonly explainer: OwnExplainerOptions;
+  readonly words: Words;
+  readonly limits: Limits;
 }
 
 /**
@@ -28,21 +32,29 @@ export interface CaptionParts {
  * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_OPTION
  */
 export async function readParts(given: CaptionerOptions): Promise<CaptionParts> {
-  const { encoder, decoder, begin, state, output, ...explainer } = readOptions(
+  const { encoder, decoder, tokenizer, begin, end, state, output, ...explainer } = readOptions(
     'Captioner.open',
     captionerOptions,
     given,
   );
   if (encoder === undefined) throw missing('encoder', 'an ONNX file', '--encoder <file>');
   if (decoder === undefined) throw missing('decoder', 'an ONNX file', '--decoder <file>');
-  const [pictures, words] = await Promise.all([readModel(encoder), readModel(decoder)]);
-  const [front, behind] = await Promise.all([canonicalGraph(pictures), canonicalGraph(words)]);
+  const [pictures, speaker] = await Promise.all([readModel(encoder), readModel(decoder)]);
+  const words = tokenizer === undefined ? idsAlone : await readWords(tokenizer);
+  const beside = await limitsBeside(encoder);
+  const [front, behind] = await Promise.all([canonicalGraph(pictures), canonicalGraph(speaker)]);
   return {
     source: encoder,
     name: pictures.name,
     producer: pictures.proto.producerName,
     encoder: front,
-    decoder: await bindDecoder({ ...behind, name: words.name }, front.outputs, { state, output }),
+    decoder: await bindDecoder({ ...behind, name: speaker.name }, front.outputs, { state, output }),
+    words,
+    limits: {
+      begin: begin ?? beside.begin ?? words.begin,
+      end: end ?? (beside.end.length > 0 ? beside.end : words.end === undefined ? [] : [words.end]),
+      maxLength: beside.maxLength,
+    },
     explainer: Object.fromEntries(Object.entries(explainer).filter(([, value]) => value !== undefined)),
   };
 }

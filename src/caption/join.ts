@@ -63,10 +63,15 @@ export function join(encoder: Graph, decoder: Decoder, length: number): Joined {
     nodes: [...encoder.nodes, ...b.nodes],
     constants: new Map([...encoder.constants, ...b.constants]),
   };
-  const outputs = [logits, ...attention].map(
+  const outputs = [...new Set([logits, ...attention, ...encodedValues(decoder)])].map(
     (name): ValueInfo => ({ name, type: DataType.FLOAT, dims: undefined }),
   );
   return { graph: subgraph(graph, graph.inputs, outputs), ids: ids.name, logits, attention };
+}
+
+/** What the decoder reads of the encoder: outputs of the whole as well, so that they keep their names. */
+export function encodedValues({ encoded, states }: Decoder): string[] {
+  return [...new Set([...encoded.values(), ...states.flatMap(({ initial }) => initial ?? [])])];
 }
 
 type Write = (name: string, values: ReadonlyMap<string, Name>) => Map<string, Name>;
@@ -108,13 +113,22 @@ function unrolled(
 }
 
 /** Zeros with the dims of a state, as many rows as the encoder's value has. */
-function zeros(b: Builder, { name, dims = [], type = DataType.FLOAT }: ValueInfo, source: Name): Name {
+function zeros(b: Builder, state: ValueInfo, source: Name): Name {
+  const { name, dims = [], type = DataType.FLOAT } = state;
   b.at(name);
   const rows = b.op('Shape', [source], { end: 1 });
-  const at = dims.findIndex((dim) => typeof dim !== 'number');
-  const sizes = dims.map((dim, axis) => (axis === Math.max(at, 0) ? rows : b.ints([sizeOf(dim)])));
+  const batch = stateBatchAxis(state);
+  const sizes = dims.map((dim, axis) => (axis === batch ? rows : b.ints([sizeOf(dim)])));
   const value = { type, dims: [1], bytes: new Uint8Array(type === DataType.DOUBLE ? 8 : 4) };
   return b.op('ConstantOfShape', [b.op('Concat', sizes, { axis: 0 })], { value: { kind: 'tensor', value } });
+}
+
+/** Where N is in a state: its first axis whose size is open, behind the number of layers in those of recurrent networks. */
+export function stateBatchAxis({ dims = [] }: ValueInfo): number {
+  return Math.max(
+    dims.findIndex((dim) => typeof dim !== 'number'),
+    0,
+  );
 }
 
 function sizeOf(dim: Dim): number {

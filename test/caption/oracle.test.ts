@@ -15,9 +15,15 @@ async function numbers(path: string): Promise<Float64Array> {
   return Float64Array.from((await readNpy(path)).data as Float32Array, Number);
 }
 
+/** The n-th of two pictures. */
+function pictureOf({ data }: Tensor<'float32'>, n: number): Float32Array {
+  return data.subarray((n * data.length) / 2, ((n + 1) * data.length) / 2);
+}
+
 /** Values and maps of the caption and every token, as PyTorch's autograd gives them in float64. */
 describe.each(['caption_lstm', 'caption_transformer'])('the captioner "%s" of PyTorch', (name) => {
   const folder = `${oracle}${name}/`;
+  const greedy: number[] = [];
   const files = { encoder: `${folder}encoder_model.onnx`, decoder: `${folder}decoder_model.onnx` };
 
   test.skipIf(!existsSync(folder))('values and maps (needs ../shared/oracle-targets)', async () => {
@@ -26,13 +32,8 @@ describe.each(['caption_lstm', 'caption_transformer'])('the captioner "%s" of Py
     const input = (await readNpy(`${folder}input.npy`)) as Tensor<'float32'>;
     const values = await numbers(`${folder}values.npy`);
     const maps = await Promise.all(methods.map((method) => numbers(`${folder}${method}.map.npy`)));
-    const size = input.data.length / 2;
     for (const [n, own] of (ids as number[][]).entries()) {
-      const picture = {
-        ...input,
-        dims: input.dims.with(0, 1),
-        data: input.data.subarray(n * size, (n + 1) * size),
-      };
+      const picture = { ...input, dims: input.dims.with(0, 1), data: pictureOf(input, n) };
       const { tokens, caption } = await captioner.explain(picture, { ids: own, method: methods });
       const explained = [caption, ...tokens];
       expect(explained).toHaveLength(own.length);
@@ -46,6 +47,22 @@ describe.each(['caption_lstm', 'caption_transformer'])('the captioner "%s" of Py
         }
       }
       expect(tokens.map(({ id }) => id)).toEqual(own.slice(1));
+    }
+  });
+
+  test.skipIf(!existsSync(folder))('says the greedy caption (needs ../shared/oracle-targets)', async () => {
+    const { begin, ids } = JSON.parse(readFileSync(`${folder}case.json`, 'utf8'));
+    await using captioner = await Captioner.open({ ...files, begin });
+    const input = (await readNpy(`${folder}input.npy`)) as Tensor<'float32'>;
+    for (const [n, own] of (ids as number[][]).entries()) {
+      const picture = { ...input, dims: input.dims.with(0, 1), data: pictureOf(input, n) };
+      for (const beams of [1, 3]) {
+        const { tokens, caption } = await captioner.explain(picture, { maxLength: own.length - 1, beams });
+        if (beams === 1) expect(tokens.map(({ id }) => id)).toEqual(own.slice(1));
+        else expect(caption.logProbability).toBeGreaterThanOrEqual(greedy[n] - 1e-5);
+        expect(caption).toMatchObject({ isGiven: false, text: tokens.map(({ id }) => id).join(' ') });
+        greedy[n] ??= caption.logProbability;
+      }
     }
   });
 
