@@ -24,12 +24,11 @@ export async function distillCommand(argv: readonly string[] = process.argv): Pr
     )
     .action(async (flags) => {
       const { distill } = await import('../train/run/run.js');
-      const { printTrained, trainingProgress } = await import('./training-printer.js');
-      const progress = trainingProgress(flags.quiet);
+      const { trainingPrinter } = await import('./training-printer.js');
       const options = fromFlags({ ...distillOptions, ...trainOptions }, flags);
-      const given = { ...options, onProgress: progress.show };
+      const printer = trainingPrinter(flags.quiet, options.out ?? trainOptions.out.default);
+      const given = { ...options, onProgress: printer.show, onNote: printer.note };
       const isDemonstration = options.teacher === undefined && options.data === undefined;
-      const trained = await (isDemonstration ? demonstrate(given) : distill(given)).finally(progress.clear);
-      if (!flags.quiet) printTrained(trained);
+      printer.trained(await (isDemonstration ? demonstrate(given) : distill(given)).finally(printer.clear));
     });
 }

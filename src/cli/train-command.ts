@@ -16,10 +16,10 @@ export async function trainCommand(argv: readonly string[] = process.argv): Prom
     )
     .action(async (flags) => {
       const { train } = await import('../train/run/run.js');
-      const { printTrained, trainingProgress } = await import('./training-printer.js');
-      const progress = trainingProgress(flags.quiet);
+      const { trainingPrinter } = await import('./training-printer.js');
       const options = fromFlags(trainOptions, flags);
-      const trained = await train({ ...options, onProgress: progress.show }).finally(progress.clear);
-      if (!flags.quiet) printTrained(trained);
+      const printer = trainingPrinter(flags.quiet, options.out ?? trainOptions.out.default);
+      const { show: onProgress, note: onNote } = printer;
+      printer.trained(await train({ ...options, onProgress, onNote }).finally(printer.clear));
     });
 }

@@ -1,15 +1,35 @@
-import type { Trained, TrainProgress } from '../train/run/run.js';
+import type { TrainProgress } from '../train/run/progress.js';
+import type { Trained } from '../train/run/run.js';
 import { ProgressLine } from './progress-line.js';
 import { drawn, nowhere, print, say } from './terminal.js';
 
-/** Shows how far a training is. */
-export function trainingProgress(quiet: boolean | undefined): {
+/** How a training speaks while it is at it. */
+export interface TrainingPrinter {
   readonly show: (progress: TrainProgress) => void;
+  /** Says a note; what it came to says it no more. */
+  readonly note: (note: string) => void;
   readonly clear: () => void;
-} {
+  readonly trained: (trained: Trained) => void;
+}
+
+/**
+ * Shows how far a training is, and what it came to. What ends the command before says how to go on.
+ *
+ * @param out the output folder
+ */
+export function trainingPrinter(quiet: boolean | undefined, out: string): TrainingPrinter {
   const line = new ProgressLine(quiet ? nowhere : drawn);
+  const said = new Set<string>();
   let stage = '';
   let whole = 0;
+  const stop = (signal: NodeJS.Signals) => {
+    line.clear();
+    say(`Stopped. What is done is kept in ${out}: the same command with --resume goes on with it.`);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal); // as if it had never been caught
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
   return {
     show: ({ stage: own, done, total, note }) => {
       if (own !== stage) {
@@ -21,12 +41,25 @@ export function trainingProgress(quiet: boolean | undefined): {
       for (; whole < Math.floor(done); whole++) line.step(false);
       line.within(done - whole);
     },
-    clear: () => line.clear(),
+    note: (note) => {
+      said.add(note);
+      if (quiet) return;
+      line.clear();
+      say(note);
+    },
+    clear: () => {
+      line.clear();
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+    },
+    trained: (trained) => {
+      if (!quiet) printTrained({ ...trained, notes: trained.notes.filter((note) => !said.has(note)) });
+    },
   };
 }
 
 /** What a training came to. */
-export function printTrained({ metric, arms, teacher, differences, measured, notes, files }: Trained): void {
+function printTrained({ metric, arms, teacher, differences, measured, notes, files }: Trained): void {
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   for (const note of notes) say(note);
   const rows = [

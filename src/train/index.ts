@@ -27,7 +27,7 @@ export {
   train,
   type Trained,
   type TrainOptions,
-  type TrainProgress,
 } from './run/run.js';
+export type { TrainProgress } from './run/progress.js';
 export type { ArmResult, Results, SeedResult } from './run/results.js';
 export type { Terms } from './run/train-options.js';

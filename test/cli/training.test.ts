@@ -1,8 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { drawFolder } from '../train/drawn.js';
@@ -74,3 +77,39 @@ test.each([
   expect(code).toBe(1);
   expect(stderr).toContain(sentence);
 });
+
+test('Ctrl-C says that the run is kept, and --resume goes on with it', async () => {
+  const flags = [
+    'train',
+    '--data',
+    'data',
+    '--width',
+    '0.25',
+    '--batch',
+    '10',
+    '--epochs',
+    '60',
+    '--out',
+    'stopped',
+  ];
+  const child = spawn(process.execPath, [main, ...flags], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (text) => (said += text));
+  const checkpoint = join(folder, 'stopped', 'trained', 'seed-1', 'checkpoint.bin');
+  while (!existsSync(checkpoint) && child.exitCode === null) await wait(20);
+  child.kill('SIGINT');
+  const [, signal] = await once(child, 'exit');
+  expect(signal).toBe('SIGINT');
+  expect(said).toMatch(
+    /^"data" "data": 36 pictures in 3 folders of classes, 12 in each\.\n(.* epochs.*\n)*Stopped\. What is done is kept in stopped: the same command with --resume goes on with it\.\n$/,
+  );
+  expect((await gradcampp(...flags)).stderr).toContain(
+    '"stopped" holds an unfinished run. Continue it with --resume',
+  );
+  const other = await gradcampp(...flags, '--resume', '--learning-rate', '0.05');
+  expect(other.stderr).toContain('holds another run, which differs in the settings');
+  expect((await gradcampp(...flags, '--resume')).code).toBe(0);
+}, 60_000);

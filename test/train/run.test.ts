@@ -250,6 +250,7 @@ describe('a training that ends and is gone on with', () => {
       plan: {
         settings: settings as never,
         learningRate: 0.01,
+        classWeights: undefined,
         preprocessing,
         classes: drawnClasses,
         isMultiLabel: false,
@@ -333,6 +334,12 @@ describe('what is wrong is said in a sentence', () => {
     await wrong({ student: 'resnet-9' }, /"student" must be one of resnet-DEPTH/);
     await wrong({ batch: 500 }, '"batch" is 500, and there are 108 pictures to train on');
     await wrong({ labels: 0, kd: 0, interpret: 0, baseline: false }, '"distilled" has no term to learn from');
+    await wrong({ student: 'wrn-16-900' }, '"student" must be a network of at most 100 million weights');
+    await wrong(
+      { classWeights: [1, 2] },
+      '"classWeights" has 2 numbers, and there are 3 classes: cross, ring,',
+    );
+    await wrong({ classWeights: [1, 2, 0] }, '"classWeights" must be balanced, or a number above 0 for each');
     await wrong({ method: 'score-cam' }, 'Maps of score-cam cannot be trained on: use one of grad-cam++,');
   });
 
@@ -343,7 +350,24 @@ describe('what is wrong is said in a sentence', () => {
     };
     const broken = await copy('broken');
     await writeFile(join(broken, 'ring', '1.png'), 'no picture');
-    await wrong({ data: broken, batch: 2 }, /ring.1\.png" cannot be read/);
+    await writeFile(join(broken, 'cross', '0.png'), '');
+    await wrong(
+      { data: broken, batch: 2, out: at('unreadable') },
+      /^2 of 66 pictures cannot be read\. ".*cross.0\.png" cannot be read as a picture: it is empty\. ".*ring.1\.png" cannot be read as .* --skip-unreadable\.$/,
+    );
+    expect((await readFile(at('unreadable', 'unreadable.txt'), 'utf8')).split('\n').length).toBe(3);
+    const notes: string[] = [];
+    const skipping = { data: broken, batch: 2, skipUnreadable: true, epochs: 1, out: at('unreadable') };
+    const options = { ...common(), ...skipping, onNote: (note: string) => notes.push(note) };
+    const skipped = await distill(options);
+    expect(skipped.notes).toEqual(notes);
+    expect(notes.at(-1)).toBe('2 of 66 pictures cannot be read and are left out; unreadable.txt lists them.');
+    expect(skipped.trainedOn).toBe(3); // the square’s second is kept for validation
+    await writeFile(join(broken, 'ring', '0.png'), 'no picture');
+    await wrong(
+      { ...skipping, out: at('gone') },
+      /"data" has no picture of class "ring" that can be read; ".*cross/,
+    );
     const empty = await copy('empty');
     await rm(join(empty, 'cross'), { recursive: true });
     await mkdir(join(empty, 'cross'));
@@ -392,6 +416,6 @@ describe('what is wrong is said in a sentence', () => {
     );
     await copyFile(at('teacher', 'student.onnx'), at('file.onnx'));
     const { notes } = await distill({ ...common(), student: at('file.onnx'), epochs: 1, out: at('tuned') });
-    expect(notes).toEqual([]);
+    expect(notes.join(' ')).not.toContain('normalisation');
   }, 60_000);
 });

@@ -47,6 +47,16 @@ test('there is no such network', () => {
     expect(() => buildStudent(name, options)).toThrow(/"student" must be one of resnet-DEPTH/);
 });
 
+test('a network that is too large is refused before it takes memory', () => {
+  const limits = '"student" must be a network of at most 100 million weights in 2000 layers; received ';
+  expect(() => buildStudent('wrn-16-900', options)).toThrow(
+    `${limits}"wrn-16-900". Name a shallower or narrower one.`,
+  );
+  expect(() => buildStudent('resnet-99999998', { ...options, width: 0.01 })).toThrow(
+    `${limits}"resnet-99999998 of width 0.01".`,
+  );
+});
+
 test.each(['resnet-8', 'wrn-10-1', 'vgg-6', 'mobilenet'])(
   '%s is a classifier whose last activation is explained',
   async (name) => {

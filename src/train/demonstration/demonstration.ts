@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { makeFolder, unwritable } from '../../batch/results/write-file.js';
 import { encodePng } from '../../image/encode.js';
 import { writeFile } from 'node:fs/promises';
-import type { DistillOptions, TrainProgress } from '../run/run.js';
+import type { TrainProgress } from '../run/progress.js';
+import type { DistillOptions } from '../run/run.js';
 import { train } from '../run/run.js';
 import { draw, drawnClasses } from './draw.js';
 

@@ -300,8 +300,12 @@ function lossOf(b: NetworkBuilder, { scores, layer }: StudentNetwork, job: Job, 
     ? [losses.binaryCrossEntropy, losses.binaryDistillation]
     : [losses.crossEntropy, losses.distillation];
   const own: Record<string, losses.Term> = {};
+  const classWeights = plan.classWeights && b.floats(plan.classWeights, [plan.classWeights.length]);
   if (terms.labels > 0)
-    own['cross entropy'] = { value: entropy(b, scores, 'labels', { smoothing }), weight: terms.labels };
+    own['cross entropy'] = {
+      value: entropy(b, scores, 'labels', { smoothing, ...(classWeights ? { classWeights } : {}) }),
+      weight: terms.labels,
+    };
   if (terms.kd > 0)
     own.distillation = {
       value: distillation(b, scores, 'teacher scores', terms.temperature),

@@ -9,6 +9,8 @@ export type TrainSettings = SettingsOf<typeof trainOptions>;
 export interface RunPlan {
   readonly settings: TrainSettings;
   readonly learningRate: number;
+  /** How much each class counts in the loss of the labels; undefined: all the same. */
+  readonly classWeights: readonly number[] | undefined;
   readonly preprocessing: Preprocessing;
   readonly classes: readonly string[];
   /** The output folder. */

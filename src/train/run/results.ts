@@ -59,8 +59,9 @@ export function resultsOf(own: {
   readonly outcomes: ReadonlyMap<Job, JobOutcome>;
   readonly measured: Measured;
   readonly teacher: Measure | undefined;
+  readonly notes: readonly string[];
 }): Results {
-  const { plan, outcomes, measured, teacher } = own;
+  const { plan, outcomes, measured, teacher, notes } = own;
   const { classes } = plan;
   const metric = metricFor(plan.isMultiLabel);
   const names = [...new Set([...outcomes.keys()].map(({ arm }) => arm))];
@@ -94,6 +95,6 @@ export function resultsOf(own: {
       return { arm: name, against: first.name, each, difference: meanInterval(each) };
     }),
     best: { arm: last.name, seed: best.seed, folder: job.folder },
-    notes: [...new Set([...outcomes.values()].flatMap(({ notes }) => notes))],
+    notes: [...new Set([...notes, ...[...outcomes.values()].flatMap((outcome) => outcome.notes)])],
   };
 }

@@ -1,25 +1,23 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
-import { basename, join, relative, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { availableCores } from '../../batch/workers/cores.js';
 import { type Executor, inThisThread } from '../../batch/workers/executor.js';
 import { makeRecord, type RunRecord } from '../../batch/results/run-record.js';
 import { type Owned, RunFolder } from '../../batch/results/run-folder.js';
 import { Pool } from '../../batch/workers/worker-pool.js';
-import { folderWriter, makeFolder } from '../../batch/results/write-file.js';
+import { folderWriter } from '../../batch/results/write-file.js';
 import { invalid, missing } from '../../check.js';
 import { asOurs, GradcamppError } from '../../errors.js';
 import { hashFile } from '../../files.js';
-import { filesIn } from '../../image/listing.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { readSidecar } from '../../image/sidecar.js';
 import { type OptionsOf, readOptions } from '../../options.js';
-import { random } from '../../random-stream.js';
+import { classWeightsOf } from '../data/class-weights.js';
 import type { Labelled } from '../data/labelled.js';
 import { type PictureSource, readPicture, statesOf } from '../data/picture-source.js';
-import { type Decoded, decodePictures, readPictures } from '../data/pictures.js';
-import { labelledPictures } from '../data/sources/index.js';
+import { readPictures } from '../data/pictures.js';
 import { validationSplit } from '../data/split.js';
 import { Views } from '../data/views.js';
 import { metricFor } from '../metrics/index.js';
@@ -28,6 +26,8 @@ import { Teacher } from '../teacher.js';
 import type { JobProgress } from './job.js';
 import { askTeacher, type LessonFiles, type Part } from './lessons.js';
 import type { Job, RunPlan, TrainSettings } from './plan.js';
+import type { TrainProgress } from './progress.js';
+import { cacheOf, decodedPictures, type DecodedPictures, namedPictures } from './run-pictures.js';
 import { reportOf } from './report.js';
 import { type Measured, type Results, resultsOf } from './results.js';
 import { isFile, studentNetwork } from './student-network.js';
@@ -35,17 +35,10 @@ import { distillOptions, type Terms, trainOptions } from './train-options.js';
 import { type JobOutcome, trainingService } from './training-service.js';
 import { reportPage } from '../../evaluate/report/page.js';
 
-/** How far a run is. */
-export interface TrainProgress {
-  readonly stage: 'pictures' | 'teacher' | 'training';
-  readonly done: number;
-  readonly total: number;
-  /** What is said beside it, as the last epoch's error. */
-  readonly note: string;
-}
-
 interface Callbacks {
   readonly onProgress?: (progress: TrainProgress) => void;
+  /** Told what was understood and what should be known, a sentence each, before anything is trained; `notes` of the results. */
+  readonly onNote?: (note: string) => void;
 }
 
 export type TrainOptions = OptionsOf<typeof trainOptions> & Callbacks;
@@ -65,7 +58,7 @@ export interface Trained extends Results {
  * @throws GradcamppError INVALID_OPTION, INVALID_IMAGE, UNSUPPORTED_MODEL, OUTPUT; RUNTIME where the training diverges
  */
 export async function distill(options: DistillOptions): Promise<Trained> {
-  const { onProgress, ...given } = options;
+  const { onProgress, onNote, ...given } = options;
   const settings = readOptions('distill', { ...trainOptions, ...distillOptions }, given);
   if (settings.teacher === undefined)
     throw missing('teacher', 'the path of an ONNX file with its sidecar', distillOptions.teacher.flag);
@@ -75,12 +68,12 @@ export async function distill(options: DistillOptions): Promise<Trained> {
     distilled: {},
   };
   const byName = Object.entries(arms).map(([name, own]) => [name, { ...termsOf(terms), ...own }] as const);
-  return careful(() => run('distill', settings, new Map(byName), onProgress));
+  return careful(() => run('distill', settings, new Map(byName), { onProgress, onNote }));
 }
 
 /** Trains a network from labels: as `distill`, without a teacher. */
 export async function train(options: TrainOptions): Promise<Trained> {
-  const { onProgress, ...given } = options;
+  const { onProgress, onNote, ...given } = options;
   const settings = readOptions('train', trainOptions, given);
   const terms: Terms = {
     labels: 1,
@@ -99,7 +92,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
       ? { ...(settings.baseline ? { 'labels alone': { reasons: 0 } } : {}), 'right reasons': {} }
       : { trained: {} });
   const byName = Object.entries(arms).map(([name, own]) => [name, { ...terms, ...own }] as const);
-  return careful(() => run('train', settings, new Map(byName), onProgress));
+  return careful(() => run('train', settings, new Map(byName), { onProgress, onNote }));
 }
 
 function termsOf(settings: Terms): Terms {
@@ -127,6 +120,17 @@ const owned: Owned = {
 /** Of views and of the validation split: the same for all students. */
 const seed = 1;
 
+/** Tells each note once, and remembers it. */
+function teller(onNote: (note: string) => void): ((note: string) => void) & { readonly said: string[] } {
+  const said: string[] = [];
+  const say = (note: string) => {
+    if (said.includes(note)) return;
+    said.push(note);
+    onNote(note);
+  };
+  return Object.assign(say, { said });
+}
+
 /** Options that change nothing in a result. */
 const indifferent = [
   'out',
@@ -153,34 +157,48 @@ async function run(
   command: 'distill' | 'train',
   settings: Settings,
   arms: ReadonlyMap<string, Terms>,
-  onProgress: (progress: TrainProgress) => void = () => undefined,
+  { onProgress = () => undefined, onNote = () => undefined }: Callbacks,
 ): Promise<Trained> {
   checkSettings(settings, arms);
   const teacher = await openTeacher(settings, arms);
   try {
     const classes = teacher && namesOf(teacher);
-    const found = await labelledPictures('data', settings.data as string, { classes });
-    const test = settings.test === undefined ? undefined : await testPictures(settings.test, found);
-    const data = limited(found, settings.limit);
-    if (data.classes.length < 2) throw invalid('data', 'pictures of at least two classes', settings.data);
+    const named = await namedPictures(settings, classes);
+    const { data, test, masks = [] } = named;
     const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
-    await checkStudent(settings, data, preprocessing);
-    const masks = settings.masks === undefined ? [] : (await filesIn(settings.masks)).files;
+    const cautions = await checkStudent(settings, data, preprocessing);
+    const say = teller(onNote);
+    for (const note of [...data.notes, ...(test?.notes ?? []), ...cautions]) say(note);
     const record = await recordOf(command, settings, arms, {
-      pictures: [...data.pictures, ...(test?.pictures ?? []), ...masks.map((file) => ({ name: file, file }))],
+      pictures: [...data.pictures, ...(test?.pictures ?? []), ...masks.filter((mask) => mask !== undefined)],
       labels: [data.classes, data.labels, test?.labels],
     });
-    let plan: RunPlan | undefined;
+    let made: { plan: RunPlan; shown: DecodedPictures } | undefined;
     const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned, async () => {
-      plan = await planOf({ settings, arms, teacher, data, test, preprocessing, record, onProgress });
+      const shown = await decodedPictures(named, settings, preprocessing, onProgress);
+      for (const note of shown.notes) say(note);
+      made = {
+        shown,
+        plan: await planOf({ settings, arms, teacher, shown, preprocessing, record, onProgress }),
+      };
     });
-    if (!(folder instanceof RunFolder) || !plan) return finishedBefore(settings.out, folder as RunRecord);
+    if (!(folder instanceof RunFolder) || !made) return finishedBefore(settings.out, folder as RunRecord);
+    const { plan, shown } = made;
     try {
       if (!settings.resume) await removeCheckpoints(settings, arms);
       const noted = await Noted.of(folder);
       const measuredBy = await teacherMeasure(plan, teacher, noted);
       const outcomes = await trainAll(plan, arms, noted, onProgress);
-      return await conclude({ command, plan, settings, folder, outcomes, measuredBy, test, data });
+      return await conclude({
+        command,
+        plan,
+        settings,
+        folder,
+        outcomes,
+        measuredBy,
+        shown,
+        notes: say.said,
+      });
     } finally {
       await folder.close();
     }
@@ -221,8 +239,13 @@ async function checkStudent(
   settings: Settings,
   { labels, classes }: Labelled,
   preprocessing: Preprocessing,
-): Promise<void> {
-  await studentNetwork({ ...settings, classes: classes.length, preprocessing, seed });
+): Promise<readonly string[]> {
+  const { notes } = await studentNetwork({ ...settings, classes: classes.length, preprocessing, seed });
+  checkBatch(settings, labels);
+  return notes;
+}
+
+function checkBatch(settings: Settings, labels: Labelled['labels']): void {
   const { train } = validationSplit(labels, settings.validation, seed);
   if (train.length < settings.batch)
     throw new GradcamppError(
@@ -261,39 +284,10 @@ function namesOf({ classes, classCount }: Teacher): readonly string[] | undefine
   );
 }
 
-/** Pictures to test on, of the same classes; not those that are trained on. */
-async function testPictures(path: string, data: Labelled): Promise<Labelled> {
-  const test = await labelledPictures('test', path, { classes: data.classes, several: data.isMultiLabel });
-  const known = new Set(data.pictures.map(({ name }) => resolve(name)));
-  const shared = test.pictures.filter(({ name }) => known.has(resolve(name)));
-  if (shared.length === 0) return test;
-  const again = `${shared.length} of the ${test.pictures.length} pictures of "test" are among those of "data" too, as ${JSON.stringify(shared[0].name)}: what is measured on them says nothing of new ones.`;
-  return { ...test, notes: [...test.notes, again] };
-}
-
-/** So many pictures of each class, drawn. */
-function limited(data: Labelled, limit: number | undefined): Labelled {
-  if (limit === undefined) return data;
-  const some = data.classes.flatMap((_, label) => {
-    const own = data.labels.flatMap((other, i) => (other.includes(label) ? [i] : []));
-    return random(seed, 'limit', label)
-      .shuffle(own)
-      .slice(0, limit)
-      .sort((a, b) => a - b);
-  });
-  const chosen = [...new Set(some)];
-  return {
-    ...data,
-    pictures: chosen.map((i) => data.pictures[i]),
-    labels: chosen.map((i) => data.labels[i]),
-  };
-}
-
 /** Without a teacher: the sidecar of a student that is a file, or the pictures' own size and a mean of grey. */
 async function ownPreprocessing({ student, size }: Settings, data: Labelled): Promise<Preprocessing> {
   if (isFile(student)) return (await readSidecar(student.replace(/(\.onnx)?$/i, '.json'))).input;
-  const first = size === undefined ? await readPicture(data.pictures[0]) : undefined;
-  const side = size ?? Math.min(first?.width as number, first?.height as number, 64);
+  const side = size ?? (await sideOf(data));
   return {
     layout: 'NCHW',
     size: [side, side],
@@ -304,6 +298,15 @@ async function ownPreprocessing({ student, size }: Settings, data: Labelled): Pr
     mean: [0.5, 0.5, 0.5],
     std: [0.25, 0.25, 0.25],
   };
+}
+
+/** The shorter side of the first picture that can be read, at most 64. */
+async function sideOf({ pictures }: Labelled): Promise<number> {
+  for (const picture of pictures) {
+    const pixels = await readPicture(picture).catch(() => undefined);
+    if (pixels) return Math.min(pixels.width, pixels.height, 64);
+  }
+  return 64;
 }
 
 async function recordOf(
@@ -354,85 +357,39 @@ interface PlanParts {
   readonly settings: Settings;
   readonly arms: ReadonlyMap<string, Terms>;
   readonly teacher: Teacher | undefined;
-  readonly data: Labelled;
-  readonly test: Labelled | undefined;
+  readonly shown: DecodedPictures;
   readonly preprocessing: Preprocessing;
   readonly record: RunRecord;
   readonly onProgress: (progress: TrainProgress) => void;
 }
 
-/** Decodes the pictures, asks the teacher, and writes down what the students share. */
+/** Asks the teacher, and writes down what the students share. */
 async function planOf(parts: PlanParts): Promise<RunPlan> {
-  const { settings, arms, teacher, data, test, preprocessing, record, onProgress } = parts;
-  const cache = settings.cache ?? join(settings.out, '.cache');
-  await makeFolder(join(cache, '.partial'));
-  const total = data.pictures.length + (test?.pictures.length ?? 0);
-  const decode = (own: Labelled, before: number) =>
-    decodePictures(own.pictures, preprocessing, cache, (done) =>
-      onProgress({ stage: 'pictures', done: before + done, total, note: 'pictures decoded' }),
-    );
-  const first = await decode(data, 0);
-  const second = test && (await decode(test, data.pictures.length));
-  refuseUnreadable([first, second]);
-  const pictures = first.name;
-  const tested = test && second && { pictures: second.name, labels: test.labels };
+  const { settings, arms, teacher, shown, preprocessing, record, onProgress } = parts;
+  const { data, test } = shown;
+  checkBatch(settings, data.labels);
   const { train, validation } = validationSplit(data.labels, settings.validation, seed);
-  const masks =
-    settings.masks === undefined
-      ? undefined
-      : await masksOf(settings.masks, data, { preprocessing, cache, folder: settings.data as string });
   const plan = {
     settings,
     learningRate: settings.learningRate ?? (settings.optimizer === 'sgd' ? 0.1 : 1e-3),
+    classWeights: classWeightsOf(settings.classWeights, data, train),
     preprocessing,
     classes: data.classes,
     isMultiLabel: data.isMultiLabel,
     folder: settings.out,
-    cache,
+    cache: cacheOf(settings),
     checkpointEvery: 20_000,
     run: record.checksum,
     seed,
-    pictures,
+    pictures: data.file,
     labels: data.labels,
     train,
     validation,
-    test: tested,
-    masks,
+    test: test && { pictures: test.file, labels: test.labels },
+    masks: shown.masks,
   };
   const lessons = teacher && (await lessonsOf(plan, settings, arms, teacher, onProgress));
   return { ...plan, lessons };
-}
-
-/** The mask of each picture, which is called like it; a picture without one may be looked at anywhere. */
-async function masksOf(
-  masks: string,
-  { pictures }: Labelled,
-  own: { preprocessing: Preprocessing; cache: string; folder: string },
-): Promise<string> {
-  const keyOf = (root: string, file: string) => relative(root, file).replace(/\.\w+$/, '');
-  const { files: there, closed } = await filesIn(masks);
-  if (there.length === 0 || closed.length > 0)
-    throw invalid('masks', 'a folder that holds a mask for pictures of "data"', masks);
-  const known = new Map(there.map((file) => [keyOf(masks, file), file]));
-  const found = pictures.map(({ name }) => known.get(keyOf(own.folder, name)));
-  if (found.every((file) => file === undefined))
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `"masks" ${JSON.stringify(masks)} has no mask of any picture: that of ${JSON.stringify(pictures[0].name)} would be "${keyOf(own.folder, pictures[0].name)}.png" there.`,
-    );
-  const decoded = await decodePictures(
-    found.map((file) => (file === undefined ? undefined : { name: file, file })),
-    own.preprocessing,
-    own.cache,
-  );
-  refuseUnreadable([decoded]);
-  return decoded.name;
-}
-
-/** All that cannot be read is said at once. */
-function refuseUnreadable(parts: readonly (Decoded | undefined)[]): void {
-  const all = parts.flatMap((part) => part?.unreadable ?? []);
-  if (all.length > 0) throw new GradcamppError('INVALID_IMAGE', all.map(({ reason }) => reason).join(' '));
 }
 
 async function lessonsOf(
@@ -610,16 +567,17 @@ async function conclude(own: {
   readonly folder: RunFolder<Entry>;
   readonly outcomes: ReadonlyMap<Job, JobOutcome>;
   readonly measuredBy: Measure | undefined;
-  readonly test: Labelled | undefined;
-  readonly data: Labelled;
+  readonly shown: DecodedPictures;
+  readonly notes: readonly string[];
 }): Promise<Trained> {
-  const { command, plan, settings, folder, outcomes, measuredBy, test, data } = own;
+  const { command, plan, settings, folder, outcomes, measuredBy, shown, notes } = own;
+  const { data, test } = shown;
   const measured: Measured = {
     on: test ? 'test' : 'validation',
     pictures: test?.pictures ?? plan.validation.map((i) => data.pictures[i]),
     labels: test?.labels ?? plan.validation.map((i) => plan.labels[i]),
   };
-  const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy });
+  const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy, notes });
   const write = folderWriter(settings.out, 'results');
   const files: string[] = [];
   const put = async (name: string, content: string | Uint8Array) => {

@@ -1,5 +1,7 @@
 import { outOption, reuseOptions } from '../../batch/run-options.js';
 import { asTyped, choice, choices, count, number, option, text, yesOrNo } from '../../options.js';
+import { invalid } from '../../check.js';
+import type { ClassWeights } from '../data/class-weights.js';
 import { augmentationNames } from '../data/augmentations/index.js';
 import { normalizations } from '../maps.js';
 import { optimizerNames } from '../optimizers/index.js';
@@ -15,6 +17,13 @@ const pictures = (help: string, flag: string) =>
 /** A term of the loss is left out at weight 0. */
 const weight = (otherwise: number, help: string, flag: string) =>
   number({ from: 0, to: 1e6, default: otherwise, help, flag });
+
+function classWeights(value: unknown, name: string): ClassWeights {
+  const isList = Array.isArray(value) && value.length > 0;
+  if (value === 'balanced' || (isList && value.every((one) => Number.isFinite(one) && one > 0 && one <= 1e6)))
+    return value as ClassWeights;
+  throw invalid(name, 'balanced, or a number above 0 for each class', value);
+}
 
 /** What every training run takes. */
 export const trainOptions = {
@@ -43,6 +52,23 @@ export const trainOptions = {
     '--data <path>',
   ),
   test: pictures('the same, of pictures that the result is measured on', '--test <path>'),
+  classesPerPicture: choice(['one', 'several'], {
+    help: 'whether pictures of a list, an array or shards have one class or several',
+    otherwise: 'as the labels say',
+    flag: '--classes-per-picture <one|several>',
+  }),
+  skipUnreadable: yesOrNo({
+    default: false,
+    help: 'train without pictures that cannot be read; else they are listed and nothing is trained',
+    flag: '--skip-unreadable',
+  }),
+  classWeights: option(classWeights, {
+    help: 'how much each class counts in the loss of the labels: balanced, or a number for each',
+    otherwise: 'all the same',
+    flag: '--class-weights <balanced|a,b,…>',
+    parse: (typed) =>
+      typed === 'balanced' ? typed : typed.split(',').map((item) => Number(item.trim() || Number.NaN)),
+  }),
   limit: count({
     from: 1,
     help: 'pictures of each class at most, drawn at random; for a first try',

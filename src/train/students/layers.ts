@@ -37,6 +37,12 @@ export interface ConvOptions {
   readonly group?: number;
 }
 
+/** More is a slip of the finger, or no student. */
+export const mostOf = { weights: 1e8, layers: 2000 } as const;
+
+/** What a name or width asks for that is not built. */
+export class TooLarge extends Error {}
+
 /**
  * Writes a network's layers with their weights: He et al., arXiv 1502.01852, normal of variance 2 / fan-in; batch normalisation
  * begins as the identity, biases at 0. The numbers depend on the seed and the layer's name alone.
@@ -46,6 +52,8 @@ export class Layers {
   readonly #b = new Builder();
   readonly #options: Required<StudentOptions>;
   readonly #channels = new Map<Name, number>();
+  #weights = 0;
+  #layers = 0;
 
   constructor(options: StudentOptions) {
     this.#options = { channels: 3, width: 1, seed: 1, ...options };
@@ -131,6 +139,8 @@ export class Layers {
   }
 
   #normal(name: Name, dims: readonly number[]): Name {
+    this.#weights += sizeOf(dims);
+    if (this.#weights > mostOf.weights || ++this.#layers > mostOf.layers) throw new TooLarge();
     const numbers = random(this.#options.seed, name);
     const deviation = Math.sqrt(2 / sizeOf(dims.slice(1)));
     const data = Float32Array.from({ length: sizeOf(dims) }, () => {
