@@ -28,8 +28,8 @@ export interface Evaluation<O extends Stage, G extends Gathered, P extends Plan,
   readonly severalNetworks?: boolean;
   /** The ways to explain that its options name; default: those of `method`. */
   readonly variants?: (options: SettingsOf<O>) => readonly Variant[];
-  /** Finds the pictures and what is known of them, before a network is opened. */
-  readonly gather: (options: SettingsOf<O>) => Promise<G>;
+  /** Finds the pictures, or clips where the network takes those, and what is known of them, before a network is opened. */
+  readonly gather: (options: SettingsOf<O>, takesClips: boolean) => Promise<G>;
   /** A measure that the plan needs, such as which pictures can take part. */
   readonly first?: Task<Job, CommonSettings, unknown>;
   /** What is measured of a network. */

@@ -10,6 +10,7 @@ import {
   type EvaluateOptions,
   type EvaluateSettings,
   type Evaluated,
+  isOfClips,
   type Network,
   openMeasurer,
   optionsOfAll,
@@ -57,7 +58,7 @@ async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluati
     ),
     seed: settings.seed,
   };
-  const gathered = await evaluation.gather(settings);
+  const gathered = await evaluation.gather(settings, await isOfClips(networks[0], settings.open));
   const files = [...gathered.images, ...(gathered.files ?? [])];
   const found = await openEvaluationFolder(name, settings, networks, files);
   if (!('folder' in found)) return outcomeBefore(settings.out, found);

@@ -1,5 +1,5 @@
 import { emptySystem, type GridSystem, gridSolver, neighbours } from './grid-system.js';
-import type { PictureLayout } from './masking.js';
+import { offsetOf, type PictureLayout, stepOf } from './masking.js';
 
 /** Of a neighbour beside, and of one across. */
 const [beside, across] = [1 / 6, 1 / 12];
@@ -20,24 +20,25 @@ const tolerance = 1e-5;
 export function impute(
   tensor: Float32Array,
   removed: Uint8Array,
-  { channels, positions, channelsLast }: PictureLayout,
+  layout: PictureLayout,
   size: readonly number[],
   out: Float32Array,
 ): void {
   const width = size[size.length - 1];
   const height = size[size.length - 2] ?? 1;
   const plane = width * height;
-  const [step, start] = channelsLast ? [channels, 1] : [1, positions];
+  const step = stepOf(layout);
   out.set(tensor);
-  for (let first = 0; first < positions; first += plane) {
+  for (let first = 0; first < layout.positions; first += plane) {
     const frame = removed.subarray(first, first + plane);
     const system = systemOf(frame, width, height);
     const { count, places } = system;
     if (count === 0) continue;
     const solve = gridSolver(system, height, tolerance);
     const b = new Float64Array(count);
-    for (let c = 0; c < channels; c++) {
-      const at = (place: number) => c * start + (first + place) * step;
+    for (let c = 0; c < layout.channels; c++) {
+      const start = offsetOf(layout, first, c);
+      const at = (place: number) => start + place * step;
       for (let i = 0; i < count; i++) b[i] = knownAround(tensor, frame, places[i], width, height, at);
       const x = solve(b);
       for (let i = 0; i < count; i++) out[at(places[i])] = x[i];

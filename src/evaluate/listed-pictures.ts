@@ -1,5 +1,7 @@
+import { animationsIn, inClips } from '../batch/inputs/inputs.js';
 import { isUnreadFormat, LeftOut } from '../batch/inputs/left-out.js';
 import { invalid } from '../check.js';
+import { clipExtensions } from '../clip/sources/index.js';
 import { GradcamppError } from '../errors.js';
 import { expandSources } from '../image/sources.js';
 import { option } from '../options.js';
@@ -16,35 +18,67 @@ export function pictureSources(flag: string, help: string) {
   );
 }
 
-/** The pictures that files, folders and patterns stand for, each once, and those of formats that are not read. */
+/** The pictures or clips that files, folders and patterns stand for, each once, and those of formats that are not read. */
 export interface ListedPictures {
   readonly images: string[];
+  /** Other files that they are made of: the frames of clips that are folders. */
+  readonly files: readonly string[];
   readonly leftOut: LeftOut;
 }
 
-/**
- * @param name the option's
- * @param leftOut to which those are added that are left out
- */
+/** Refuses networks of clips. @throws GradcamppError UNSUPPORTED_MODEL */
+export function picturesOnly(evaluation: string, takesClips: boolean): void {
+  if (!takesClips) return;
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    `"${evaluation}" evaluates networks of pictures, and the model takes clips; faithfulness, tubes, sanity and ablation take them.`,
+  );
+}
+
+export interface ListOptions {
+  /** Whether the network takes clips: videos are looked for too, and the pictures of a folder are the frames of one clip. */
+  readonly takesClips?: boolean;
+  /** The option's; default `images`. */
+  readonly name?: string;
+  /** To which those are added that are left out. */
+  readonly leftOut?: LeftOut;
+}
+
+/** A file, or the frames of a folder. */
+interface Listed {
+  readonly path: string;
+  readonly frames?: readonly string[];
+}
+
 export async function listPictures(
   sources: readonly string[],
-  name = 'images',
-  leftOut = new LeftOut(),
+  { takesClips = false, name = 'images', leftOut = new LeftOut() }: ListOptions = {},
 ): Promise<ListedPictures> {
   if (sources.length === 0) throw invalid(name, 'a list of files, folders or patterns', sources);
-  const images: string[] = [];
+  const found: Listed[] = [];
   const onSkipped = (path: string, reason: string) => {
     if (isUnreadFormat(reason)) leftOut.add(path, reason); // annotations may lie beside pictures
   };
-  for await (const image of expandSources(sources, { onSkipped })) images.push(image);
+  const extensions = takesClips ? clipExtensions : [];
+  for await (const path of expandSources(sources, { onSkipped, extensions })) found.push({ path });
   const seen = new Set<string>();
-  for (const image of images) {
-    if (seen.has(image))
+  for (const { path } of found) {
+    if (seen.has(path))
       throw new GradcamppError(
         'INVALID_OPTION',
-        `"${name}" must not name a picture twice; received ${image} again.`,
+        `"${name}" must not name a picture twice; received ${path} again.`,
       );
-    seen.add(image);
+    seen.add(path);
   }
-  return { images, leftOut };
+  if (!takesClips) return { images: found.map(({ path }) => path), files: [], leftOut };
+  const clips = [...inClips<Listed>(found, await animationsIn(found))];
+  const named = new Set(sources);
+  for (const { path, frames = [] } of clips)
+    if (frames.some((frame) => named.has(frame)))
+      throw invalid(name, `the folder ${JSON.stringify(path)} where its pictures are a clip`, frames[0]);
+  return {
+    images: clips.map(({ path }) => path),
+    files: clips.flatMap(({ frames = [] }) => frames),
+    leftOut,
+  };
 }

@@ -5,8 +5,27 @@ export interface PictureLayout {
   readonly channels: number;
   /** Size of the map: H · W, or T · H · W for a video. */
   readonly positions: number;
-  /** NHWC when true, NCHW when false. */
-  readonly channelsLast: boolean;
+  /**
+   * Positions of one channel that lie one behind the other before those of the next: all of NCHW and NCTHW, H · W of NTCHW, 1 of
+   * NHWC and NTHWC.
+   */
+  readonly run: number;
+}
+
+/** Where the value of a position in a channel lies. */
+export function offsetOf({ channels, run }: PictureLayout, position: number, channel: number): number {
+  const within = position % run;
+  return (position - within) * channels + channel * run + within;
+}
+
+/** The position that a value is of. */
+export function positionOf({ channels, run }: PictureLayout, offset: number): number {
+  return Math.floor(offset / (run * channels)) * run + (offset % run);
+}
+
+/** From a position to the next within a run, or a plane where channels come last. */
+export function stepOf({ channels, run }: PictureLayout): number {
+  return run === 1 ? channels : 1;
 }
 
 /**
@@ -37,14 +56,15 @@ export function baselineTensor(
   if (baseline === 'zero') return result;
   if (baseline === 'blur') return blur(tensor, layout, size, result);
   for (let c = 0; c < layout.channels; c++) {
-    const { start, step } = channelAt(layout, c);
     let value = black[c];
     if (baseline === 'mean') {
       let sum = 0;
-      for (let p = 0, i = start; p < layout.positions; p++, i += step) sum += tensor[i];
+      eachRun(layout, c, (_, from, to) => {
+        for (let i = from; i < to; i++) sum += tensor[i];
+      });
       value = sum / layout.positions;
     }
-    for (let p = 0, i = start; p < layout.positions; p++, i += step) result[i] = value;
+    eachRun(layout, c, (_, from, to) => result.fill(value, from, to));
   }
   return result;
 }
@@ -57,11 +77,11 @@ export function maskByMap(
   layout: PictureLayout,
   out: Float32Array,
 ): void {
-  for (let c = 0; c < layout.channels; c++) {
-    const { start, step } = channelAt(layout, c);
-    for (let p = 0, i = start; p < layout.positions; p++, i += step)
-      out[i] = map[p] * tensor[i] + (1 - map[p]) * baseline[i];
-  }
+  for (let c = 0; c < layout.channels; c++)
+    eachRun(layout, c, (first, from, to) => {
+      for (let p = first, i = from; i < to; p++, i++)
+        out[i] = map[p] * tensor[i] + (1 - map[p]) * baseline[i];
+    });
 }
 
 /** The positions ranked below `count` from `first`, all others from `rest`, written to `out`. */
@@ -75,20 +95,26 @@ export function mergeByRank(
 ): void {
   // Selecting bits instead of branching: where a map is rough, a branch would be mispredicted at every other pixel.
   const [a, b, result] = [bitsOf(first), bitsOf(rest), bitsOf(out)];
-  const { channels, positions, channelsLast } = layout;
-  const [step, plane] = channelsLast ? [channels, 1] : [1, positions];
-  for (let p = 0, start = 0; p < positions; p++, start += step) {
-    const chosen = (ranks[p] - count) >> 31;
-    for (let c = 0, i = start; c < channels; c++, i += plane) result[i] = (a[i] & chosen) | (b[i] & ~chosen);
-  }
+  const { channels, positions, run } = layout;
+  for (let first = 0; first < positions; first += run)
+    for (let p = first, start = first * channels; p < first + run; p++, start++) {
+      const chosen = (ranks[p] - count) >> 31;
+      for (let c = 0, i = start; c < channels; c++, i += run) result[i] = (a[i] & chosen) | (b[i] & ~chosen);
+    }
 }
 
 function bitsOf(data: Float32Array): Int32Array {
   return new Int32Array(data.buffer, data.byteOffset, data.length);
 }
 
-function channelAt({ channels, positions, channelsLast }: PictureLayout, c: number) {
-  return channelsLast ? { start: c, step: channels } : { start: c * positions, step: 1 };
+/** The runs of a channel: the first position of each, and where its values begin and end. */
+function eachRun(
+  { channels, positions, run }: PictureLayout,
+  channel: number,
+  visit: (first: number, from: number, to: number) => void,
+): void {
+  for (let first = 0, from = channel * run; first < positions; first += run, from += run * channels)
+    visit(first, from, from + run);
 }
 
 const blurTaps = gaussian(11, 5);
@@ -103,10 +129,10 @@ function blur(
   const height = size[size.length - 2] ?? 1;
   const frames = layout.positions / (width * height);
   const rows = new Float32Array(width * height);
+  const step = stepOf(layout);
   for (let c = 0; c < layout.channels; c++) {
-    const { start, step } = channelAt(layout, c);
     for (let f = 0; f < frames; f++) {
-      const at = start + f * width * height * step;
+      const at = offsetOf(layout, f * width * height, c);
       convolve(tensor, at, step, step * width, rows, 0, 1, width, width, height);
       convolve(rows, 0, width, 1, out, at, step * width, step, height, width);
     }

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { GradcamppError } from '../errors.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
-import type { PreparedImage as Input } from '../explain/input.js';
+import { clipDims, type PreparedImage as Input } from '../explain/input.js';
 import { rowsOf } from '../explain/rows.js';
+import { clipChannelAxis } from '../clip/assumed.js';
+import type { ClipPreprocessing } from '../clip/clip.js';
 import {
   type ExplainerOptions,
   settingsOf,
@@ -20,6 +22,7 @@ import { cropToInput, type Preprocessing } from '../image/preprocess.js';
 import { dependencies, version } from '../package.js';
 import { sizeOf } from '../tensor.js';
 import { inParts, type OnStep } from '../explain/progress.js';
+import { sheetOf } from './report/frame-sheet.js';
 import { explainedTargets, type RowsOfPictures } from './explained-targets.js';
 import { shuffleConstants, weightGroups } from './sanity/randomize.js';
 import type { Explained, ExplainedTarget, PreparedImage, Subject, Variant } from './subject.js';
@@ -61,11 +64,17 @@ export interface SubjectParts {
 
 /** A `Subject` over an explainer, which it closes. */
 export function subjectOf(explainer: NetworkExplainer, { description, openLayer }: SubjectParts): Subject {
-  const { network, scores, preprocessing } = explainer;
+  const { network, scores, clips } = explainer;
+  if (clips) checkSampling(clips);
+  const preprocessing = explainer.preprocessing ?? clips?.frame;
   const dims = inputDims(explainer);
-  const channelsLast = preprocessing?.layout === 'NHWC';
-  const channels = channelsLast ? dims[dims.length - 1] : dims[0];
-  const size = channelsLast ? dims.slice(0, -1) : dims.slice(1);
+  const channelAxis = clips
+    ? clipChannelAxis(clips.layout)
+    : preprocessing?.layout === 'NHWC'
+      ? dims.length - 1
+      : 0;
+  const channels = dims[channelAxis];
+  const size = dims.filter((_, axis) => axis !== channelAxis);
   const own = (scores.info.dims ?? []).slice(1);
   const count = isOfScores(own) ? sizeOf(own as number[]) : (explainer.classes?.length ?? 0);
   const classes = Array.from({ length: count }, (_, i) => explainer.classes?.[i]?.name ?? `class ${i}`);
@@ -151,7 +160,8 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
   return {
     classes,
     wnids: explainer.classes?.map(({ wnid }) => wnid),
-    layout: { channels, positions: sizeOf(size), channelsLast },
+    layout: { channels, positions: sizeOf(size), run: sizeOf(dims.slice(channelAxis + 1)) },
+    takesClips: clips !== undefined,
     size,
     layer: layerDims(explainer, explainer.layers[0]),
     classMaps: ({ layer }) =>
@@ -170,18 +180,40 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
   };
 }
 
+/** Numbers and tests are by video: its clips are not independent. */
+function checkSampling({ sampling: { clips = 1, stride } }: ClipPreprocessing): void {
+  if (clips === 1 && stride === undefined) return;
+  const received = stride === undefined ? `clips=${clips}` : `stride=${stride}`;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `Evaluations take one clip of a video ("frames" or --frames with clips=1); received ${received}.`,
+  );
+}
+
 function methodOf({ name: _, layer: __, ...method }: Variant): MethodVariant {
   return method;
 }
 
 function preparedOf(
   image: string,
-  { tensor, picture, geometry }: Input,
+  { tensor, picture, frames, geometry, clip }: Input,
   size: readonly number[],
   preprocessing: Preprocessing | undefined,
 ): PreparedImage {
   const [height, width] = size.slice(-2);
   const input = { width, height };
+  if (frames && geometry && preprocessing)
+    return {
+      image,
+      tensor,
+      view: () =>
+        sheetOf(
+          frames.map((frame) => cropToInput(frame, preprocessing)),
+          size,
+        ),
+      geometry: { picture: { width: frames[0].width, height: frames[0].height }, crop: geometry, input },
+      ...(clip ? { clip } : {}),
+    };
   if (!picture || !geometry || !preprocessing)
     return {
       image,
@@ -210,7 +242,8 @@ function viewOfTensor(tensor: Float32Array, width: number, height: number): Pixe
 }
 
 /** Dims of the input without N, which an evaluation needs as numbers: all pictures are masked alike. */
-function inputDims({ preprocessing, network }: NetworkExplainer): number[] {
+function inputDims({ preprocessing, clips, network }: NetworkExplainer): number[] {
+  if (clips) return clipDims(clips);
   if (preprocessing) {
     const channels = preprocessing.channels === 'gray' ? 1 : 3;
     return preprocessing.layout === 'NHWC'
@@ -241,13 +274,13 @@ function blackOf(preprocessing: Preprocessing | undefined, channels: number): nu
 }
 
 async function describe(model: string, explainer: NetworkExplainer): Promise<Subject['description']> {
-  const { preprocessing, layers, scores } = explainer;
+  const { preprocessing, clips, layers, scores } = explainer;
   return [
     ['model', basename(model)],
     ['SHA-256 of the model file', await hashFile(model)],
     ['layer', layers.map((layer) => `${layer} [${layerDims(explainer, layer).join(', ')}]`).join(', ')],
     ['scores', `${scores.info.name}, probabilities by ${linkName(scores.link)}`],
-    ['preprocessing', preprocessing ? JSON.stringify(preprocessing) : 'none: tensors'],
+    ['preprocessing', JSON.stringify(preprocessing ?? clips) ?? 'none: tensors'],
     ['gradcampp', version],
     ['ONNX Runtime', dependencies['onnxruntime-node']],
   ];

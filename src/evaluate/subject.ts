@@ -4,6 +4,7 @@ import type { Pixels } from '../image/pixels.js';
 import type { MethodOptions } from '../methods/index.js';
 import type { Target } from '../targets/index.js';
 import type { Geometry } from './annotations/region.js';
+import type { ClipFrames } from '../clip/clip.js';
 import type { PictureLayout } from './masking.js';
 
 /** One of the compared ways to explain: a method with its settings, and a layer. */
@@ -21,9 +22,11 @@ export interface PreparedImage {
   readonly image: string;
   /** What the network gets. */
   readonly tensor: Float32Array;
-  /** What the network sees, as a picture; made when it is asked for. */
+  /** What the network sees, as a picture, the frames of a clip side by side; made when it is asked for. */
   readonly view: () => Pixels;
   readonly geometry: Geometry;
+  /** Of a clip: which frames of the video it holds. */
+  readonly clip?: ClipFrames;
 }
 
 export interface ExplanationMap {
@@ -62,6 +65,8 @@ export interface Subject {
   readonly classes: readonly string[];
   /** WordNet ids of the classes, where they are known. */
   readonly wnids?: readonly (string | undefined)[];
+  /** Whether it is clips that are evaluated. */
+  readonly takesClips?: boolean;
   /** How one picture lies in a tensor. */
   readonly layout: PictureLayout;
   /** Dims of a map: the network input's [H, W], or [T, H, W]. */

@@ -29,6 +29,6 @@ export async function measureJob(
   if (!thumbnails) return { record, shown: [] };
   const isControl = settings.variants.map((variant) => variant.method === 'random');
   const shown: ShownPicture[] = [];
-  for (const picture of pictures) shown.push(await showPicture(thumbnails, picture, isControl));
+  for (const picture of pictures) shown.push(await showPicture(thumbnails, picture, isControl, subject.size));
   return { record, shown };
 }

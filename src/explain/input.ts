@@ -103,22 +103,24 @@ function isTensor(input: ImageInput): input is Tensor {
   return input !== null && typeof input === 'object' && 'dims' in input && 'data' in input;
 }
 
-/** Refuses a sidecar, or a sampling, that makes clips which the model does not take. */
-export function checkClipFit(
-  { layout, frame, sampling }: ClipPreprocessing,
-  { image, original }: Ends,
-): void {
+/** Dims of a clip, without N. */
+export function clipDims({ layout, frame, sampling }: ClipPreprocessing): number[] {
   const channels = frame.channels === 'gray' ? 1 : 3;
   const { count } = sampling;
-  const made = {
+  return {
     NCTHW: [channels, count, ...frame.size],
     NTCHW: [count, channels, ...frame.size],
     NTHWC: [count, ...frame.size, channels],
   }[layout];
+}
+
+/** Refuses a sidecar, or a sampling, that makes clips which the model does not take. */
+export function checkClipFit(clips: ClipPreprocessing, { image, original }: Ends): void {
+  const made = clipDims(clips);
   if (made.every((dim, i) => typeof image.dims?.[i + 1] !== 'number' || image.dims[i + 1] === dim)) return;
   throw new GradcamppError(
     'INVALID_OPTION',
-    `The sidecar and "frames" make clips of dims [N, ${made.join(', ')}] (layout ${layout}), and the model's "${original.name}" takes [${shown(original.dims)}].`,
+    `The sidecar and "frames" make clips of dims [N, ${made.join(', ')}] (layout ${clips.layout}), and the model's "${original.name}" takes [${shown(original.dims)}].`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { isFloatValue } from '../graph/from-model.js';
+import { graphOf, isFloatValue } from '../graph/from-model.js';
 import { type Graph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Layer } from '../graph/layers.js';
 import { classNamesOf } from '../graph/metadata.js';
@@ -19,6 +19,7 @@ import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkClipFit, checkFit } from './input.js';
 import { type MadeNetwork, Network } from './network.js';
+import { adaptPicture } from './picture-input.js';
 import { networkFacts, ReadyTargets } from './ready-targets.js';
 import type { ExplainerOptions } from './explain-options.js';
 
@@ -128,6 +129,22 @@ export async function openParts(
     defaultTarget: fitting?.spec,
     defaultNote: fitted.defaultNote,
   };
+}
+
+/**
+ * Whether a model takes clips, by its sidecar and the dims of its input: known before anything else of it is looked at.
+ *
+ * @throws GradcamppError as opening does
+ */
+export async function takesClips(
+  model: ModelSource,
+  { preprocess, inputs }: Pick<ExplainerOptions, 'preprocess' | 'inputs'>,
+): Promise<boolean> {
+  const given = await sidecarOf(model, preprocess);
+  if (given?.clips?.layout !== undefined) return true;
+  const fed = Object.keys({ ...given?.inputs, ...inputs });
+  const { graph, image } = adaptPicture(graphOf(await readSource(model)), { name: given?.input.name, fed });
+  return clipLayoutOf(image.dims ?? [], readChannels(graph, image.name)) !== undefined;
 }
 
 /** How clips become the input of a network that takes them; undefined where it does not. */

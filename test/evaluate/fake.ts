@@ -15,6 +15,8 @@ export interface FakeOptions {
   readonly pictures: Readonly<Record<string, readonly number[]>>;
   /** The map of a method; default: `fakeMaps`. */
   readonly maps?: (method: Variant['method'], tensor: Float32Array, target: number) => readonly number[];
+  /** Dims of the maps; of clips with T in front. Default: 4 × 4. */
+  readonly size?: readonly number[];
   /** P(class 0) of a picture; default: the mean of its left half. */
   readonly network?: (tensor: Float32Array) => number;
 }
@@ -35,20 +37,22 @@ export const fakeMaps: Readonly<Record<string, readonly number[]>> = {
  * −1, so that masking pixels and masking the tensor differ.
  */
 export function fakeSubject(options: FakeOptions): Subject & { readonly counts: Counts } {
-  const { pictures, network = meanOfLeft, maps = (method) => fakeMaps[method] } = options;
+  const { pictures, size = [4, 4], network = meanOfLeft, maps = (method) => fakeMaps[method] } = options;
   const counts: Counts = { prepare: 0, explain: 0, predicted: 0, largestBatch: 0 };
   const probabilities = (tensor: Float32Array): number[] => [network(tensor), 1 - network(tensor)];
   const subject: Subject & { readonly counts: Counts } = {
     counts,
     classes: ['left', 'right'],
-    layout: { channels: 1, positions: 16, channelsLast: false },
-    size: [4, 4],
-    layer: [2, 2],
+    layout: { channels: 1, positions: 16, run: 16 },
+    size,
+    takesClips: size.length === 3,
+    layer: size.map((length) => length / 2),
     black: [-1],
     description: [['model', 'fake']],
     prepare: async (image) => {
       counts.prepare++;
-      const input = { width: 4, height: 4 };
+      const [height, width] = size.slice(-2);
+      const input = { width, height };
       const tensor = Float32Array.from(pictures[image]);
       return {
         image,

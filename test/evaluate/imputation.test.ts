@@ -5,7 +5,7 @@ import { random } from '../../src/random-stream.js';
 /** A grey picture with some positions imputed. */
 function imputed(values: readonly number[], removed: readonly number[], size: readonly number[]): number[] {
   const out = new Float32Array(values.length);
-  const layout = { channels: 1, positions: values.length, channelsLast: false };
+  const layout = { channels: 1, positions: values.length, run: values.length };
   impute(Float32Array.from(values), Uint8Array.from(removed), layout, size, out);
   return [...out];
 }
@@ -65,7 +65,7 @@ describe('linear imputation', () => {
     // Two frames of 1 × 3, two channels behind each other at every position.
     const tensor = Float32Array.of(1, 10, 9, 9, 3, 30, 5, 5, 5, 5, 5, 5);
     const out = new Float32Array(12);
-    const layout = { channels: 2, positions: 6, channelsLast: true };
+    const layout = { channels: 2, positions: 6, run: 1 };
     impute(tensor, Uint8Array.of(0, 1, 0, 1, 1, 1), layout, [2, 1, 3], out);
     [1, 10, 2, 20, 3, 30, 0, 0, 0, 0, 0, 0].forEach((value, i) => expect(out[i]).toBeCloseTo(value, 4));
   });

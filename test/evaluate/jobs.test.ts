@@ -31,6 +31,7 @@ const jobs = names.map((image) => ({ image }));
 const settings = faithfulnessSettings(
   { variants, seed: 1 },
   readOptions('masking', faithfulnessOptions, { steps: 2 }),
+  { size: [4, 4] },
 );
 
 /** Fails on some pictures. */

@@ -1,16 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { baselineTensor, maskByMap, mergeByRank } from '../../src/evaluate/masking.js';
+import { baselineTensor, maskByMap, mergeByRank, offsetOf, positionOf } from '../../src/evaluate/masking.js';
 
 const layouts = [
   {
     name: 'NCHW',
-    layout: { channels: 2, positions: 4, channelsLast: false },
+    layout: { channels: 2, positions: 4, run: 4 },
     tensor: [1, 2, 3, 4, 10, 20, 30, 40],
   },
   {
     name: 'NHWC',
-    layout: { channels: 2, positions: 4, channelsLast: true },
+    layout: { channels: 2, positions: 4, run: 1 },
     tensor: [1, 10, 2, 20, 3, 30, 4, 40],
+  },
+  {
+    name: 'NTCHW, two frames of two positions',
+    layout: { channels: 2, positions: 4, run: 2 },
+    tensor: [1, 2, 10, 20, 3, 4, 30, 40],
   },
 ];
 const size = [2, 2];
@@ -20,7 +25,7 @@ describe.each(layouts)('masking in $name', ({ layout, tensor: values }) => {
   const tensor = Float32Array.from(values);
   /** [channel][position] whatever the layout. */
   const channels = (data: Float32Array) =>
-    [0, 1].map((c) => [0, 1, 2, 3].map((p) => data[layout.channelsLast ? p * 2 + c : c * 4 + p]));
+    [0, 1].map((c) => [0, 1, 2, 3].map((p) => data[offsetOf(layout, p, c)]));
   const masked = (map: number[], baseline: 'zero' | 'black' | 'mean') => {
     const out = new Float32Array(8).fill(NaN);
     maskByMap(
@@ -64,20 +69,26 @@ describe.each(layouts)('masking in $name', ({ layout, tensor: values }) => {
   });
 
   it('blurs each channel by itself and keeps a constant picture', () => {
-    const flat = tensor.map((_, i) => channelOf(i, layout.channelsLast) + 1);
-    const blurred = baselineTensor('blur', flat, layout, black, size);
-    blurred.forEach((value, i) => expect(value).toBeCloseTo(channelOf(i, layout.channelsLast) + 1, 6));
+    const flat = new Float32Array(8);
+    for (const c of [0, 1]) for (const p of [0, 1, 2, 3]) flat[offsetOf(layout, p, c)] = c + 1;
+    const blurred = baselineTensor('blur', flat, layout, black, layout.run === 2 ? [2, 1, 2] : size);
+    blurred.forEach((value, i) => expect(value).toBeCloseTo(flat[i], 6));
+  });
+
+  it('knows where values lie, and what they are of', () => {
+    expect(channels(tensor)).toEqual([
+      [1, 2, 3, 4],
+      [10, 20, 30, 40],
+    ]);
+    for (const p of [0, 1, 2, 3])
+      for (const c of [0, 1]) expect(positionOf(layout, offsetOf(layout, p, c))).toBe(p);
   });
 });
-
-function channelOf(i: number, channelsLast: boolean): number {
-  return channelsLast ? i % 2 : Math.floor(i / 4);
-}
 
 describe('blur', () => {
   it('is a Gaussian of σ 5 in 11 taps along both axes, edges clamped', () => {
     const [width, height] = [23, 25];
-    const layout = { channels: 1, positions: width * height, channelsLast: false };
+    const layout = { channels: 1, positions: width * height, run: width * height };
     const point = new Float32Array(width * height);
     point[12 * width + 11] = 1;
     const blurred = baselineTensor('blur', point, layout, [0], [height, width]);
@@ -101,7 +112,7 @@ describe('blur', () => {
   });
 
   it('treats the frames of a video separately', () => {
-    const layout = { channels: 1, positions: 2 * 4, channelsLast: false };
+    const layout = { channels: 1, positions: 2 * 4, run: 8 };
     const video = Float32Array.from([1, 1, 1, 1, 0, 0, 0, 0]);
     const blurred = baselineTensor('blur', video, layout, [0], [2, 2, 2]);
     [1, 1, 1, 1, 0, 0, 0, 0].forEach((value, i) => expect(blurred[i]).toBeCloseTo(value, 6));

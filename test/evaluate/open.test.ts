@@ -51,7 +51,7 @@ describe('a subject over a real network', () => {
     await using(await modelOf('plain', {}), async (subject) => {
       expect(subject).toMatchObject({
         classes: sidecar.classes,
-        layout: { channels: 3, positions: 64, channelsLast: false },
+        layout: { channels: 3, positions: 64, run: 64 },
         size: [8, 8],
         layer: [4, 4],
       });

@@ -1,6 +1,9 @@
+import { invalid } from '../../check.js';
 import { asTyped, option, type SettingsOf, type Stage } from '../../options.js';
 import type { CommonSettings } from '../measurement.js';
+import type { Subject } from '../subject.js';
 import { type FaithfulnessSettings, measuringOptions } from './measuring-options.js';
+import { frameDeletion } from './metrics/frame-deletion.js';
 import { checkMetrics, metricNames, namesOf, usualMetrics } from './metrics/index.js';
 
 /** What is measured, and with what. */
@@ -21,7 +24,10 @@ export const faithfulnessOptions = {
 export function faithfulnessSettings(
   { variants, seed }: CommonSettings,
   chosen: SettingsOf<typeof faithfulnessOptions>,
+  { takesClips = false, size }: Pick<Subject, 'takesClips' | 'size'>,
 ): FaithfulnessSettings {
+  if (!takesClips && chosen.metrics.includes(frameDeletion.asked))
+    throw invalid('metrics', 'without frame-deletion where the model takes pictures', frameDeletion.asked);
   const { target, masking, steps, insertionBaseline, percentiles, perturbations, repeats, radius, batch } =
     chosen;
   const deletionBaseline = chosen.deletionBaseline ?? (masking === 'black' ? 'black' : 'zero');
@@ -30,6 +36,7 @@ export function faithfulnessSettings(
     seed,
     target,
     metrics: namesOf(chosen.metrics),
+    ...(takesClips ? { frames: size[0] } : {}),
     masking,
     steps,
     deletionBaseline,

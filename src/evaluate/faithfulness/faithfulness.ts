@@ -60,10 +60,10 @@ export const faithfulness = defineEvaluation<typeof options, Gathered, Faithfuln
   metrics: [...faithfulnessMetrics, winWords],
   example: '--data photos/ --layer fire9/concat --out faithfulness/',
   options,
-  gather: ({ images }) => listPictures(images),
-  plan: ({ gathered, common, options }) => ({
+  gather: ({ images }, takesClips) => listPictures(images, { takesClips }),
+  plan: ({ gathered, common, options, subject }) => ({
     jobs: gathered.images.map((image) => ({ image })),
-    settings: faithfulnessSettings(common, options),
+    settings: faithfulnessSettings(common, options, subject),
   }),
   measure: measureFaithfulness,
   summarize: ([round]) => summarizeFaithfulness(round, 'Faithfulness'),

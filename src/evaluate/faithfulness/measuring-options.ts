@@ -91,4 +91,6 @@ export interface FaithfulnessSettings extends CommonSettings, SettingsOf<typeof 
   readonly deletionBaseline: Baseline;
   /** By the names that `--metric` takes, in the order of the report. */
   readonly metrics: readonly string[];
+  /** T of the network's clips; absent for pictures. */
+  readonly frames?: number;
 }

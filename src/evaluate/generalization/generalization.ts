@@ -51,13 +51,25 @@ export const generalization = defineEvaluation<
   example: '--model b.onnx --train train/ --test test/',
   options,
   severalNetworks: true,
-  gather: async (options) => {
-    const { images: train, leftOut } = await listPictures(options.train, 'train');
-    const { images: test } = await listPictures(options.test, 'test', leftOut);
+  gather: async (options, takesClips) => {
+    const {
+      images: train,
+      files,
+      leftOut,
+    } = await listPictures(options.train, { takesClips, name: 'train' });
+    const { images: test, files: others } = await listPictures(options.test, {
+      takesClips,
+      name: 'test',
+      leftOut,
+    });
     return {
       leftOut,
       images: [...train, ...test],
-      files: ['folder', 'prefix'].includes(options.labels) ? [] : [options.labels],
+      files: [
+        ...files,
+        ...others,
+        ...(['folder', 'prefix'].includes(options.labels) ? [] : [options.labels]),
+      ],
       sets: [...train.map(() => 'train' as const), ...test.map(() => 'test' as const)],
     };
   },

@@ -1,6 +1,6 @@
 import type { Pixels } from '../../image/pixels.js';
 import type { Box } from '../annotations/region.js';
-import type { PictureLayout } from '../masking.js';
+import { offsetOf, type PictureLayout, stepOf } from '../masking.js';
 import type { Measurement } from '../measurement.js';
 import type { OnStep } from '../../explain/progress.js';
 import { resizeArea } from '../resize-area.js';
@@ -62,15 +62,13 @@ export async function measureGrid(
 function placeTensor(
   from: Float32Array,
   to: Float32Array,
-  { channels, channelsLast }: PictureLayout,
+  layout: PictureLayout,
   width: number,
   height: number,
   cell: Box,
 ): void {
-  for (let c = 0; c < channels; c++) {
-    const [start, step] = channelsLast ? [c, channels] : [c * width * height, 1];
-    placePlane(from, to, start, step, width, height, cell);
-  }
+  for (let c = 0; c < layout.channels; c++)
+    placePlane(from, to, offsetOf(layout, 0, c), stepOf(layout), width, height, cell);
 }
 
 /** Shrinks one channel of a picture into a cell of another picture of the same size. */

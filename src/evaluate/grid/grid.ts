@@ -1,7 +1,7 @@
 import { count, number } from '../../options.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent } from '../metric.js';
-import { listPictures, pictureSources } from '../listed-pictures.js';
+import { listPictures, picturesOnly, pictureSources } from '../listed-pictures.js';
 import {
   byImage,
   columnsOf,
@@ -56,7 +56,10 @@ export const grid = defineEvaluation<typeof options, Gathered, GridPlan, GridRec
   metrics: metricsOf({ size: 2 }),
   example: '--data photos/ --size 3',
   options,
-  gather: ({ images }) => listPictures(images),
+  gather: ({ images }, takesClips) => {
+    picturesOnly('grid', takesClips);
+    return listPictures(images);
+  },
   first: { name: 'grid candidates', measure: measureCandidate },
   plan: async ({ gathered, common, options: { size, grids, minProbability }, measureFirst }) => {
     const settings = { ...common, size, grids, minProbability };

@@ -6,7 +6,7 @@ import { mappingByName, readMapping } from '../annotations/mapping.js';
 import { matchAnnotations } from '../annotations/matching.js';
 import { defineEvaluation, type Gathered, type Plan, type Round } from '../definition.js';
 import { metricColumns, type Metric, metricRows, percent, plain } from '../metric.js';
-import { listPictures, pictureSources } from '../listed-pictures.js';
+import { listPictures, picturesOnly, pictureSources } from '../listed-pictures.js';
 import {
   breakdownOf,
   byImage,
@@ -101,7 +101,8 @@ export const localization = defineEvaluation<
   })),
   example: '--data coco128/ --boxes yolo --mapping imagenet-to-coco',
   options,
-  gather: async ({ images: sources, boxes, annotations }) => {
+  gather: async ({ images: sources, boxes, annotations }, takesClips) => {
+    picturesOnly('localization', takesClips);
     const format = annotationFormat(boxes);
     const found =
       annotations === undefined && sources.length > 0 ? await findAnnotations(sources[0], format) : undefined;

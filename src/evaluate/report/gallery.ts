@@ -2,6 +2,7 @@ import { random } from '../../random-stream.js';
 import type { MeasuredPicture } from '../measurement.js';
 import type { ExplanationMap, Subject, Variant } from '../subject.js';
 import type { Gallery, GalleryItem, GalleryOrder, ShownPicture } from './report.js';
+import { sheetGrid, sheetOfMap } from './frame-sheet.js';
 import type { Thumbnails } from './thumbnail.js';
 
 /** At most this many pictures are shown in a report. */
@@ -19,16 +20,18 @@ export function chooseShown(images: readonly string[], seed: number, limit = gal
 
 export async function showPicture(
   thumbnails: Thumbnails,
-  picture: MeasuredPicture,
+  { view, maps }: MeasuredPicture,
   isControl: readonly boolean[],
+  size: readonly number[],
 ): Promise<ShownPicture> {
-  const view = picture.view();
-  const { maps } = picture;
+  const shown = (map: ExplanationMap) => {
+    if (map.empty) return { data: new Uint8Array(0), width: 1 };
+    const { data, width } = sheetOfMap(map.data, size);
+    return thumbnails.map(data, width);
+  };
   return {
-    picture: await thumbnails.picture(view),
-    maps: maps.map((map) =>
-      map.empty ? { data: new Uint8Array(0), width: 1 } : thumbnails.map(map.data, view.width),
-    ),
+    picture: await thumbnails.picture(view()),
+    maps: maps.map(shown),
     disagreement: disagreement(maps.filter((_, i) => !isControl[i])),
   };
 }
@@ -59,12 +62,13 @@ export function galleryOf(
   variants: readonly Variant[],
 ): Gallery {
   const [height, width] = subject.size.slice(-2);
+  const { rows, columns } = sheetGrid(subject.size);
   const folder = commonFolder(entries.map(({ name }) => name));
   const several = variants.filter((variant) => variant.method !== 'random').length > 1;
   return {
     total,
-    aspect: width / height,
-    pixelated: width < 64,
+    aspect: (columns * width) / (rows * height),
+    pixelated: columns * width < 64,
     orders: [
       ...(several ? [{ title: 'disagreement' }] : []),
       ...variants.map(({ name }) => ({ ...order, title: `${order.title} of ${name}` })),

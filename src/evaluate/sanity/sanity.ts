@@ -60,7 +60,7 @@ export const sanity = defineEvaluation<typeof options, Gathered, SanityPlan, San
   })),
   example: '--data photos/',
   options,
-  gather: ({ images }) => listPictures(images),
+  gather: ({ images }, takesClips) => listPictures(images, { takesClips }),
   plan: ({ gathered: { images }, common, subject, options: { stages } }) => ({
     jobs: Array.from({ length: Math.ceil(images.length / chunkSize) }, (_, c) => ({
       image: `chunk-${c + 1}`,

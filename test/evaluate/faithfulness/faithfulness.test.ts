@@ -26,6 +26,7 @@ const pictures = {
 const settings: FaithfulnessSettings = faithfulnessSettings(
   { variants, seed: 1 },
   readOptions('masking', faithfulnessOptions, { steps: 2, insertionBaseline: 'zero' }),
+  { size: [4, 4] },
 );
 const roundOf = (records: readonly FaithfulnessRecord[], over: Partial<FaithfulnessSettings> = {}) => ({
   records,
@@ -82,11 +83,62 @@ describe('faithfulness of a network whose answers are known', () => {
   });
 });
 
+describe('faithfulness of clips', () => {
+  // Four frames of 2 × 2; P("left") is the mean of the second frame, and half of what is in the third.
+  const inFrames = (values: readonly number[]) => values.flatMap((value) => [value, value, value, value]);
+  const clip = { size: [4, 2, 2], pictures: { clip: inFrames([1, 1, 1, 1]) } };
+  const network = (tensor: Float32Array) => 0.6 * tensor[4] + 0.3 * tensor[8];
+  const orders: Readonly<Record<string, readonly number[]>> = {
+    'grad-cam++': inFrames([0.1, 1, 0.5, 0]),
+    'grad-cam': inFrames([1, 0.1, 0.2, 0.9]),
+    cam: inFrames([0, 0, 0, 0]),
+  };
+  const subject = fakeSubject({ ...clip, network, maps: (method) => orders[method] });
+  const own = (metrics: string[]) =>
+    faithfulnessSettings(
+      { variants, seed: 1 },
+      readOptions('faithfulness', faithfulnessOptions, { steps: 0, metrics }),
+      subject,
+    );
+
+  it('removes whole frames, those of most energy first', async () => {
+    const { record } = await measureFaithfulness(subject, { image: 'clip' }, own(['frame-deletion']));
+    const [perfect, worst, empty, control] = record.variants;
+    const curves = [perfect, worst].map(({ curves }) => curves.frameDeletionAuc);
+    const expected = [
+      [0.9, 0.3, 0, 0, 0],
+      [0.9, 0.9, 0.9, 0.6, 0],
+    ];
+    for (const [i, curve] of curves.entries())
+      curve.forEach((value, k) => expect(value).toBeCloseTo(expected[i][k], 6));
+    expect(perfect.values.frameDeletionAuc).toBeCloseTo((0.45 + 0.3) / 4, 6);
+    expect(worst.values.frameDeletionAuc).toBeCloseTo((0.45 + 0.9 + 0.9 + 0.6) / 4, 6);
+    // An empty map says nothing of frames: they go in the control's order.
+    expect(empty.curves.frameDeletionAuc).toHaveLength(5);
+    expect(control.curves.frameDeletionAuc).toHaveLength(5);
+  });
+
+  it('is measured of clips where nothing else is asked for, and refused of pictures', async () => {
+    expect(own(['usual']).metrics).toContain('frame-deletion');
+    const { record } = await measureFaithfulness(subject, { image: 'clip' }, own(['usual']));
+    expect(record.variants[0].values.frameDeletionAuc).toBeGreaterThan(0);
+    expect((await measure('grey')).variants[0].values.frameDeletionAuc).toBeUndefined();
+    expect(() =>
+      faithfulnessSettings(
+        { variants, seed: 1 },
+        readOptions('faithfulness', faithfulnessOptions, { metrics: ['frame-deletion'] }),
+        { size: [4, 4] },
+      ),
+    ).toThrow('"metrics" must be without frame-deletion where the model takes pictures');
+  });
+});
+
 describe('metrics that change the picture again and again', () => {
   const costly = (metrics: string[], over: object = {}) =>
     faithfulnessSettings(
       { variants, seed: 1 },
       readOptions('faithfulness', faithfulnessOptions, { steps: 0, metrics, ...over }),
+      { size: [4, 4] },
     );
   const valuesOf = async (key: string, own: FaithfulnessSettings, options = {}) => {
     const subject = fakeSubject({ pictures: { ...pictures, spotted }, ...options });

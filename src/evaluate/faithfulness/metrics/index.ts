@@ -6,6 +6,7 @@ import { averageDrop } from './average-drop.js';
 import { complexity } from './complexity.js';
 import { deletion } from './deletion.js';
 import { emptyMaps } from './empty-maps.js';
+import { frameDeletion } from './frame-deletion.js';
 import { increaseInConfidence } from './increase.js';
 import { infidelity } from './infidelity.js';
 import { insertion } from './insertion.js';
@@ -21,6 +22,7 @@ export const faithfulnessMetrics: readonly FaithfulnessMetric[] = [
   keptArea,
   deletion,
   insertion,
+  frameDeletion,
   roadMostFirst,
   roadLeastFirst,
   roadDifference,

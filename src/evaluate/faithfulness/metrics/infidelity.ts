@@ -1,5 +1,5 @@
 import { random } from '../../../random-stream.js';
-import type { PictureLayout } from '../../masking.js';
+import { type PictureLayout, stepOf } from '../../masking.js';
 import { plain } from '../../metric.js';
 import type { FaithfulnessMetric, MaskedPicture } from '../shown-map.js';
 
@@ -81,10 +81,10 @@ function lossesOf(picture: MaskedPicture, squares: readonly Square[]): Promise<r
 function removeSquare(
   tensor: Float32Array,
   { x, y, side }: Square,
-  { channels, channelsLast }: PictureLayout,
+  layout: PictureLayout,
   { width, height }: { width: number; height: number },
 ): void {
-  const step = channelsLast ? channels : 1;
+  const step = stepOf(layout);
   const plane = width * height * step;
   for (let first = 0; first < tensor.length; first += plane)
     for (let row = y; row < y + side; row++) {

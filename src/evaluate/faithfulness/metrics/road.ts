@@ -1,5 +1,6 @@
 import { normals, random } from '../../../random-stream.js';
 import { impute } from '../../imputation.js';
+import { positionOf } from '../../masking.js';
 import { plain } from '../../metric.js';
 import { mean } from '../../statistics.js';
 import type { FaithfulnessSettings } from '../measuring-options.js';
@@ -95,7 +96,7 @@ function roadCurve(shown: ShownMap, { percentiles }: FaithfulnessSettings, order
 function without(shown: ShownMap, fraction: number, order: Order): Promise<number> {
   const { prepared, subject, predictions } = shown.picture;
   const { layout, size } = subject;
-  const { positions, channels, channelsLast } = layout;
+  const { positions } = layout;
   const ranks = shown.ranks();
   const count = countAt(fraction, positions);
   return predictions.ask((out) => {
@@ -104,8 +105,7 @@ function without(shown: ShownMap, fraction: number, order: Order): Promise<numbe
     );
     impute(prepared.tensor, removed, layout, size, out);
     const added = noiseOf(shown.picture);
-    for (let i = 0; i < out.length; i++)
-      if (removed[channelsLast ? Math.floor(i / channels) : i % positions]) out[i] += added[i];
+    for (let i = 0; i < out.length; i++) if (removed[positionOf(layout, i)]) out[i] += added[i];
   });
 }
 
