@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, posix } from 'node:path';
+import { headOf } from '../../clip/content.js';
+import { isAnimatedWebP } from '../../clip/sources/animation.js';
 import { clipExtensions } from '../../clip/sources/index.js';
 import { GradcamppError } from '../../errors.js';
 import { openFile, statsOf, whyUnreadable } from '../../files.js';
@@ -67,7 +69,8 @@ export class Inputs {
    */
   async settle(takesClips: boolean): Promise<void> {
     if (this.#found.length === 0) return;
-    for (const found of takesClips ? inClips(this.#found) : this.#found) {
+    const settled = takesClips ? inClips(this.#found, await animationsIn(this.#found)) : this.#found;
+    for (const found of settled) {
       const { names, key, isNamed, ...input } = found;
       if (!takesClips && !isNamed && isVideo(input.path)) {
         this.leftOut.add(input.path, whyNoPicture(input.path));
@@ -244,22 +247,35 @@ function isVideo(path: string): boolean {
  * The pictures of a folder, one behind the other, as a clip; videos, animations and tensors as they are. A single picture too: its
  * content may be a video or an animation, whatever its name, and where it is none the file is what has to be named.
  */
-function* inClips(found: readonly Found[]): Generator<Found> {
+export function* inClips<F extends Pick<Found, 'path' | 'part' | 'problem'>>(
+  found: readonly F[],
+  animations: ReadonlySet<string>,
+): Generator<F & { readonly frames?: readonly string[] }> {
+  const isFrame = ({ path, part, problem }: F) =>
+    !part && !problem && !animations.has(path) && whyNoPicture(path) === undefined;
   for (let i = 0; i < found.length; ) {
-    const { names, isNamed } = found[i];
-    const folder = dirname(found[i].path);
+    const first = found[i];
+    const folder = dirname(first.path);
     const frames: string[] = [];
     for (; i < found.length && isFrame(found[i]) && dirname(found[i].path) === folder; i++)
       frames.push(found[i].path);
     if (frames.length === 0) yield found[i++];
     else if (frames.length === 1) yield found[i - 1];
-    else yield { path: folder, frames, names, isNamed };
+    else yield { ...first, path: folder, frames };
   }
 }
 
-function isFrame({ path, part, problem }: Found): boolean {
-  const isAnimation = /\.(gif|apng)$/i.test(path);
-  return !part && !problem && !isAnimation && whyNoPicture(path) === undefined;
+/** The files that are animations: by their extension, WebP by what is in them. What cannot be read says so when it is explained. */
+export async function animationsIn(
+  found: readonly Pick<Found, 'path' | 'part'>[],
+): Promise<ReadonlySet<string>> {
+  const animations = new Set<string>();
+  for (const { path, part } of found) {
+    if (part) continue;
+    const isOne = /\.webp$/i.test(path) && (await headOf(path).then(isAnimatedWebP, () => false));
+    if (isOne || /\.(gif|apng)$/i.test(path)) animations.add(path);
+  }
+  return animations;
 }
 
 /** WebDataset's key: the name up to the first dot of its last part. */

@@ -29,6 +29,11 @@ export const animation: ClipSource = {
   },
 };
 
+/** Whether a WebP file, by its first bytes as Latin-1, has several frames (RFC 9649, section 2.7: the flag A of VP8X). */
+export function isAnimatedWebP(head: string): boolean {
+  return head.startsWith('WEBPVP8X', 8) && (head.charCodeAt(20) & 2) !== 0;
+}
+
 function framesOf(
   bytes: Uint8Array,
   { width, height, count }: { readonly width: number; readonly height: number; readonly count: number },
