@@ -5,11 +5,13 @@ import { generalization } from './generalization/generalization.js';
 import { grid } from './grid/grid.js';
 import { localization } from './localization/localization.js';
 import { sanity } from './sanity/sanity.js';
+import { tubes } from './tubes/tubes.js';
 
 /** Every evaluation, in the order of the help. */
 export const evaluations = {
   faithfulness,
   localization,
+  tubes,
   grid,
   sanity,
   ablation,
