@@ -60,7 +60,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     packages: ['hyparquet-writer'],
   },
   evaluate: {
-    parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'explain', 'batch'],
+    parts: ['methods', 'targets', 'onnx', 'graph', 'map', 'image', 'clip', 'explain', 'batch'],
     packages: ['valibot', 'hyparquet-writer', '@rgrove/parse-xml', 'yaml'],
   },
   train: {

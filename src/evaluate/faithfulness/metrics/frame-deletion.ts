@@ -11,7 +11,7 @@ export const frameDeletion: FaithfulnessMetric = {
   hint: ({ deletionBaseline }) =>
     `probability while whole frames become ${removed[deletionBaseline]}, those of most energy first`,
   definition:
-    'of clips: probability while frame by frame becomes zero, the one first in which most of the map’s sum lies, area under the curve: deletion (Petsiuk et al.) over time. The area perturbation curve’s mean drop (AOPC, Samek et al., arXiv 1509.06321) is what this lacks to `Y`',
+    'of clips: probability while frame by frame becomes zero, the one first in which most of the map’s sum lies, area under the curve: deletion (Petsiuk et al.) over time. The mean of `Y` less this curve is Samek et al.’s AOPC (arXiv 1509.06321)',
   column: 'frame deletion AUC',
   better: 'lower',
   ...plain,
