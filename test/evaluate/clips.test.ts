@@ -68,7 +68,7 @@ describe('evaluations of clips', () => {
         for (const method of common.method)
           expect(values[method].mean).toBeCloseTo(
             found[0][key].values[method].mean,
-            key.startsWith('road') ? 2 : 5,
+            key.startsWith('road') ? 1 : 5,
           );
   });
 
