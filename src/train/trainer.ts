@@ -103,7 +103,8 @@ function copyOf(graph: Graph, name: Name): Float32Array {
   return Float32Array.from(floatsOf(graph.constants.get(name) as never));
 }
 
-interface Made {
+/** What is run every step, and where in it the results are. */
+export interface Made {
   readonly graph: Graph;
   readonly loss: Name;
   /** By weight. */
@@ -115,7 +116,7 @@ interface Made {
 }
 
 /** Weights are inputs before anything is differentiated: a gradient that had taken one in as a constant would grow stale. */
-async function trainingGraph(
+export async function trainingGraph(
   network: Graph,
   weights: readonly Name[],
   inputs: readonly ValueInfo[],
