@@ -12,12 +12,12 @@ import { classes } from '../build/scripts/assets/things.js';
 import { say, study, teller } from './study.mjs';
 
 /** Sides of a picture; the seed of its first and how many there are. */
-const drawnSize = 48;
-const drawnCounts = { teacher: 4000, student: 1250, test: 1000 };
+const drawnSize = 32;
+const drawnCounts = { teacher: 3000, student: 750, test: 600 };
 const firstSeed = { teacher: 1, student: 500_001, test: 1_000_001 };
-const drawnEpochs = { teacher: 10, student: 10 };
+const drawnEpochs = { teacher: 8, student: 10 };
 /** Test pictures whose maps are measured. */
-const mapped = 300;
+const mapped = 100;
 
 /** Draws what is not there yet. @returns the lists of pictures and classes */
 async function drawAll(folder) {
@@ -81,7 +81,8 @@ export async function drawnStudy({ out, seeds, workers }) {
   const lists = await drawAll(join(folder, 'pictures'));
   const teacher = join(folder, 'teacher');
   await train({
-    student: 'resnet-14',
+    student: 'resnet-8',
+    batch: 16,
     data: lists.teacher,
     test: lists.test,
     epochs: drawnEpochs.teacher,
@@ -103,7 +104,7 @@ export async function drawnStudy({ out, seeds, workers }) {
       data: lists.student,
       test: lists.test,
       validation: 0.2,
-      batch: 32,
+      batch: 16,
       epochs: drawnEpochs.student,
       workers,
     },
