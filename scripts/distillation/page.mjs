@@ -65,7 +65,7 @@ times as high and differences larger; pictures are JPEG files; maps are normalis
 }
 
 function drawnPart(own) {
-  const { trainedOn, pictures, epochs, seeds, teacher, teacherInside, chance, sets } = own;
+  const { trainedOn, pictures, seeds, teacher, teacherInside, chance, sets } = own;
   const share = (value) => `${(100 * value).toFixed(1)} %`;
   return `## Several classes a picture, as in VOC 2007
 
