@@ -39,6 +39,10 @@ export class CaptionNetworks {
     return new CaptionNetworks(parts, await CaptionNetwork.open(parts, 1));
   }
 
+  get notes(): readonly string[] {
+    return [...this.parts.notes, ...this.first.explainer.notesFor({ targets: [] })];
+  }
+
   /** One call after the other: networks of other lengths are closed between them, and a run has all cores anyway. */
   explain(picture: ImageInput, options: CaptionOptions): Promise<CaptionExplanation> {
     const call = this.#last.then(() => this.#explain(picture, options));

@@ -20,6 +20,16 @@ export class Captioner {
     this.#networks = networks;
   }
 
+  /** The layers that are explained. */
+  get layers(): readonly string[] {
+    return this.#networks.first.explainer.layers;
+  }
+
+  /** What the user should know: preprocessing that was assumed, which decoder is explained. */
+  get notes(): readonly string[] {
+    return this.#networks.notes;
+  }
+
   /**
    * Reads both models and finds how they belong together; nothing is run yet.
    *

@@ -2,7 +2,7 @@ import { GradcamppError } from '../errors.js';
 import { Builder } from '../graph/builder.js';
 import { ancestors, type Graph, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import { boolConstant, int64Constant } from '../onnx/constant.js';
-import { DataType, isFloat } from '../onnx/types.js';
+import { DataType } from '../onnx/types.js';
 import { finishGraph } from '../runtime/prepare.js';
 import { isAside, isPast, type Roles, rolesOf, type Said } from './roles.js';
 
@@ -27,24 +27,38 @@ export async function bindDecoder(
   encoder: readonly ValueInfo[],
   said: Said,
 ): Promise<Decoder> {
-  const roles = rolesOf(withoutPast(decoder), encoder, said);
+  const roles = rolesOf(hasCacheBranch(decoder) ? withoutPast(decoder) : decoder, encoder, said);
   const { ids, encoded, states, logits, attention } = roles;
   const kept = new Set([ids.name, ...encoded.keys(), ...states.map(({ input }) => input.name)]);
   const written = await finishGraph(fed(decoder, kept, roles), [], { inference: true });
   const wanted = [logits, ...states.map(({ output }) => output), ...attention];
   const outputs = [...new Set(wanted)].map((name) => valueInfo(written, name));
   const needed = ancestors(written, wanted);
-  const lost = decoder.inputs.find(({ name }) => !kept.has(name) && needed.has(name));
+  const lost = written.inputs.find(({ name }) => !kept.has(name) && needed.has(name));
   if (lost)
     throw new GradcamppError(
       'UNSUPPORTED_MODEL',
-      `The decoder's "${lost.name}" holds what the first step of another decoder stored of the picture, so no gradient reaches the encoder. Give the decoder without past, decoder_model.onnx, or the merged one, decoder_model_merged.onnx.`,
+      `What the decoder's input "${lost.name}" takes cannot be told: it is neither of the encoder's outputs nor a state. Pair it with an output as "state" (--state ${lost.name}=OUTPUT).`,
     );
   const inputs = written.inputs.filter(({ name }) => kept.has(name) && needed.has(name));
   return { ...roles, graph: subgraph(written, inputs, outputs) };
 }
 
-/** Stored keys and values are no states: a decoder that takes them reads a whole caption at once. */
+/** Whether a decoder holds two in one: with stored keys and values, and without. */
+function hasCacheBranch({ inputs }: Graph): boolean {
+  return inputs.some(({ name }) => cacheBranch.test(name));
+}
+
+/**
+ * Whether a decoder goes on where another began, which stored what it read of the picture: no gradient reaches the encoder through
+ * what is stored.
+ */
+export function goesOn(decoder: Graph): boolean {
+  const isStored = ({ name }: ValueInfo) => isPast(name) && /encoder/i.test(name.replace(/decoder/gi, ''));
+  return !hasCacheBranch(decoder) && decoder.inputs.some(isStored);
+}
+
+/** The branch without stored keys and values reads a whole caption at once. */
 function withoutPast(decoder: Graph): Graph {
   return {
     ...decoder,
@@ -76,21 +90,7 @@ function fed(decoder: Graph, kept: ReadonlySet<string>, { ids, encoded }: Roles)
         name,
         boolConstant(Array(Math.max(1, dims.length)).fill(false), dims.length === 0 ? [] : [1]),
       );
-    else if (isPast(name) && type !== undefined && isFloat(type) && !/encoder/.test(name)) {
-      const sizes = dims.slice(1).map((dim) => b.ints([typeof dim === 'number' ? dim : 0]));
-      const none = b.op('Concat', [rows(ids.name), ...sizes], { axis: 0 });
-      b.op(
-        'ConstantOfShape',
-        [none],
-        {
-          value: {
-            kind: 'tensor',
-            value: { type, dims: [1], bytes: new Uint8Array(type === DataType.DOUBLE ? 8 : 4) },
-          },
-        },
-        name,
-      );
-    } else if (isAside(name) && dims.length > 0) {
+    else if (isAside(name) && dims.length > 0) {
       const length = /encoder/i.test(name) ? lengthOf(source) : isStep ? b.ints([1]) : lengthOf(ids.name);
       const shape = dims.length === 1 ? length : b.op('Concat', [rows(ids.name), length], { axis: 0 });
       if (!/position/i.test(name)) filled(shape, /mask/i.test(name) ? 1 : 0, info);

@@ -3,6 +3,7 @@ import { type Dim, type Graph, subgraph, type ValueInfo, valueInfo } from '../gr
 import { inlineBody } from '../graph/inline.js';
 import { DataType } from '../onnx/types.js';
 import type { Decoder } from './decoder.js';
+import { isPast } from './roles.js';
 
 /** An encoder and a decoder as one network of picture and tokens. */
 export interface Joined {
@@ -118,7 +119,7 @@ function zeros(b: Builder, state: ValueInfo, source: Name): Name {
   b.at(name);
   const rows = b.op('Shape', [source], { end: 1 });
   const batch = stateBatchAxis(state);
-  const sizes = dims.map((dim, axis) => (axis === batch ? rows : b.ints([sizeOf(dim)])));
+  const sizes = dims.map((dim, axis) => (axis === batch ? rows : b.ints([firstSize(dim, name)])));
   const value = { type, dims: [1], bytes: new Uint8Array(type === DataType.DOUBLE ? 8 : 4) };
   return b.op('ConstantOfShape', [b.op('Concat', sizes, { axis: 0 })], { value: { kind: 'tensor', value } });
 }
@@ -131,8 +132,10 @@ export function stateBatchAxis({ dims = [] }: ValueInfo): number {
   );
 }
 
-function sizeOf(dim: Dim): number {
-  return typeof dim === 'number' ? dim : 1;
+/** A size of a state before the first token: there are no keys and values yet. */
+export function firstSize(dim: Dim, name: string): number {
+  if (typeof dim === 'number') return dim;
+  return isPast(name) ? 0 : 1;
 }
 
 function batchOf({ inputs }: Graph): Dim {

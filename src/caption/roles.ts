@@ -21,7 +21,7 @@ export interface State {
 /** What each input and output of a decoder is for. */
 export interface Roles {
   readonly ids: ValueInfo;
-  /** Whether it takes one token and gives the scores of the next: it is run token by token. */
+  /** Whether it takes one token (and what is stored of those before) and gives the scores of the next: it is run token by token. */
   readonly isStep: boolean;
   /** The encoder's outputs, by the decoder's inputs that take them. */
   readonly encoded: ReadonlyMap<string, string>;
@@ -43,7 +43,8 @@ const ownAttention = /self|decoder_attention/i;
  */
 export function rolesOf(decoder: Graph, encoder: readonly ValueInfo[], said: Said): Roles {
   const ids = idsOf(decoder);
-  const isStep = ids.dims?.length === 1 || ids.dims?.[1] === 1;
+  const hasPast = decoder.inputs.some(({ name }) => isPast(name));
+  const isStep = ids.dims?.length === 1 || ids.dims?.[1] === 1 || hasPast;
   const floats = decoder.inputs.filter(({ type }) => type === undefined || isFloat(type));
   const outputs = decoder.outputs.filter(({ type }) => type === undefined || isFloat(type));
   const logits = logitsOf(outputs, said.output);

@@ -5,7 +5,7 @@ import { logProbabilities } from '../targets/common/log-probabilities.js';
 import type { Link } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import type { Decoder } from './decoder.js';
-import { stateBatchAxis } from './join.js';
+import { firstSize, stateBatchAxis } from './join.js';
 
 /** How a caption is looked for. */
 export interface Search {
@@ -191,8 +191,9 @@ function tokensAs({ type }: ValueInfo, ids: readonly number[], dims: readonly nu
   return { type: 'int64', dims, data: BigInt64Array.from(ids, BigInt) };
 }
 
-function zeros({ dims = [] }: ValueInfo): Tensor {
-  const own = dims.map((dim) => (typeof dim === 'number' ? dim : 1));
+function zeros(state: ValueInfo): Tensor {
+  const { name, dims = [] } = state;
+  const own = dims.map((dim, axis) => (axis === stateBatchAxis(state) ? 1 : firstSize(dim, name)));
   return { type: 'float32', dims: own, data: new Float32Array(sizeOf(own)) };
 }
 
