@@ -18,6 +18,7 @@ const entries = {
   worker: 'batch/worker.js',
   'measure-worker': 'evaluate/measure-worker.js',
   'train-worker': 'train/train-worker.js',
+  'loader-worker': 'train/loader-worker.js',
 };
 /** Packages of many small modules; all others are loaded where they are installed. */
 const packages = ['@bufbuild/protobuf', '@commander-js/extra-typings', 'commander', 'valibot'];

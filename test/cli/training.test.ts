@@ -113,3 +113,15 @@ test('Ctrl-C says that the run is kept, and --resume goes on with it', async () 
   expect(other.stderr).toContain('holds another run, which differs in the settings');
   expect((await gradcampp(...flags, '--resume')).code).toBe(0);
 }, 60_000);
+
+test('the same weights, bit for bit, whatever the number of threads that make views', async () => {
+  const flags = ['train', ...small, '--augment', 'crop,flip,colour,cutout', '--epochs', '3'];
+  const students: Buffer[] = [];
+  for (const loaders of ['0', '1', '3']) {
+    const out = `loaders-${loaders}`;
+    expect(await gradcampp(...flags, '--loaders', loaders, '--out', out)).toMatchObject({ code: 0 });
+    students.push(await readFile(join(folder, out, 'student.onnx')));
+  }
+  expect(students[1].equals(students[0])).toBe(true);
+  expect(students[2].equals(students[0])).toBe(true);
+}, 60_000);

@@ -244,6 +244,7 @@ describe('a training that ends and is gone on with', () => {
       warmUp: 0.1,
       smoothing: 0.1,
       augment: ['crop', 'flip', 'colour', 'cutout'],
+      loaders: 0,
     };
     await mkdir(at(folder, '.partial'), { recursive: true });
     return {

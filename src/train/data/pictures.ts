@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderWriter } from '../../batch/results/write-file.js';
 import { GradcamppError } from '../../errors.js';
+import { openFile, readInto } from '../../files.js';
 import { cropToInput, type Preprocessing } from '../../image/preprocess.js';
 import { type PictureSource, readPicture, statesOf } from './picture-source.js';
 
@@ -102,12 +103,18 @@ async function unreadableIn(path: string): Promise<Decoded['unreadable'] | undef
   return text === undefined ? undefined : (JSON.parse(text) as Decoded['unreadable']);
 }
 
-/** What `decodePictures` left. */
+/** What `decodePictures` left, in memory that threads share. */
 export async function readPictures(
   cache: string,
   name: string,
   size: readonly [number, number],
 ): Promise<Pictures> {
-  const bytes = await readFile(join(cache, name));
-  return { count: bytes.length / (size[0] * size[1] * 3), size, bytes };
+  const file = await openFile(join(cache, name));
+  try {
+    const bytes = new Uint8Array(new SharedArrayBuffer((await file.stat()).size));
+    await readInto(file, bytes, 0);
+    return { count: bytes.length / (size[0] * size[1] * 3), size, bytes };
+  } finally {
+    await file.close();
+  }
 }

@@ -2,7 +2,7 @@ import { kernels } from '../../image/kernels.js';
 import { toGrey } from '../../image/pixels.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
-import { augmentations } from './augmentations/index.js';
+import { augmentations, geometric } from './augmentations/index.js';
 import { type Pictures, pixelsOf } from './pictures.js';
 
 export interface ViewOptions {
@@ -40,7 +40,7 @@ export class Views {
 
   /** Writes a view of a picture into `out`; 'original' is the picture as it is. */
   write(picture: number, view: number | 'original', out: Float32Array): void {
-    const data = view === 'original' ? pixelsOf(this.#pictures, picture) : this.#augmented(picture, view);
+    const data = view === 'original' ? this.#original(picture) : this.#augmented(picture, view);
     const { range, mean, std, channels, layout } = this.#options.preprocessing;
     const [height, width] = this.#pictures.size;
     const order = channels === 'gray' ? [0] : channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
@@ -50,16 +50,32 @@ export class Views {
     else kernels().normalizeToHWC(values, steps, out);
   }
 
-  /** Several pictures in one array, [pictures.length, …dims]. */
-  batch(pictures: readonly number[], view: (picture: number) => number | 'original'): Float32Array {
+  /**
+   * Several pictures in one array, [pictures.length, …dims].
+   *
+   * @param views of each picture, or of all
+   */
+  batch(pictures: readonly number[], views: readonly number[] | number | 'original'): Float32Array {
     const { length } = this;
     const out = new Float32Array(pictures.length * length);
     for (const [n, picture] of pictures.entries())
-      this.write(picture, view(picture), out.subarray(n * length, (n + 1) * length));
+      this.write(
+        picture,
+        typeof views === 'object' ? views[n] : views,
+        out.subarray(n * length, (n + 1) * length),
+      );
+    return out;
+  }
+
+  /** A copy: what is computed in native code is in memory of this thread alone. */
+  #original(picture: number): Uint8Array {
+    const [out] = this.#buffers;
+    out.set(pixelsOf(this.#pictures, picture));
     return out;
   }
 
   #augmented(picture: number, view: number): Uint8Array {
+    if (this.#used.length === 0) return this.#original(picture);
     const numbers = random(this.#options.seed, 'view', picture, view);
     const [height, width] = this.#pictures.size;
     let data = pixelsOf(this.#pictures, picture);
@@ -70,4 +86,18 @@ export class Views {
     }
     return data;
   }
+}
+
+/** Masks are moved and mirrored as their pictures are; [1, H, W], 0…1. */
+export function maskViews(masks: Pictures, { preprocessing, augment, seed }: ViewOptions): Views {
+  const plain = {
+    ...preprocessing,
+    layout: 'NCHW',
+    channels: 'gray',
+    range: 1,
+    mean: [0],
+    std: [1],
+  } as const;
+  const moving = augment.filter((name) => geometric.includes(name));
+  return new Views(masks, { preprocessing: plain, augment: moving, seed });
 }

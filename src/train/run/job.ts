@@ -6,7 +6,7 @@ import { random } from '../../random-stream.js';
 import { openSession } from '../../runtime/session.js';
 import { firstNotFinite, type Tensor } from '../../tensor.js';
 import type { Pictures } from '../data/pictures.js';
-import { geometric } from '../data/augmentations/index.js';
+import { type Loaded, Loader, type Wanted } from '../data/loader.js';
 import { Views } from '../data/views.js';
 import { metricFor } from '../metrics/index.js';
 import * as losses from '../losses/index.js';
@@ -21,7 +21,7 @@ import { decayingWeights } from '../training-form.js';
 import { Checkpoint, type EpochLine, type Place } from './checkpoint.js';
 import type { Lessons } from './lessons.js';
 import { type StudentNetwork, studentNetwork } from './student-network.js';
-import type { Job, RunPlan } from './plan.js';
+import type { Job, RunPlan, TrainSettings } from './plan.js';
 
 /** How far a training is. */
 export interface JobProgress {
@@ -108,62 +108,80 @@ async function learn(
   const { settings } = plan;
   const { trainer, optimizer } = learner;
   const { epochs, batch } = settings;
-  const views = new Views(data.pictures, { ...plan, augment: settings.augment });
-  const masks = data.masks && maskViews(data.masks, plan);
-  const others = job.terms.placebo ? otherPictures(data.labels.length, plan.seed) : [];
+  const { preprocessing, seed } = plan;
+  const { pictures: from, masks } = data;
+  const views = new Views(from, { preprocessing, seed, augment: [] });
+  const others = job.terms.placebo ? otherPictures(data.labels.length, seed) : [];
   const perEpoch = Math.floor(data.train.length / batch);
   const schedule = warmUp(schedules[settings.schedule](), settings.warmUp);
   const beginning: Place = { epoch: 0, step: 0, sums: {}, log: [] };
   let { epoch, step, sums, log } = (await checkpoint.restore(learner)) ?? beginning;
-  let savedAt = performance.now();
-  for (; epoch < epochs; epoch++, step = 0, sums = {}) {
-    const order = random(job.seed, 'order', epoch).shuffle(data.train);
-    for (; step < perEpoch; step++) {
-      const done = epoch * perEpoch + step;
-      if (performance.now() - savedAt > plan.checkpointEvery) {
-        await checkpoint.save(learner, { epoch, step, sums, log });
-        savedAt = performance.now();
+  const options = { preprocessing, seed, augment: settings.augment };
+  const [toLoad, ordered] = [
+    stepsFrom(plan, job, data, { epoch, step }),
+    stepsFrom(plan, job, data, { epoch, step }),
+  ];
+  const loader = new Loader({ pictures: from, masks, options }, loadersOf(settings), toLoad);
+  try {
+    let savedAt = performance.now();
+    for (; epoch < epochs; epoch++, step = 0, sums = {}) {
+      for (; step < perEpoch; step++) {
+        const done = epoch * perEpoch + step;
+        if (performance.now() - savedAt > plan.checkpointEvery) {
+          await checkpoint.save(learner, { epoch, step, sums, log });
+          savedAt = performance.now();
+        }
+        const rate = plan.learningRate * schedule(done / (epochs * perEpoch));
+        const seen = ordered.next().value as Wanted;
+        const loaded = await loader.next();
+        const { image } = learner.network;
+        const feeds = feedsOf(plan, job, data, { seen, loaded, dims: views.dims, image, epoch, others });
+        const { loss, gradients, fetched } = await trainer.step(feeds);
+        const length = clipGradients(gradients, settings.clip ?? Number.POSITIVE_INFINITY);
+        if (!Number.isFinite(loss) || !Number.isFinite(length)) throw diverged(job, epoch, step, rate);
+        optimizer.update(trainer.weights, gradients, rate);
+        sums = added(sums, { loss, ...fetched });
+        tell({ epoch, share: (done + 1) / (epochs * perEpoch) });
       }
-      const rate = plan.learningRate * schedule(done / (epochs * perEpoch));
-      const pictures = order.slice(step * batch, (step + 1) * batch);
-      const feeds = feedsOf(plan, job, data, {
-        views,
-        pictures,
-        epoch,
-        image: learner.network.image,
-        others,
-        masks,
-      });
-      const { loss, gradients, fetched } = await trainer.step(feeds);
-      const length = clipGradients(gradients, settings.clip ?? Number.POSITIVE_INFINITY);
-      if (!Number.isFinite(loss) || !Number.isFinite(length)) throw diverged(job, epoch, step, rate);
-      optimizer.update(trainer.weights, gradients, rate);
-      sums = added(sums, { loss, ...fetched });
-      tell({ epoch, share: (done + 1) / (epochs * perEpoch) });
+      for (const values of trainer.weights.values())
+        if (firstNotFinite(values) >= 0) throw diverged(job, epoch, step, plan.learningRate);
+      const line = await lineOf(plan, job, { data, views, learner, epoch, sums, steps: perEpoch });
+      log = [...log, line];
+      await checkpoint.save(learner, { epoch: epoch + 1, step: 0, sums: {}, log });
+      savedAt = performance.now();
+      tell({ epoch: epoch + 1, share: (epoch + 1) / epochs, line });
     }
-    for (const values of trainer.weights.values())
-      if (firstNotFinite(values) >= 0) throw diverged(job, epoch, step, plan.learningRate);
-    const line = await lineOf(plan, job, { data, views, learner, epoch, sums, steps: perEpoch });
-    log = [...log, line];
-    await checkpoint.save(learner, { epoch: epoch + 1, step: 0, sums: {}, log });
-    savedAt = performance.now();
-    tell({ epoch: epoch + 1, share: (epoch + 1) / epochs, line });
+    return log;
+  } finally {
+    await loader.close();
   }
-  return log;
 }
 
-/** Masks are moved and mirrored as their pictures are; [1, H, W], 0…1. */
-function maskViews(masks: Pictures, { preprocessing, seed, settings }: RunPlan): Views {
-  const plain = {
-    ...preprocessing,
-    layout: 'NCHW',
-    channels: 'gray',
-    range: 1,
-    mean: [0],
-    std: [1],
-  } as const;
-  const augment = settings.augment.filter((name) => geometric.includes(name));
-  return new Views(masks, { preprocessing: plain, augment, seed });
+/** The pictures of each step from a place on, and the view that each is seen in: functions of seed and epoch. */
+function* stepsFrom(
+  { settings: { epochs, batch } }: RunPlan,
+  job: Job,
+  { train, lessons }: JobData,
+  place: Pick<Place, 'epoch' | 'step'>,
+): Generator<Wanted> {
+  const perEpoch = Math.floor(train.length / batch);
+  for (let { epoch, step } = place; epoch < epochs; epoch++, step = 0) {
+    const order = random(job.seed, 'order', epoch).shuffle(train);
+    for (; step < perEpoch; step++) {
+      const pictures = order.slice(step * batch, (step + 1) * batch);
+      yield { pictures, views: pictures.map((picture) => viewOf(lessons, epoch, picture)) };
+    }
+  }
+}
+
+/** With a teacher some views of each picture come again and again; without, every epoch has its own. */
+function viewOf(lessons: Lessons | undefined, epoch: number, picture: number): number {
+  return lessons ? (epoch + picture) % lessons.views : epoch;
+}
+
+/** Threads that make views: where students are trained in this thread, views are made here too. */
+function loadersOf({ loaders, workers }: TrainSettings): number {
+  return loaders ?? (workers === 0 ? 0 : 1);
 }
 
 /** For every picture another one, the same for all students: the next in a random circle of all. */
@@ -245,7 +263,7 @@ export async function scoresOf(
       const feed: Tensor = {
         type: 'float32',
         dims: [own.length, ...views.dims],
-        data: views.batch(own, () => 'original'),
+        data: views.batch(own, 'original'),
       };
       parts.push((await session.run({ [image]: feed }))[scores].data as Float32Array);
     }
@@ -355,19 +373,19 @@ function feedsOf(
   job: Job,
   { labels, lessons }: JobData,
   own: {
-    views: Views;
-    pictures: readonly number[];
-    epoch: number;
+    seen: Wanted;
+    loaded: Loaded;
+    /** Of one input, without N. */
+    dims: readonly number[];
     image: string;
+    epoch: number;
     others: readonly number[];
-    masks: Views | undefined;
   },
 ): Record<string, Tensor> {
-  const { views, pictures, epoch, image, others, masks } = own;
+  const { seen, loaded, dims: imageDims, image, epoch, others } = own;
+  const { pictures } = seen;
   const N = pictures.length;
   const classes = plan.classes.length;
-  // With a teacher some views of each picture come again and again; without, every epoch has its own.
-  const viewOf = (picture: number) => (lessons ? (epoch + picture) % lessons.views : epoch);
   const tensor = (data: Float32Array, ...dims: readonly number[]): Tensor => ({
     type: 'float32',
     dims: [N, ...dims],
@@ -375,19 +393,24 @@ function feedsOf(
   });
   const mine = pictures.map((picture) => labels[picture]);
   const feeds: Record<string, Tensor> = {
-    [image]: tensor(views.batch(pictures, viewOf), ...views.dims),
+    [image]: tensor(loaded.images, ...imageDims),
     labels: tensor(manyHot(mine, classes), classes),
   };
   const most = lessons?.most ?? 1;
   if (explainsSeveral(plan, job))
     feeds['each label'] = tensor(oneHotRows(mine, most, classes), most, classes);
-  if (job.terms.reasons > 0 && masks) feeds.allowed = tensor(masks.batch(pictures, viewOf), ...masks.dims);
+  if (job.terms.reasons > 0 && loaded.masks)
+    feeds.allowed = tensor(loaded.masks, 1, ...plan.preprocessing.size);
   for (const what of readsOf(job)) {
     const known = lessons as Lessons;
     const dims = { scores: [classes], maps: [most, ...known.mapDims], attention: [1, ...known.mapDims] };
     const isPlacebo = job.terms.placebo && what !== 'scores';
     const of = isPlacebo ? pictures.map((picture) => others[picture]) : pictures;
-    const data = known.of(what, of, viewOf);
+    const data = known.of(
+      what,
+      of,
+      of.map((picture) => viewOf(known, epoch, picture)),
+    );
     if (isPlacebo && what === 'maps')
       repeatMaps(
         data,

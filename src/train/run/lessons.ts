@@ -52,7 +52,7 @@ export async function askTeacher(options: AskOptions): Promise<LessonFiles> {
     const rows = new Float32Array(labels.length * row.size);
     for (let start = 0; start < labels.length; start += together) {
       const pictures = Array.from({ length: Math.min(together, labels.length - start) }, (_, i) => start + i);
-      const images = views.batch(pictures, () => view);
+      const images = views.batch(pictures, view);
       const own = pictures.map((picture) => labels[picture]);
       const lesson = await teacher.run(images, views.dims, own, most);
       writeRows(rows, { lesson, has, first: start, size: row.size, pictures: own.length });
@@ -127,13 +127,13 @@ export class Lessons {
   }
 
   /** Scores, maps or attention of some pictures, each in the view that it is seen in. */
-  of(what: 'scores' | Part, pictures: readonly number[], view: (picture: number) => number): Float32Array {
+  of(what: 'scores' | Part, pictures: readonly number[], views: readonly number[]): Float32Array {
     const { size, places } = this.#row;
     const { at: start, length } = places.get(what) as { at: number; length: number };
     const out = new Float32Array(pictures.length * length);
     for (const [n, picture] of pictures.entries()) {
       const at = picture * size + start;
-      out.set(this.#views[view(picture)].subarray(at, at + length), n * length);
+      out.set(this.#views[views[n]].subarray(at, at + length), n * length);
     }
     return out;
   }

@@ -137,6 +137,7 @@ const indifferent = [
   'resume',
   'overwrite',
   'workers',
+  'loaders',
   'cache',
   'teacher',
   'student',
@@ -485,7 +486,7 @@ async function teacherMeasure(
     const scores: number[] = [];
     for (let start = 0; start < measured.length; start += together) {
       const own = measured.slice(start, start + together);
-      const images = views.batch(own, () => 'original');
+      const images = views.batch(own, 'original');
       const lesson = await teacher.run(
         images,
         views.dims,

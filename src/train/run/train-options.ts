@@ -171,6 +171,12 @@ export const trainOptions = {
     otherwise: 'the cores',
     flag: '--workers <n>',
   }),
+  loaders: count({
+    to: 64,
+    help: 'threads that make views of pictures while steps run, beside each student; 0 for none',
+    otherwise: '1, or 0 with --workers 0',
+    flag: '--loaders <n>',
+  }),
   cache: text({
     expected: 'the path of a folder',
     parse: asTyped,
