@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { forPages } from './for-pages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -72,13 +73,34 @@ const { output } = await bundle.write({
 });
 await bundle.close();
 
+const web = await rolldown({
+  input: { index: join(dist, 'web/index.js'), worker: join(dist, 'web/worker.js') },
+  platform: 'browser',
+  external: isInstalled,
+  plugins: [forPages],
+});
+const { output: webOutput } = await web.write({
+  dir: join(bundled, 'web'),
+  format: 'esm',
+  chunkFileNames: '[name]-[hash].js',
+  comments: { legal: false, annotation: true, jsdoc: false },
+  minify: true,
+});
+await web.close();
+
 const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const known = Object.keys({ ...dependencies, ...peerDependencies });
-const files = new Set(output.map(({ fileName }) => fileName));
-for (const { fileName, imports = [], dynamicImports = [] } of output)
-  for (const id of [...imports, ...dynamicImports])
-    if (!files.has(id) && !id.startsWith('node:') && !known.some((name) => id === name || id.startsWith(`${name}/`)))
-      throw new Error(`dist/bundled/${fileName} imports "${id}", which nobody will have installed`);
+const inNode = (id) => id.startsWith('node:') || known.some((name) => id === name || id.startsWith(`${name}/`));
+for (const [folder, chunks, isThere] of [
+  ['', output, inNode],
+  ['web/', webOutput, (id) => id.startsWith('onnxruntime-web/')],
+]) {
+  const files = new Set(chunks.map(({ fileName }) => fileName));
+  for (const { fileName, imports = [], dynamicImports = [] } of chunks)
+    for (const id of [...imports, ...dynamicImports])
+      if (!files.has(id) && !isThere(id))
+        throw new Error(`dist/bundled/${folder}${fileName} imports "${id}", which nobody will have there`);
+}
 
 for (const [name, file] of Object.entries(entries)) {
   const path = join(dist, file);
@@ -86,5 +108,5 @@ for (const [name, file] of Object.entries(entries)) {
   const to = asPath(relative(dirname(path), join(bundled, `${name}.js`)));
   writeFileSync(path, `${shebang}export * from '${to.startsWith('.') ? to : `./${to}`}';\n`);
 }
-const modules = output.flatMap((chunk) => Object.keys(chunk.modules ?? {}));
+const modules = [...output, ...webOutput].flatMap((chunk) => Object.keys(chunk.modules ?? {}));
 writeFileSync(join(bundled, 'LICENSES.txt'), licences(modules).join(`\n${'-'.repeat(80)}\n\n`));

@@ -16,6 +16,7 @@ const base = [
   'memory',
   'files',
   'random-stream',
+  'transfer',
   'upsample',
   'html',
   'package',
@@ -31,6 +32,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   tensor: {},
   upsample: {},
   'random-stream': {},
+  transfer: {},
   html: {},
   memory: {},
   files: {},
@@ -71,6 +73,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     packages: ['@huggingface/tokenizers'],
   },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
+  web: { parts: ['methods', 'targets', 'onnx', 'runtime', 'image', 'explain'] },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
     parts: [
@@ -194,4 +197,55 @@ test('importing the package loads no other package: what is heavy waits for its 
   expect([...packages]).toEqual([]);
   expect(seen.size).toBeGreaterThan(3);
   expect(seen.size).toBeLessThan(20);
+});
+
+test('what a page loads needs nothing of Node', () => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const globals: string[] = [];
+  /** Without comments, texts and what the compiler leaves out. */
+  const codeOf = (file: string) =>
+    readFileSync(join(root, file), 'utf8')
+      .replace(/^(?:import|export) type [^;]*;/gm, '')
+      .replace(/^import \{(?:\s*type \w+,?)+\s*\} from .*/gm, '')
+      .replace(/\/\*[\s\S]*?\*\/|^ *\/\/.*$| \/\/ .*$/gm, '');
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const code = codeOf(file);
+    const known = code.replace(/'(?:[^'\\\n]|\\.)*'|`[^`$]*`/g, "''");
+    for (const [found] of known.matchAll(/\b(?:Buffer|process|require|__dirname|setImmediate)\b(?=[.(])/g))
+      globals.push(`${file}: ${found}`);
+    for (const [, name] of code.matchAll(/(?:\bfrom|\bimport\(|^import)\s*'([^']+)'/gm)) {
+      if (!name.startsWith('.')) packages.add(name);
+      else if (name.endsWith('.js')) {
+        const path = relative(root, join(root, file, '..', name)).replace(/\.js$/, '.ts');
+        const own = path.replace(/\.ts$/, '.web.ts');
+        visit(files.includes(own) ? own : path);
+      }
+    }
+  };
+  visit('web/index.ts');
+  visit('web/worker.ts');
+  expect([...packages].sort()).toEqual([
+    '@bufbuild/protobuf',
+    'onnxruntime-web/wasm',
+    'onnxruntime-web/webgpu',
+    'valibot',
+  ]);
+  expect(globals).toEqual([]);
+  expect(seen.size).toBeGreaterThan(200);
+});
+
+test('what stands in for a file in a page is used, and has one to stand in for', () => {
+  const own = files.filter((file) => file.endsWith('.web.ts'));
+  expect(own.map((file) => file.replace('.web.ts', '.ts')).filter((file) => !files.includes(file))).toEqual(
+    [],
+  );
+  const mentions = files.flatMap((file) =>
+    importsOf(file)
+      .filter((name) => name.endsWith('.web.js'))
+      .map(() => file),
+  );
+  expect([...new Set(mentions)]).toEqual(['web/service.ts']); // which tells ONNX Runtime's side where it comes from
 });

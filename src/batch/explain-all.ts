@@ -16,7 +16,7 @@ import type { Opened } from './workers/open-explainer.js';
 import { type WorkforceOptions, workforceOptions, workforceSettingsOf } from './run-options.js';
 import { checkImages, type Entry, inGroups, type PictureInput } from './inputs/stream-items.js';
 import { TaskError } from './workers/task-error.js';
-import { ownBuffers } from './workers/transfer.js';
+import { ownBuffers } from '../transfer.js';
 import { defaultBatch, startWorkforce, type Workforce } from './workers/workforce.js';
 
 /** How a stream of pictures is worked on. */

@@ -10,7 +10,10 @@ const decoded = new Map<Colormap, Uint8Array>();
 export function colormapTable(name: Colormap): Uint8Array {
   let table = decoded.get(oneOf('colormap', name, colormaps));
   if (!table) {
-    table = new Uint8Array(Buffer.from(tables[name], 'hex'));
+    const hex = tables[name];
+    table = Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
+      Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+    );
     decoded.set(name, table);
   }
   return table;

@@ -98,8 +98,12 @@ function allocate<T extends TensorType>(type: T, size: number, name: string): Te
 }
 
 /** The bytes of a `.npy` file. `data` must fill `dims`; a scalar has dims []. */
-export function encodeNpy(tensor: Tensor): Buffer {
-  return Buffer.concat(npyParts(tensor));
+export function encodeNpy(tensor: Tensor): Uint8Array {
+  const [header, numbers] = npyParts(tensor);
+  const bytes = new Uint8Array(header.length + numbers.length);
+  bytes.set(header);
+  bytes.set(numbers, header.length);
+  return bytes;
 }
 
 /** The same as what is before the numbers, and the numbers, which are not copied. */

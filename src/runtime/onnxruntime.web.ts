@@ -10,7 +10,7 @@ export interface RuntimeSource {
   /** The address of its module; default: onnxruntime-web as it is installed, by the page's bundler. */
   readonly module?: string;
   /** The folder or the addresses of its WebAssembly; default: beside its module. */
-  readonly wasmPaths?: ort.Env.WasmPrefixOrFilePaths;
+  readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
   /** Which of the two is used where nothing is named. */
   readonly provider: WebProvider;
 }

@@ -5,12 +5,15 @@ import type { EngineSession } from './engine.js';
 /** What both builds of ONNX Runtime have. */
 type Ort = Pick<typeof ort, 'Tensor'>;
 
+/** What WebAssembly makes of −1, by which ONNX Runtime says that a dim has neither size nor name. */
+const unknown = 2 ** 32 - 1;
+
 /** A session as both builds of ONNX Runtime have it, in our terms. */
 export function sessionOf(runtime: Ort, session: ort.InferenceSession): EngineSession {
   return {
     outputs: session.outputMetadata.map((item) =>
       item.isTensor
-        ? { name: item.name, type: item.type, dims: item.shape }
+        ? { name: item.name, type: item.type, dims: item.shape.map((dim) => (dim === unknown ? '' : dim)) }
         : { name: item.name, type: undefined, dims: [] },
     ),
     run: async (feeds) => {

@@ -4,22 +4,12 @@ import { describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import { readNpy } from '../../src/image/npy.js';
 import { sizeOf, type Tensor } from '../../src/tensor.js';
-import { furthest } from '../methods/oracle.js';
+import { furthest, oracleBounds } from '../methods/oracle.js';
 
 /** Networks exported by PyTorch 2.13, with maps that its autograd computed in float64 (../shared/oracle/README.md). */
 const oracle = fileURLToPath(new URL('../../../shared/oracle/', import.meta.url));
 const isThere = existsSync(oracle);
 const methods = ['grad-cam++', 'grad-cam', 'xgrad-cam', 'hires-cam', 'layer-cam'] as const;
-
-/**
- * Where float32 activations cannot give 1e-4, whoever computes: the layer of `convnext` feeds a layer
- * normalisation, which no scaling of a position's channels changes, so Σ_k g_k A_k (HiResCAM) is exactly zero and
- * any map of it is rounding; and its channels sum to nearly nothing, which XGrad-CAM divides by.
- */
-const bounds: Readonly<Record<string, number>> = {
-  'convnext hires-cam': Number.POSITIVE_INFINITY,
-  'convnext xgrad-cam': 3e-3,
-};
 
 interface OracleCase {
   readonly name: string;
@@ -60,7 +50,7 @@ describe.skipIf(!isThere)('PyTorch exports, explained end to end (needs ../share
       explanations.forEach(({ targets }, n) =>
         classes.forEach((_, c) => {
           const { map, raw } = targets[c * methods.length + i];
-          const bound = bounds[`${name} ${method}`] ?? 1e-4;
+          const bound = oracleBounds[`${name} ${method}`] ?? 1e-4;
           if (bound === Number.POSITIVE_INFINITY) expect(Math.max(...(raw?.data ?? []))).toBeLessThan(1e-5);
           const at = (n * classes.length + c) * size;
           expect(furthest(map.data, expected.subarray(at, at + size))).toBeLessThan(bound);

@@ -5,7 +5,7 @@ import { type ExplainOptions, type Settings, settingsOf } from '../../explain/ex
 import { explainEach, type Item } from '../each.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import type { Service } from './messages.js';
-import { ownBuffers } from './transfer.js';
+import { ownBuffers } from '../../transfer.js';
 
 export interface ExplanationsInit extends Opening {
   readonly kind: 'explanations';

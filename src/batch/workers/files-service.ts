@@ -19,7 +19,7 @@ import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind }
 import { encodeOutput, endingOf, type Parts, writerFor } from '../output-files.js';
 import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
 import type { Service } from './messages.js';
-import { ownBuffers } from './transfer.js';
+import { ownBuffers } from '../../transfer.js';
 
 export interface FilesInit extends Opening {
   readonly kind: 'files';

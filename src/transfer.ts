@@ -1,4 +1,4 @@
-import { ownBuffer } from '../../memory.js';
+import { ownBuffer } from './memory.js';
 
 /** The buffers of a result that are wholly its own, each once: what can be handed over instead of copied. */
 export function ownBuffers(value: unknown, found: Set<ArrayBuffer> = new Set()): Set<ArrayBuffer> {

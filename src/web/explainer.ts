@@ -1,0 +1,254 @@
+import { invalid, onlyKeys } from '../check.js';
+import { asOurs, GradcamppError } from '../errors.js';
+import { type ExplainerOptions, type ExplainOptions, explainerOptions } from '../explain/explain-options.js';
+import type { Explanation } from '../explain/explanation.js';
+import type { Prediction } from '../explain/network-explainer.js';
+import type { ImageInput } from '../explain/input.js';
+import type { AnyPixels } from '../image/pixels.js';
+import type { Tensor } from '../tensor.js';
+import type { DownloadProgress, PageFile } from './download.js';
+import type { Facts, Opening, Service } from './service.js';
+import { startWorker } from './worker-client.js';
+
+/**
+ * A picture: an image element, canvas or video frame, an ImageBitmap, ImageData, a Blob or the bytes of a picture file, its
+ * URL, decoded pixels, or a tensor that is preprocessed already ([C, H, W] or [1, C, H, W]; a URL may end in .npy).
+ */
+export type WebImageInput =
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | HTMLVideoElement
+  | OffscreenCanvas
+  | ImageBitmap
+  | ImageData
+  | Blob
+  | Uint8Array
+  | string
+  | URL
+  | AnyPixels
+  | Tensor;
+
+export interface WebExplainerOptions extends Omit<ExplainerOptions, 'threads' | 'frames'> {
+  /** Files in which the model keeps tensors, by the names that it gives them. */
+  readonly externalData?: Readonly<Record<string, PageFile>>;
+  /**
+   * onnxruntime-web, where no bundler finds it: the address of its module (`ort.wasm.bundle.min.mjs`,
+   * `ort.webgpu.bundle.min.mjs`), and where its WebAssembly lies, if not beside it.
+   */
+  readonly runtime?:
+    | string
+    | URL
+    | {
+        readonly module?: string | URL;
+        readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
+      };
+  /**
+   * Whether the network runs in a worker of its own (default), or in the page's thread, which then answers nothing else
+   * meanwhile. A function makes the worker, where a bundler does not: of the module `gradcampp/web/worker`.
+   */
+  readonly worker?: boolean | (() => Worker);
+  /** Told how far the model and its external data are downloaded. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Ends the opening, downloads included, with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What became of the picture `index` of the stream, counted from 0. */
+export type PictureResult =
+  | { readonly index: number; readonly explanation: Explanation; readonly error?: undefined }
+  | { readonly index: number; readonly explanation?: undefined; readonly error: GradcamppError };
+
+const ownKeys = ['externalData', 'runtime', 'worker', 'onProgress', 'signal'] as const;
+
+/**
+ * A network opened for explaining, in a page. Options, targets, methods and results are those of Node; pictures are what a page
+ * has. Nothing is asked of the network but what the caller names, and onnxruntime-web's own files.
+ *
+ * @example
+ * const explainer = await Explainer.open('model.onnx', { preprocess: 'model.json' });
+ * const [explanation] = await explainer.explain(document.querySelector('img'), { targets: { top: 3 } });
+ * await explainer.close();
+ */
+export class Explainer {
+  readonly #service: Service;
+  #closing: Promise<void> | undefined;
+  /** The layers that are explained. */
+  readonly layers: Facts['layers'];
+  /** Whether the layer was chosen automatically. */
+  readonly layerIsAutomatic: boolean;
+  /** How pictures become the input; undefined for models that take tensors only. */
+  readonly preprocessing: Facts['preprocessing'];
+  readonly classes: Facts['classes'];
+  /** What the user should know: preprocessing that was assumed, the execution provider that was chosen. */
+  readonly notes: readonly string[];
+  /** The execution provider that runs the network. */
+  readonly provider: Facts['provider'];
+
+  private constructor(service: Service) {
+    this.#service = service;
+    const { layers, layerIsAutomatic, preprocessing, classes, notes, provider } = service.facts;
+    this.layers = layers;
+    this.layerIsAutomatic = layerIsAutomatic;
+    this.preprocessing = preprocessing;
+    this.classes = classes;
+    this.notes = notes;
+    this.provider = provider;
+  }
+
+  /**
+   * Downloads and reads a model and chooses its layer; nothing is run yet.
+   *
+   * @param model a URL (relative ones are the page's), a Blob or the bytes of an ONNX file
+   * @param options those of Node, and a page's own. "preprocess" is a URL or an object; none is looked for
+   * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_LAYER, INVALID_OPTION, UNSUPPORTED_BACKEND, RUNTIME where
+   *   onnxruntime-web or the worker does not load; the signal's reason
+   */
+  static async open(model: PageFile, options: WebExplainerOptions = {}): Promise<Explainer> {
+    onlyKeys('Explainer.open', options, [...Object.keys(explainerOptions), ...ownKeys]);
+    const { externalData = {}, runtime = {}, worker = true, onProgress, signal, ...rest } = options;
+    signal?.throwIfAborted();
+    const { module, wasmPaths } =
+      typeof runtime === 'string' || runtime instanceof URL
+        ? { module: runtime, wasmPaths: undefined }
+        : runtime;
+    const opening: Opening = {
+      model: absolute(model),
+      externalData: Object.fromEntries(
+        Object.entries(externalData).map(([name, file]) => [name, absolute(file)]),
+      ),
+      options: { ...rest, preprocess: preprocessOf(rest.preprocess) } as ExplainerOptions,
+      runtime: {
+        ...(module === undefined ? {} : { module: absolute(module) as string }),
+        ...(wasmPaths === undefined
+          ? {}
+          : { wasmPaths: typeof wasmPaths === 'string' ? (absolute(wasmPaths) as string) : wasmPaths }),
+      },
+    };
+    if (worker !== false && worker !== true && typeof worker !== 'function')
+      throw invalid('worker', 'true, false or a function that makes a Worker', worker);
+    try {
+      if (worker !== false) return new Explainer(await startWorker(opening, worker, { onProgress, signal }));
+      const { openService } = await import('./service.js');
+      return new Explainer(await openService(opening, { onProgress, signal }));
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : asOurs(error);
+    }
+  }
+
+  /**
+   * Explains pictures: strict, the first picture that cannot be explained fails the call.
+   *
+   * @throws GradcamppError INVALID_IMAGE, INVALID_TARGET, INVALID_OPTION, RUNTIME, CLOSED; the signal's reason, and then what is
+   *   computed already is lost
+   */
+  async explain(
+    images: WebImageInput | readonly WebImageInput[],
+    { signal, ...options }: ExplainOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<Explanation[]> {
+    return this.#use(signal, async () => this.#service.explain(await sendable(images), options));
+  }
+
+  /** Explains one picture after the other; one that cannot be explained is a result with an `error`. */
+  async *explainAll(
+    images: Iterable<WebImageInput> | AsyncIterable<WebImageInput>,
+    options: Omit<ExplainOptions, 'targetsPerImage'> & { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<PictureResult> {
+    let index = 0;
+    for await (const image of images) {
+      try {
+        for (const explanation of await this.explain(image, options)) yield { index, explanation };
+      } catch (error) {
+        if (!(error instanceof GradcamppError) || !ofOnePicture.has(error.code)) throw error;
+        yield { index, error };
+      }
+      index++;
+    }
+  }
+
+  /** Scores and probabilities alone, without the cost of a gradient. */
+  async predict(images: WebImageInput | readonly WebImageInput[]): Promise<Prediction[]> {
+    return this.#use(undefined, async () => this.#service.predict(await sendable(images)));
+  }
+
+  /** Makes the sessions, which otherwise the first picture waits for. */
+  async warmUp(): Promise<void> {
+    await this.#use(undefined, () => this.#service.warmUp());
+  }
+
+  /**
+   * Frees the network once what was called before is done, and ends the worker: its memory is given back. Without a worker
+   * the WebAssembly's stays with the page, for the next network.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#service.close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #use<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    if (this.#closing)
+      throw new GradcamppError('CLOSED', 'The explainer is closed: open another with Explainer.open.');
+    signal?.throwIfAborted();
+    const done = work().catch((error: unknown) => {
+      throw asOurs(error);
+    });
+    if (!signal) return done;
+    return Promise.race([done, aborted(signal)]);
+  }
+}
+
+/** Codes of errors that are one picture's. */
+const ofOnePicture = new Set(['INVALID_IMAGE', 'INVALID_TARGET', 'RUNTIME']);
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+/** Addresses are relative to the page, and not to the worker. */
+function absolute<T extends PageFile>(file: T): T | string {
+  return typeof file === 'string' || file instanceof URL ? new URL(file, base()).href : file;
+}
+
+function base(): string {
+  return globalThis.document?.baseURI ?? globalThis.location.href;
+}
+
+/** A sidecar's address; or a sidecar, whose files lie beside the page. */
+function preprocessOf(given: string | object | undefined): string | object | undefined {
+  if (typeof given === 'string') return absolute(given);
+  const { classes } = Object(given) as { classes?: unknown };
+  return typeof classes === 'string' ? { ...given, classes: absolute(classes) } : given;
+}
+
+/** Pictures as a worker can be sent them. */
+async function sendable(images: WebImageInput | readonly WebImageInput[]): Promise<ImageInput[]> {
+  const list = Array.isArray(images) ? (images as readonly WebImageInput[]) : [images as WebImageInput];
+  return Promise.all(list.map(sendableImage)) as Promise<ImageInput[]>;
+}
+
+const elements = ['HTMLImageElement', 'HTMLCanvasElement', 'HTMLVideoElement', 'OffscreenCanvas'] as const;
+
+async function sendableImage(image: WebImageInput): Promise<unknown> {
+  if (typeof image === 'string' || image instanceof URL) return absolute(image);
+  const isElement = elements.some((name) => {
+    const kind = (globalThis as Record<string, unknown>)[name] as (new () => object) | undefined;
+    return kind !== undefined && image instanceof kind;
+  });
+  if (!isElement) return image;
+  const element = image as Exclude<ImageBitmapSource, Blob>;
+  try {
+    if (element instanceof HTMLImageElement) await element.decode();
+    return await createImageBitmap(element, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  } catch (cause) {
+    throw new GradcamppError(
+      'INVALID_IMAGE',
+      'The picture of an element cannot be read: it is not loaded, or from another site that does not allow it.',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { oneOf } from '../check.js';
+import { asOurs } from '../errors.js';
+import type { ExplainerOptions, ExplainOptions } from '../explain/explain-options.js';
+import type { Explanation } from '../explain/explanation.js';
+import type { ImageInput } from '../explain/input.js';
+import { NetworkExplainer, type Prediction } from '../explain/network-explainer.js';
+import type { Preprocessing } from '../image/preprocess.js';
+import type { ClassName } from '../image/sidecar.js';
+import {
+  type RuntimeSource,
+  useRuntime,
+  type WebProvider,
+  webProviders,
+} from '../runtime/onnxruntime.web.js';
+import { bytesOf, type DownloadOptions, nameOf, type PageFile } from './download.js';
+
+/** What an explainer is opened with, as it goes to a worker. */
+export interface Opening {
+  readonly model: PageFile;
+  readonly externalData: Readonly<Record<string, PageFile>>;
+  readonly options: ExplainerOptions;
+  readonly runtime: Omit<RuntimeSource, 'provider'>;
+}
+
+/** What is known of an explainer once it is open; `Explainer` says what each is. */
+export interface Facts {
+  readonly layers: readonly string[];
+  readonly layerIsAutomatic: boolean;
+  readonly preprocessing: Preprocessing | undefined;
+  readonly classes: readonly ClassName[] | undefined;
+  readonly notes: readonly string[];
+  readonly provider: WebProvider;
+}
+
+/** What a page can have done, where the network is: in a worker or in the page's own thread. */
+export interface Service {
+  readonly facts: Facts;
+  warmUp(): Promise<string[]>;
+  explain(images: readonly ImageInput[], options: ExplainOptions): Promise<Explanation[]>;
+  predict(images: readonly ImageInput[]): Promise<Prediction[]>;
+  close(): Promise<void>;
+}
+
+/** Downloads and opens. Calls are done one after the other: ONNX Runtime's WebAssembly runs one at a time. */
+export async function openService(opening: Opening, download: DownloadOptions): Promise<Service> {
+  const { model, externalData, options, runtime } = opening;
+  const [named] = options.executionProviders ?? [];
+  const provider = oneOf(
+    'executionProviders',
+    typeof named === 'object' ? named.name : (named ?? 'wasm'),
+    webProviders,
+  );
+  useRuntime({ ...runtime, provider });
+  const bytes = await bytesOf(model, 'model', download);
+  const files = new Map<string, Uint8Array>();
+  for (const [name, file] of Object.entries(externalData))
+    files.set(name, await bytesOf(file, `externalData.${name}`, download));
+  const source = { bytes, name: nameOf(model), externalData: files };
+  // The compiler sees Node's side of explain/model-files.ts, which takes paths.
+  const explainer = await NetworkExplainer.open(source as unknown as Uint8Array, options);
+  if (download.signal?.aborted) {
+    await explainer.close();
+    throw download.signal.reason;
+  }
+  const { layers, layerIsAutomatic, preprocessing, classes, notes } = explainer;
+  const inTurn = queue();
+  return {
+    facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider },
+    warmUp: () => inTurn(() => explainer.warmUp()),
+    explain: (images, own) => inTurn(() => explainer.explain(images, own)),
+    predict: (images) => inTurn(() => explainer.predict(images)),
+    close: () => inTurn(() => explainer.close()),
+  };
+}
+
+/** Does what it is given one after the other. */
+function queue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done.catch((error: unknown) => {
+      throw asOurs(error);
+    });
+  };
+}

@@ -1,0 +1,91 @@
+import { GradcamppError, messageOf } from '../errors.js';
+import type { DownloadOptions } from './download.js';
+import { type Answer, type Ask, type Call, ownError } from './protocol.js';
+import type { Facts, Opening, Service } from './service.js';
+
+/** Starts a worker, and opens the network in it. */
+export async function startWorker(
+  opening: Opening,
+  make: true | (() => Worker),
+  { onProgress, signal }: DownloadOptions,
+): Promise<Service> {
+  const worker = make === true ? ownWorker() : make();
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
+  let last = 0;
+  const fail = (error: Error) => {
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+    worker.terminate();
+  };
+  worker.addEventListener('error', (event) => {
+    event.preventDefault();
+    fail(
+      new GradcamppError(
+        'RUNTIME',
+        `The worker of gradcampp/web ${last > 1 ? 'failed' : 'does not start'}: ${event.message || 'its script cannot be loaded'}. Where a bundler does not take it along, give "worker", a function that makes one of gradcampp/web/worker.`,
+      ),
+    );
+  });
+  worker.addEventListener('messageerror', () =>
+    fail(new GradcamppError('RUNTIME', 'A message of the worker could not be read.')),
+  );
+  worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
+    if ('progress' in data) {
+      onProgress?.(data.progress);
+      return;
+    }
+    const asked = waiting.get(data.id);
+    waiting.delete(data.id);
+    if ('error' in data) asked?.reject(ownError(data.error));
+    else asked?.resolve('facts' in data ? data.facts : data.result);
+  });
+  const ask = <T>(message: (id: number) => Ask): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const id = ++last;
+      waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      try {
+        worker.postMessage(message(id), []);
+      } catch (cause) {
+        waiting.delete(id);
+        reject(
+          new GradcamppError(
+            'INVALID_OPTION',
+            `What was given cannot be sent to a worker: ${messageOf(cause)}.`,
+            {
+              cause,
+            },
+          ),
+        );
+      }
+    });
+  const call =
+    <T>(name: Call) =>
+    (...args: readonly unknown[]) =>
+      ask<T>((id) => ({ id, call: name, args }));
+
+  const onAbort = () => worker.postMessage({ id: 0, call: 'abort' } satisfies Ask, []);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  let facts: Facts;
+  try {
+    facts = await ask<Facts>((id) => ({ id, call: 'open', opening, tells: onProgress !== undefined }));
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+  return {
+    facts,
+    warmUp: call('warmUp'),
+    explain: call('explain'),
+    predict: call('predict'),
+    close: async () => {
+      await call<void>('close')();
+      worker.terminate();
+    },
+  };
+}
+
+function ownWorker(): Worker {
+  return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'gradcampp' });
+}

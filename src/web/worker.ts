@@ -1,0 +1,35 @@
+import { asOurs } from '../errors.js';
+import { ownBuffers } from '../transfer.js';
+import type { DownloadProgress } from './download.js';
+import { type Answer, type Ask, sentError } from './protocol.js';
+import { openService, type Service } from './service.js';
+
+/** The worker of one explainer: gradcampp/web/worker. */
+const scope = globalThis as unknown as Pick<Worker, 'addEventListener' | 'postMessage'>;
+const say = (answer: Answer, transfer: Iterable<ArrayBuffer> = []) =>
+  scope.postMessage(answer, [...transfer]);
+
+let service: Service | undefined;
+const opening = new AbortController();
+
+scope.addEventListener('message', async ({ data: ask }: MessageEvent<Ask>) => {
+  if (ask.call === 'abort') {
+    opening.abort();
+    return;
+  }
+  const { id } = ask;
+  try {
+    if (ask.call === 'open') {
+      const onProgress = (progress: DownloadProgress) => say({ id, progress });
+      const { signal } = opening;
+      const own = await openService(ask.opening, ask.tells ? { signal, onProgress } : { signal });
+      service = own;
+      say({ id, facts: own.facts });
+      return;
+    }
+    const result = await (service as Service)[ask.call](...(ask.args as [never, never]));
+    say({ id, result }, ownBuffers(result));
+  } catch (error) {
+    say({ id, error: sentError(asOurs(error)) });
+  }
+});
