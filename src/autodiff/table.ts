@@ -305,8 +305,6 @@ export function ruleOf(node: Node, opset: number): Rule {
   else if (node.domain === 'com.microsoft.nchwc') why = `: ${blocks}`;
   else if (node.domain === 'com.microsoft' && wholeNumbers.test(node.opType)) why = `: ${integers}`;
   const hint = row || node.domain !== '' ? '' : didYouMean(node.opType, Object.keys(table));
-  throw new GradcamppError(
-    'UNSUPPORTED_MODEL',
-    `${label(node)} (opset ${opset}) has no gradient rule${why}, so nothing before it can be explained. ${hint || 'Choose a layer behind it, or a method that needs no gradient.'}`,
-  );
+  const fact = `${label(node)} (opset ${opset}) has no gradient rule${why}.`;
+  throw new GradcamppError('UNSUPPORTED_MODEL', hint ? `${fact} ${hint}` : fact);
 }

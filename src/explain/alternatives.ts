@@ -6,7 +6,7 @@ export function withAlternatives(error: unknown): unknown {
   if (!(error instanceof GradcamppError) || error.code !== 'UNSUPPORTED_MODEL') return error;
   return new GradcamppError(
     error.code,
-    `${error.message} Methods that need no gradient: ${gradientFreeMethods.join(', ')}.`,
+    `${error.message} Choose a layer behind it, or a method that needs no gradient: ${gradientFreeMethods.join(', ')}.`,
     { cause: error },
   );
 }

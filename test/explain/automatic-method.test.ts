@@ -170,7 +170,7 @@ describe.each([
     await expect(explained(network, options, layer)).rejects.toThrow(
       isLayerless
         ? 'No layer between'
-        : 'Methods that need no gradient: eigen-cam, fem, ablation-cam, score-cam, recipro-cam, rise, attention-rollout.',
+        : 'Choose a layer behind it, or a method that needs no gradient: eigen-cam, fem, ablation-cam, score-cam, recipro-cam, rise, attention-rollout.',
     );
   });
 });
