@@ -104,6 +104,11 @@ export async function openParts(
       notes.push(
         `Layer "${layer.name}" (${layer.opType}) comes before its activation "${layer.activation}"; maps are cleaner after it.`,
       );
+  for (const { name, isEarly } of layers)
+    if (isEarly)
+      notes.push(
+        `Layer "${name}" is the last that everything goes through, but most of the network lies behind it; "gradcampp inspect" shows deeper layers, of which several can be named together.`,
+      );
   for (const layer of layers)
     if (!layer.isRead)
       notes.push(
@@ -194,8 +199,8 @@ function fit(
   const other = fitting && outputOf(fitting.spec);
   const best = other === undefined ? found : at(other);
   const notes = fitting?.note === undefined ? [] : [fitting.note];
-  const { joins } = best.fitting ?? {};
-  if (other === undefined && !joins) notes.push(...found.scores.notes);
+  const { joins, isWhole } = best.fitting ?? {};
+  if (other === undefined && !isWhole) notes.push(...found.scores.notes);
   return {
     ...best,
     all: joins ? network.scores(network.join(joins).output) : best.scores,

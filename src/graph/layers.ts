@@ -58,6 +58,8 @@ export interface Layer {
   readonly isClassMap: boolean;
   /** Of a layer that was chosen automatically: why the gradient by a better one cannot be had. */
   readonly obstacle?: string;
+  /** Of a layer that was chosen automatically: the paths of the network part here, and most of it lies behind. */
+  readonly isEarly?: boolean;
 }
 
 /** Where layers are looked for. */
@@ -77,10 +79,11 @@ export interface Search {
  * attention reads.
  */
 export function candidateLayers(search: Search): Layer[] {
-  return candidates(search).map(({ layer }) => layer);
+  return candidates(search).places.map(({ layer }) => layer);
 }
 
-function candidates(search: Search): Place[] {
+/** Best first; `depth` is that of the scores. */
+function candidates(search: Search): { readonly places: readonly Place[]; readonly depth: number } {
   const { graph, image, scores } = search;
   const onPath = between(graph, image, scores);
   const rank = valueInfo(graph, image).dims?.length ?? 0;
@@ -126,7 +129,7 @@ function candidates(search: Search): Place[] {
       isDerived: is(node, 'derived'),
     });
   }
-  return sorted(places, attentionIn(search), softmaxDepth);
+  return { places: sorted(places, attentionIn(search), softmaxDepth), depth };
 }
 
 /** Attention between places of the picture, in the order in which it runs. */
@@ -255,9 +258,14 @@ function rank({ layer, isSecondary, isDerived }: Place, isEarly: boolean): numbe
 
 /** The layer that is explained when none is named. */
 export function automaticLayer(search: Search): Layer {
-  const [best] = candidates(search);
+  const { places, depth } = candidates(search);
+  const [best] = places;
   const unknown = !best || best.isSecondary || !best.layer.isRead ? unknownTokens(search) : undefined;
-  if (best?.layer.isRead && !unknown) return asToldBy(search.tokens, best.layer);
+  if (best?.layer.isRead && !unknown) {
+    const last = places.filter(({ layer }) => layer.isCut && layer.isRead).map((place) => place.depth);
+    const isEarly = best.depth === Math.max(...last) && best.depth < depth / 2;
+    return asToldBy(search.tokens, isEarly ? { ...best.layer, isEarly } : best.layer);
+  }
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
     unknown

@@ -165,6 +165,7 @@ describe('activations in the stem alone', () => {
       constants,
     );
     expect(automatic()).toMatchObject({ name: 'end', opType: 'Add', isCut: true });
+    expect(automatic().isEarly).toBeUndefined();
     expect(automatic().activation).toBeUndefined();
   });
 
@@ -189,6 +190,27 @@ describe('activations in the stem alone', () => {
       },
     );
     expect(automatic()).toMatchObject({ name: 'end', dims: ['N', 8, 4, 4], shape: ['N', 16, 8] });
+  });
+
+  test('where paths part early, which is said', async () => {
+    const { automatic } = await layersOf(
+      [
+        ...stem,
+        ...residual('embedded', 's1'),
+        ...['left', 'right'].flatMap((side) => [conv('s1', 'b', `${side}1`), conv(`${side}1`, 'b', side)]),
+        ...['left', 'right'].flatMap((side) => [
+          conv(side, 'b', `${side}3`),
+          conv(`${side}3`, 'b', `${side}4`),
+        ]),
+        ['GlobalAveragePool', ['left4'], ['leftPooled']],
+        ['GlobalMaxPool', ['right4'], ['rightPooled']],
+        ['Add', ['leftPooled', 'rightPooled'], ['both']],
+        ['Flatten', ['both'], ['flat']],
+        ['Gemm', ['flat', 'head'], ['scores'], { transB: 1 }],
+      ],
+      constants,
+    );
+    expect(automatic()).toMatchObject({ name: 's1', isEarly: true });
   });
 
   test('not so where the activation is in the second half, or behind the last stage', async () => {
