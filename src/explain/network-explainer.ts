@@ -311,7 +311,7 @@ export class NetworkExplainer {
   targetsOf({ targets }: Pick<Settings, 'targets'>): Target | readonly Target[] {
     if (targets !== undefined) return targets;
     if (this.defaultTarget !== undefined) return this.defaultTarget;
-    throw new GradcamppError('UNSUPPORTED_MODEL', `${noScores(this.targets.facts(this.scores).output)}.`);
+    throw new GradcamppError('UNSUPPORTED_MODEL', `${noScores(this.targets.facts(this.scores))}.`);
   }
 
   /**

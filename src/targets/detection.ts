@@ -131,6 +131,7 @@ export const detectionTarget: TargetKind<DetectionTarget> = {
     return {
       spec: { kind: 'detection', ...(isOwn ? {} : { output: plan.scores.name }) },
       note: noteOf(plan, true),
+      isWhole: plan.boxes !== undefined,
       ...(plan.scales ? { joins: valuesOf(plan.scales) } : {}),
     };
   },

@@ -5,6 +5,7 @@ import { combinationTarget } from './combination.js';
 import { binaryTarget } from './binary.js';
 import { captionTarget } from './caption.js';
 import { contrastTarget } from './contrast.js';
+import { areRawHeads } from './common/detection-layouts.js';
 import { detectionTarget } from './detection.js';
 import { embeddingTarget } from './embedding.js';
 import { expressionTarget } from './expression.js';
@@ -147,7 +148,7 @@ function inOutput(target: Target, network: NetworkFacts): Target {
   if (holdsScores(network.output)) return target;
   throw new GradcamppError(
     'INVALID_TARGET',
-    `${noScores(network.output, kind?.name)}; received the target ${show(target)}.`,
+    `${noScores(network, kind?.name)}; received the target ${show(target)}.`,
   );
 }
 
@@ -157,7 +158,8 @@ function choiceOf(target: Target): ClassChoice {
 }
 
 /** That an output holds no scores of classes, and what to do. */
-export function noScores(output: Output, kind?: string): string {
+export function noScores(network: NetworkFacts, kind?: string): string {
+  const { output } = network;
   const { name, isEmbedding } = output;
   if (isEmbedding)
     return `The output ${shown(output)} holds an embedding, a vector of length 1, and no scores of classes; compare it with another picture (--like FILE, target "embedding"), or name another output ("output")`;
@@ -165,6 +167,8 @@ export function noScores(output: Output, kind?: string): string {
     kind === undefined
       ? `name what to explain ("targets"; for instance --target 'expression:mean(${show(name)})')`
       : `explain its "${kind}" (--target ${kind})`;
+  if (kind === undefined && areRawHeads(network))
+    return `The output ${shown(output)} is a detector's head of one scale, not decoded: which of its channels are classes cannot be told. Export the network with its boxes decoded, or ${choice}`;
   return `The output ${shown(output)} holds no scores of classes, [N, classes]; ${choice}, or another output ("output")`;
 }
 

@@ -2,6 +2,7 @@ import { invalid, onlyKeys } from '../check.js';
 import { show } from '../errors.js';
 import { sizeOf } from '../tensor.js';
 import { checkClass, checkOutput, classOf, className } from './class.js';
+import { areRawHeads } from './common/detection-layouts.js';
 import { partsOf, typedClass } from './common/parts.js';
 import { best } from './common/probabilities.js';
 import {
@@ -106,9 +107,11 @@ export const segmentationTarget: TargetKind<SegmentationTarget> = {
       ...(output === undefined ? {} : { output }),
     };
   },
-  fits: ({ output, size, channelsLast }) => {
+  fits: (network) => {
+    const { output, size, channelsLast } = network;
     const dims = output.dims.slice(1);
     if (size.length < 2 || dims.length !== size.length + 1 || isOfScores(dims)) return undefined;
+    if (areRawHeads(network)) return undefined;
     const isLast = hasChannelsLast(dims, size, channelsLast);
     const hasForeground = ['sigmoid', 'identity'].includes(baseOf(output.link));
     if (dims[isLast ? dims.length - 1 : 0] === 1 && !hasForeground) return undefined; // depth, and the like

@@ -164,6 +164,8 @@ export interface Ready<Spec> {
   readonly note?: string;
   /** The values that it is found in together, where they are several: the layer is one that all of them come from. */
   readonly joins?: readonly string[];
+  /** Whether the outputs are understood together, so that there is none left to choose. */
+  readonly isWhole?: boolean;
 }
 
 /** A kind of target. */

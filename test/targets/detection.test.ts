@@ -251,6 +251,10 @@ describe('scores and boxes in outputs of their own', () => {
     const sigmoid = network(known.outputs, { classes: names(4) }); // as many names as scores: RT-DETR
     const [other] = goalsIn(row, sigmoid, {}, read(boxes, 'pred_boxes'));
     expect(other.value(row)).toBe(Math.max(...row.data));
+    const low = { ...row, data: row.data.map((value) => value - 4) }; // no names, and none says "no object"
+    const [focal] = goalsIn(low, known, {}, read(boxes, 'pred_boxes'));
+    expect(focal.value(low)).toBe(Math.max(...low.data));
+    expect(focal.probability?.(low)).toBeCloseTo(1 / (1 + Math.exp(-Math.max(...low.data))), 6);
   });
 
   test('classes first, one class, and boxes that cannot be decoded', () => {
@@ -276,6 +280,10 @@ describe('scores and boxes in outputs of their own', () => {
     expect(goal).toMatchObject({ name: 'object', class: 0 });
     expect(goal.box).toBeUndefined();
     expect(goal.value(one)).toBe(Math.max(...one.data));
+    const unnamed = network([output('1154', ['N', count, 3]), output('936', ['N', count, 4])]);
+    const offsets = { output: () => randomRow(11, [count, 4]) };
+    expect(goalsIn(row, unnamed, {}, offsets)[0].box).toBeUndefined();
+    expect(goalsIn(row, unnamed, {}, read(corners, '936'))[0].box).toEqual(a.box);
   });
 });
 
@@ -454,6 +462,7 @@ describe('networks', () => {
     const bytes = bytesFrom(graph([head('logits', 20, 4), boxes], ['pred_boxes', 'logits']));
     await using explainer = await Explainer.open(bytes, { backend: 'reference' });
     expect(explainer.notes.join()).toContain('as DETR');
+    expect(explainer.notes.join()).not.toContain('could be the class scores');
     const [{ targets, scores, scoreDims }] = await explainer.explain(image, {
       targets: { kind: 'detection', top: 2 },
     });

@@ -172,6 +172,25 @@ describe('which outputs it fits', () => {
     expect(fitting([], { output })).toEqual({ kind: 'segmentation' });
   });
 
+  test('not the heads of a detector, at a stride of 8 and more', () => {
+    const heads = (...sides: number[]) => {
+      const outputs = sides.map(
+        (side) =>
+          ({
+            name: `o${side}`,
+            value: `o${side}`,
+            dims: ['N', 71, side, side],
+            link: 'none',
+            isStepped: false,
+          }) as const,
+      );
+      return fitting([], { output: outputs[0], outputs, size: [160, 160] });
+    };
+    expect(heads(20, 10, 5)).toBeUndefined();
+    expect(heads(40, 20, 10)).toEqual({ kind: 'segmentation' });
+    expect(heads(20)).toEqual({ kind: 'segmentation' });
+  });
+
   test('and says so', () => {
     expect(fits?.(networkFacts(['N', 21, '', '']))?.note).toBe(
       'The output "output" [N, 21, ?, ?] is taken as a segmentation: explained is the class that is the answer in most pixels, background only where nothing else is. Name another with "class" (--target segmentation:CLASS).',

@@ -216,6 +216,7 @@ function chosenBefore(row: Row, facts: Facts, plan: Plan): Candidates {
 function scoreFacts({ data }: Row, { count, channels, place }: Matrix): ScoreFacts {
   let areShares = true;
   let sumToOne = true;
+  let low = 0;
   const votes = new Float64Array(channels);
   for (let i = 0; i < count; i++) {
     let sum = 0;
@@ -228,9 +229,16 @@ function scoreFacts({ data }: Row, { count, channels, place }: Matrix): ScoreFac
     }
     sumToOne &&= Math.abs(sum - 1) < 1e-3;
     votes[most]++;
+    if (data[place(i, most)] < 0) low++;
   }
   const usual = votes.findIndex((number) => number > count / 2);
-  return { channels, areShares, sumToOne: sumToOne && areShares, usual: usual < 0 ? undefined : usual };
+  return {
+    channels,
+    areShares,
+    sumToOne: sumToOne && areShares,
+    usual: usual < 0 ? undefined : usual,
+    areLow: low > count / 2,
+  };
 }
 
 function areShares({ count, place }: Matrix, data: Float32Array, [from, to]: readonly number[]): boolean {
@@ -280,6 +288,8 @@ export interface BoxFacts {
   readonly down: number;
   /** Of each candidate, where YOLOX left numbers in the units of its grid. */
   readonly cells: readonly { readonly x: number; readonly y: number; readonly stride: number }[] | undefined;
+  /** No format makes boxes of them: they are relative to anchors that the model does not tell. */
+  readonly areOffsets: boolean;
 }
 
 export function boxFacts(row: Row, facts: Facts, plan: Plan): BoxFacts {
@@ -288,30 +298,41 @@ export function boxFacts(row: Row, facts: Facts, plan: Plan): BoxFacts {
 
 /**
  * Where every number is at most 2 they are parts of the picture. Where no format is given: two corners, x first, if the second is
- * never above or left of the first, else centre and size. YOLOX leaves what it regresses in the units of its grid: then some sizes
- * are negative.
+ * never above or left of the first, else centre and size; offsets from anchors, if many are neither. YOLOX leaves what it regresses
+ * in the units of its grid: then some sizes are negative.
  */
 function readFacts({ value, count, format, isYolox }: BoxNumbers, size: readonly number[]): BoxFacts {
   const [height, width] = size.slice(-2);
   let most = 0;
   let areCorners = true;
   let isNegative = false;
+  let neither = 0;
   for (let i = 0; i < count; i++) {
     const [a, b, c, d] = [value(i, 0), value(i, 1), value(i, 2), value(i, 3)];
     most = Math.max(most, Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d));
-    areCorners &&= c >= a && d >= b;
-    isNegative ||= c < 0 || d < 0;
+    const [isCorners, isSize] = [c >= a && d >= b, c >= 0 && d >= 0];
+    areCorners &&= isCorners;
+    isNegative ||= !isSize;
+    if (!isCorners && !isSize) neither++;
   }
   const own = format ?? (areCorners ? 'xyxy' : 'cxcywh');
   const grid = isYolox && isNegative && own === 'cxcywh' ? cellsOfGrid(count, [height, width]) : undefined;
   const [across, down] = most <= 2 && !grid ? [width, height] : [1, 1];
-  return { format: own, across, down, cells: grid && Array.from({ length: count }, (_, i) => grid(i)) };
+  const areOffsets = format === undefined && neither > count / 10;
+  return {
+    format: own,
+    across,
+    down,
+    areOffsets,
+    cells: grid && Array.from({ length: count }, (_, i) => grid(i)),
+  };
 }
 
 /** Boxes in pixels of the input. */
 function boxReader(numbers: BoxNumbers, size: readonly number[]): (i: number) => Box | undefined {
   const { value } = numbers;
-  const { format, across, down, cells } = readFacts(numbers, size);
+  const { format, across, down, cells, areOffsets } = readFacts(numbers, size);
+  if (areOffsets) return () => undefined;
   if (cells)
     return (i) => {
       const { x, y, stride } = cells[i];

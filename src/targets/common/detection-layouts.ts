@@ -97,6 +97,22 @@ export function planFor(network: NetworkFacts, { layout, format }: PlanOptions):
   };
 }
 
+/**
+ * Whether outputs are what a detector's heads give at several scales, not decoded: [N, K, h, w] at a stride of 8 or more, and the same
+ * K at half of that. Which of the K are classes, and which are regressed, cannot be told.
+ */
+export function areRawHeads({ output, outputs, size }: Pick<NetworkFacts, 'output' | 'outputs' | 'size'>) {
+  const [, K, ...own] = output.dims;
+  const isAt = (dims: Dims, stride: number) =>
+    dims.length === size.length &&
+    dims.every((dim, i) => typeof dim === 'number' && dim === Math.ceil((size[i] as number) / stride));
+  const stride = strides.find((each) => each >= 8 && isAt(own, each));
+  return (
+    stride !== undefined &&
+    outputs.some(({ dims: [, channels, ...other] }) => channels === K && isAt(other, 2 * stride))
+  );
+}
+
 /** How one output holds candidates. */
 export interface Shape {
   readonly isChannelsFirst: boolean;
@@ -292,6 +308,8 @@ export interface ScoreFacts {
   readonly sumToOne: boolean;
   /** The channel that is the largest of most candidates. */
   readonly usual: number | undefined;
+  /** Of most candidates even the largest score is below 0. */
+  readonly areLow: boolean;
 }
 
 export interface ScoreReading {
@@ -306,21 +324,26 @@ export interface ScoreReading {
 /**
  * How scores in an output of their own become probabilities, and which channel is no class. A softmax has a background: the last
  * channel of DETR ("no object"), the first of SSD; a sigmoid has none (RetinaNet). Which of them it is follows from the
- * operator that was stepped over, from the number of names, and else from the picture: probabilities that sum to 1, or a channel
- * that is the largest of most candidates.
+ * operator that was stepped over, from the number of names, and else from the picture: probabilities that sum to 1, a channel
+ * that is the largest of most candidates, or, of queries, none that is (RT-DETR), where all scores are low.
  */
 export function readScores({ layout, scores, named }: Plan, facts: ScoreFacts): ScoreReading {
-  const { channels, areShares, sumToOne, usual } = facts;
+  const { channels, areShares, sumToOne, usual, areLow } = facts;
   const link = baseOf(scores.link);
   const found = scores.isStepped ? link : undefined;
   const isEdge = usual === 0 || usual === channels - 1;
+  const isFocal = named === undefined && areLow && usual !== channels - 1; // RT-DETR: nothing says "no object"
   const isSoftmax =
     found === 'softmax' ||
     (found === undefined &&
       channels > 1 &&
       (sumToOne ||
         (!areShares &&
-          (layout === 'detr' ? named !== channels : named === undefined ? isEdge : named === channels - 1))));
+          (layout === 'detr'
+            ? named !== channels && !isFocal
+            : named === undefined
+              ? isEdge
+              : named === channels - 1))));
   const by =
     found === 'softmax' || found === 'sigmoid'
       ? found

@@ -180,7 +180,8 @@ interface BoxSource {
 /** Boxes in pixels of the input; undefined where the output holds none that can be read. */
 function cornersOf(b: Builder, { matrix, layout, plan, row, facts }: BoxSource): Corners | undefined {
   if (plan.areOffsets) return undefined;
-  const { format, across, down, cells } = boxFacts(row, facts, plan);
+  const { format, across, down, cells, areOffsets } = boxFacts(row, facts, plan);
+  if (areOffsets) return undefined;
   const source = plan.boxes ?? plan.unstepped;
   const inBoxes =
     source === undefined
