@@ -35,9 +35,19 @@ export interface FrameStream {
    * Every frame in its turn: its pixels where they are wanted, else undefined. Ending the loop early frees what it holds.
    *
    * @param isWanted asked once for each frame, in order
+   * @param pattern which frames those are, where that is known before
    * @throws Unreadable
    */
-  readonly read: (isWanted: (index: number) => boolean) => AsyncIterable<Pixels | undefined>;
+  readonly read: (
+    isWanted: (index: number) => boolean,
+    pattern?: FramePattern,
+  ) => AsyncIterable<Pixels | undefined>;
+}
+
+/** Frames of a video, numbered from 0: those of some runs, which begin anew every `period` frames where there is one. */
+export interface FramePattern {
+  readonly runs: readonly { readonly start: number; readonly interval: number; readonly count: number }[];
+  readonly period?: number;
 }
 
 /** A kind of file that holds clips: one file of sources/, and one line of its index.ts. */

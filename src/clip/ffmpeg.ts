@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import type { FramePattern } from './clip.js';
 import { Unreadable } from '../image/decoders/decoder.js';
 
 /** What is said where there is no ffmpeg. */
@@ -20,6 +21,8 @@ export function reading(path: string): string[] {
 /** A program that runs: what it writes is read from `stdout`, and `ended` says how it ended. */
 export interface Running {
   readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
+  /** What it writes to `pipe:3`. */
+  readonly extra: Readable;
   /** Its exit status (null where it was stopped), and what it complained of. Rejects where there is no such program. */
   readonly ended: Promise<{ readonly code: number | null; readonly complaints: string }>;
 }
@@ -28,7 +31,9 @@ export interface Running {
 const mostComplaints = 10_000;
 
 export function start(program: 'ffmpeg' | 'ffprobe', args: readonly string[]): Running {
-  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] }) as Running['process'];
+  const extra = process.stdio[3] as Readable;
+  extra.on('error', () => undefined).resume();
   let complaints = '';
   process.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (complaints.length < mostComplaints) complaints += text;
@@ -41,7 +46,7 @@ export function start(program: 'ffmpeg' | 'ffprobe', args: readonly string[]): R
     process.on('close', (code) => done({ code, complaints }));
   });
   ended.catch(() => undefined); // who waits for it is told
-  return { process, ended };
+  return { process, extra, ended };
 }
 
 /** Runs a program to its end, with all that it writes. */
@@ -54,6 +59,23 @@ export async function run(
   const parts: Buffer[] = [];
   process.stdout.on('data', (part: Buffer) => parts.push(part));
   return { ...(await ended), output: Buffer.concat(parts) };
+}
+
+/** Longer expressions are left to who reads the frames. */
+const longestExpression = 20_000;
+
+/** The frames of a pattern as an expression of ffmpeg's filter `select`; undefined where it is all, or too many runs. */
+export function selection({ runs, period }: FramePattern): string | undefined {
+  const terms = runs.flatMap(({ start, interval, count }) => {
+    if (period === undefined)
+      return `between(n,${start},${start + (count - 1) * interval})*not(mod(n-${start},${interval}))`;
+    if (start === 0 && interval === 1) return count < period ? `lt(mod(n,${period}),${count})` : '1';
+    return Array.from({ length: count }, (_, j) => start + j * interval).map(
+      (at) => `gte(n,${at})*not(mod(n-${at},${period}))`,
+    );
+  });
+  const expression = terms.join('+');
+  return terms.includes('1') || expression.length > longestExpression ? undefined : expression;
 }
 
 let found: Promise<boolean> | undefined;

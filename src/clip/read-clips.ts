@@ -133,7 +133,7 @@ async function* clipsOf(
   });
   let index = 0;
   let last: Float32Array | undefined;
-  for await (const pixels of stream.read(isWanted)) {
+  for await (const pixels of stream.read(isWanted, plan.frames)) {
     if (pixels) {
       checkSame(stream, pixels);
       last = preprocess(pixels, frame).tensor;

@@ -1,4 +1,5 @@
 import type { FrameSampling } from '../image/frame-sampling.js';
+import type { FramePattern } from './clip.js';
 
 /** Where the clips of a video begin, and how far apart their frames are. */
 export interface SamplingPlan {
@@ -8,6 +9,8 @@ export interface SamplingPlan {
   readonly startOf: (n: number) => number | undefined;
   /** Whether a clip may be followed by another, whose number its name then says. */
   readonly isMany: boolean;
+  /** The frames that the clips hold, all together. */
+  readonly frames: FramePattern;
 }
 
 /**
@@ -20,13 +23,30 @@ export function planSampling(
   { count, interval, clips = 1, stride }: FrameSampling & { readonly count: number },
   total: number,
 ): SamplingPlan {
-  if (stride !== undefined)
-    return { count, interval: interval ?? 1, startOf: (n) => n * stride, isMany: true };
+  if (stride !== undefined) return windows({ count, interval: interval ?? 1, stride });
   const step = interval ?? Math.max(1, Math.floor(total / (count * clips)));
   const span = (count - 1) * step + 1;
   const startOf = (n: number) => {
     const middle = ((n + 0.5) * total) / clips;
     return n < clips ? Math.max(0, Math.min(Math.round(middle - span / 2), total - span)) : undefined;
   };
-  return { count, interval: step, startOf, isMany: clips > 1 };
+  const runs = Array.from({ length: clips }, (_, n) => ({
+    start: startOf(n) as number,
+    interval: step,
+    count,
+  }));
+  return { count, interval: step, startOf, isMany: clips > 1, frames: { runs } };
+}
+
+function windows({
+  count,
+  interval,
+  stride,
+}: {
+  count: number;
+  interval: number;
+  stride: number;
+}): SamplingPlan {
+  const frames = { runs: [{ start: 0, interval, count }], period: stride };
+  return { count, interval, startOf: (n) => n * stride, isMany: true, frames };
 }

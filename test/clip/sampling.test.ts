@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { selection } from '../../src/clip/ffmpeg.js';
 import { planSampling } from '../../src/clip/sampling.js';
 
 /** First frames of the clips up to the end of a video, and how far apart frames are. */
@@ -32,4 +33,31 @@ test('a video that is shorter than its clip begins with it', () => {
 test('a window slides by its stride', () => {
   expect(plan({ count: 4, stride: 4 }, 18)).toEqual({ starts: [0, 4, 8, 12, 16], interval: 1 });
   expect(plan({ count: 4, stride: 3, interval: 2 }, 10)).toEqual({ starts: [0, 3, 6, 9], interval: 2 });
+});
+
+test.each<Parameters<typeof planSampling>[0]>([
+  { count: 4 },
+  { count: 4, clips: 3, interval: 2 },
+  { count: 16, clips: 7 },
+  { count: 4, stride: 4 },
+  { count: 4, stride: 6 },
+  { count: 5, stride: 3, interval: 4 },
+  { count: 3, stride: 20, interval: 2 },
+])('ffmpeg selects the frames that some clip holds, and no others: %o', (sampling) => {
+  const total = 100;
+  const { startOf, interval, count, frames } = planSampling(sampling, total);
+  const held = new Set<number>();
+  for (let n = 0, start = startOf(0); start !== undefined && start < total; start = startOf(++n))
+    for (let t = 0; t < count; t++) held.add(start + t * interval);
+  const names = ['between', 'not', 'mod', 'gte', 'lt'];
+  const functions = [
+    (x: number, a: number, b: number) => Number(x >= a && x <= b),
+    (x: number) => Number(x === 0),
+    (x: number, y: number) => x % y,
+    (x: number, y: number) => Number(x >= y),
+    (x: number, y: number) => Number(x < y),
+  ];
+  const expression = selection(frames) ?? '1';
+  const selects = new Function(...names, 'n', `return ${expression}`);
+  for (let n = 0; n < total; n++) expect([n, selects(...functions, n) > 0]).toEqual([n, held.has(n)]);
 });

@@ -5,8 +5,8 @@ import { brandsOf } from '../../image/decoders/iso-boxes.js';
 import { checkSize, endsTooEarly, Unreadable } from '../../image/decoders/decoder.js';
 import { defaultMaxPixels } from '../../image/decode.js';
 import type { Pixels } from '../../image/pixels.js';
-import type { ClipSource, FrameStream } from '../clip.js';
-import { reading, run, start } from '../ffmpeg.js';
+import type { ClipSource, FramePattern, FrameStream } from '../clip.js';
+import { reading, run, selection, start } from '../ffmpeg.js';
 import { picturesIn } from '../ppm.js';
 
 /**
@@ -31,9 +31,9 @@ export const video: ClipSource = {
       const { sound: _, read, ...stream } = await openPath(path, rate);
       return {
         ...stream,
-        read: async function* (isWanted) {
+        read: async function* (...wanted) {
           try {
-            yield* read(isWanted);
+            yield* read(...wanted);
           } finally {
             await remove();
           }
@@ -81,7 +81,7 @@ async function openPath(path: string, asked: number | undefined): Promise<FrameS
     rate,
     count,
     sound: path,
-    read: (isWanted) => framesOf(path, { rate, count, codec }, isWanted),
+    read: (isWanted, pattern) => framesOf(path, { rate, count, codec }, isWanted, pattern),
   };
 }
 
@@ -132,19 +132,33 @@ async function* framesOf(
     codec,
   }: { readonly rate: number; readonly count: number; readonly codec: string | undefined },
   isWanted: (index: number) => boolean,
+  pattern: FramePattern | undefined,
 ): AsyncGenerator<Pixels | undefined> {
-  const { process, ended } = start(
+  const selected = pattern && selection(pattern);
+  // What is selected is written without gaps; one byte a frame says how many there were.
+  const select = selected ? `select='${selected}',setpts=N/(${rate}*TB),` : '';
+  const graph = `[0:V:0]fps=${rate},split[all][each];[all]${select}format=rgb24[pictures];[each]scale=1:1:flags=neighbor,format=gray[ticks]`;
+  const { process, extra, ended } = start(
     'ffmpeg',
     [
-      ['-nostdin', '-v', 'error', ...reading(path), '-map', '0:V:0', '-vf', `fps=${rate}`],
-      ['-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', 'pipe:1'],
+      ['-nostdin', '-v', 'error', ...reading(path), '-filter_complex', graph],
+      ['-map', '[pictures]', '-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', 'pipe:1'],
+      ['-map', '[ticks]', '-f', 'rawvideo', 'pipe:3'],
     ].flat(),
   );
   let got = 0;
+  extra.on('data', (ticks: Buffer) => {
+    got += ticks.length;
+  });
   try {
-    for await (const frame of picturesIn(process.stdout, isWanted)) {
-      got++;
-      yield frame;
+    if (!selected) yield* picturesIn(process.stdout, isWanted);
+    else {
+      let index = 0;
+      for await (const frame of picturesIn(process.stdout, () => true)) {
+        for (; !isWanted(index); index++) yield undefined;
+        yield frame;
+        index++;
+      }
     }
     const { code, complaints } = await ended;
     const missing = count - got; // what a file says of its length is only nearly so
