@@ -114,6 +114,14 @@ export async function openParts(
       notes.push(
         `Layer "${layer.name}": only tokens beside the patches are read behind it, so the patches have no gradient; name a layer before the last attention.`,
       );
+  const ofOneStep = layers.find(hasOneStep);
+  if (clips && clips.sampling.count > 1 && ofOneStep) {
+    const finer = network.layers(all, options.tokens).find((layer) => !hasOneStep(layer));
+    const advice = finer ? `; "${finer.name}" has ${finer.layout.grid[0] || 'more'}` : '';
+    notes.push(
+      `Layer "${ofOneStep.name}" has one step along time, so all frames of a clip have the same map${advice}.`,
+    );
+  }
   const backend = await openBackend(options.backend ?? 'auto', { threads });
   return {
     source,
@@ -230,6 +238,11 @@ function layersOf(
       return { layers: [], problem: error };
     throw error;
   }
+}
+
+/** Of a layer of clips: whether it no longer tells frames apart. */
+function hasOneStep({ layout: { grid } }: Layer): boolean {
+  return grid.length === 3 && grid[0] === 1;
 }
 
 /** Class names that the model brings along, if it has as many scores. */

@@ -107,6 +107,30 @@ describe('a clip', () => {
   });
 });
 
+test('a layer of one step along time says that frames have one map, and names a finer one', async () => {
+  const { bytesFrom, weights } = await import('../support/network.js');
+  const network = bytesFrom({
+    inputs: { clip: ['N', 3, 4, 8, 8] },
+    outputs: ['logits'],
+    nodes: [
+      ['Conv', ['clip', 'w1'], ['conv1'], { pads: [1, 1, 1, 1, 1, 1], strides: [2, 1, 1] }],
+      ['Relu', ['conv1'], ['relu1']],
+      ['Conv', ['relu1', 'w2'], ['conv2'], { pads: [0, 1, 1, 0, 1, 1] }],
+      ['Relu', ['conv2'], ['relu2']],
+      ['GlobalAveragePool', ['relu2'], ['pooled']],
+      ['Flatten', ['pooled'], ['flat']],
+      ['Gemm', ['flat', 'w3'], ['logits'], { transB: 1 }],
+    ],
+    constants: { w1: weights(1, [4, 3, 3, 3, 3]), w2: weights(2, [6, 4, 2, 3, 3]), w3: weights(3, [5, 6]) },
+  });
+  await using explainer = await Explainer.open(network, { backend: 'reference' });
+  expect(explainer.notes).toContain(
+    'Layer "relu2" has one step along time, so all frames of a clip have the same map; "relu1" has 2.',
+  );
+  await using finer = await Explainer.open(network, { backend: 'reference', layer: 'relu1' });
+  expect(finer.notes.join()).not.toContain('one step');
+});
+
 describe('a run', () => {
   test('takes each folder of frames as a clip, and writes what was asked for', async () => {
     const outputs = { save: ['overlay', 'map', 'npy', 'cutout', 'sheet'], video: 'webp' } as const;
