@@ -1,10 +1,11 @@
-import { uninitialized } from '../memory.js';
+import { release, uninitialized } from '../memory.js';
 import type { Pixels } from '../image/pixels.js';
 
 /**
  * Pictures of 8-bit RGB that follow each other in a stream (Netpbm's P6: `P6 width height 255`, a line end, the bytes), as ffmpeg
  * writes them: each says its own size.
  *
+ * @param stream pieces, which are freed once they are read
  * @param isWanted whether a picture's pixels are kept; else undefined stands in its place
  */
 export async function* picturesIn(
@@ -14,7 +15,8 @@ export async function* picturesIn(
   let header = '';
   let picture: { readonly width: number; readonly height: number; readonly data?: Uint8Array } | undefined;
   let [at, size, index] = [0, 0, 0];
-  for await (const piece of stream)
+  let read: Buffer[] = [];
+  for await (const piece of stream) {
     for (let from = 0; from < piece.length; ) {
       if (!picture) {
         header += String.fromCharCode(piece[from++]);
@@ -40,6 +42,14 @@ export async function* picturesIn(
       picture = undefined;
       index++;
     }
+    read.push(piece);
+    if (read.length < together) continue;
+    release(read);
+    read = [];
+  }
 }
 
 const longestHeader = 40;
+
+/** Pieces that are freed at once. */
+const together = 32;
