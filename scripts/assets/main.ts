@@ -28,6 +28,7 @@ import {
 import { drawScenes } from './scene.js';
 import { trainSegmenter, untrainedSegmenter } from './segmenter.js';
 import { generation, vocabulary } from './sentence.js';
+import { Speaker } from './speaker.js';
 import { drawExamples, train } from './train.js';
 
 // Makes what is in assets/ anew: `npm run assets` trains, then draws and measures;
@@ -153,11 +154,10 @@ async function stateFigures(count: number): Promise<void> {
 /** What the captioner gets right on scenes that were never trained on, drawn at its own size. */
 async function stateCaptions(count: number): Promise<void> {
   const open = async (part: string) => graphOf(await readModel(`assets/captioner/${part}_model.onnx`));
-  const captioner = { encoder: await open('encoder'), decoder: await open('decoder') };
-  const { words, groups, sentences } = await captionFigures(
-    captioner,
-    drawScenes({ firstPicture: heldOut, pictures: count }),
-  );
+  const speaker = await Speaker.open({ encoder: await open('encoder'), decoder: await open('decoder') });
+  const scenes = drawScenes({ firstPicture: heldOut, pictures: count });
+  const { words, groups, sentences } = await captionFigures(speaker, scenes);
+  await speaker.close();
   const shares = Object.entries(words).map(([name, share]) => `${name} ${percent(share)}`);
   say(`captioner, ${count} held-out scenes: words after right ones: ${shares.join(', ')}`);
   say(
