@@ -1,10 +1,10 @@
 import type { Builder, Name } from '../../src/graph/builder.js';
 import type { Dim, Graph, ValueInfo } from '../../src/graph/graph.js';
-import type { Constant } from '../../src/onnx/constant.js';
+import { type Constant, floatConstant } from '../../src/onnx/constant.js';
 import { DataType } from '../../src/onnx/types.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { type Drawn, fit, imagesOf, type Recipe } from './fit.js';
-import { inputSize, Layers, trunkChannels } from './network.js';
+import { inputSize, Layers, trunkChannels, trunkConvolutions } from './network.js';
 import { Random } from './random.js';
 import type { Scene } from './scene.js';
 import { begin, end, longest, vocabulary } from './sentence.js';
@@ -12,10 +12,18 @@ import { begin, end, longest, vocabulary } from './sentence.js';
 export interface CaptionerRecipe extends Recipe {
   /** Weight of the mean of the last activations in the loss: light up only where it helps. */
   readonly activationPenalty: number;
+  /** Whether it learns to add up what it sees; else that stays 0. */
+  readonly counts: boolean;
 }
 
-const channels = 48;
+const channels = 64;
 const side = inputSize / 8;
+const trunkStart = trunkConvolutions.map((own, i) => (i === 2 ? { ...own, stride: 2 } : own));
+const last = { inputs: trunkChannels, outputs: channels, kernel: 3 };
+/** Edges and colours are known from the classifier, and stay as they are. */
+const kept = /^conv[12]\./;
+/** From what is added up to the hidden values: 0 until the captioner learns to count. */
+const counted = 'counted.weight';
 /** Places that attention chooses among: 12 × 12. */
 export const positions = side * side;
 const embedded = 24;
@@ -23,7 +31,7 @@ export const stateSize = 72;
 const query = 32;
 const words = vocabulary.length;
 /** The encoder's last activation, the layer that is explained. */
-export const captionedActivation = 'relu6';
+export const captionedActivation = 'relu5';
 
 /** The two files of a captioner, and the graph by which both are trained. */
 export interface Captioner {
@@ -33,7 +41,8 @@ export interface Captioner {
 
 /**
  * The captioner, untrained, as it is trained: pictures and the words that were said so far (teacher forcing) to the scores of every
- * next word, the decoder's steps one after the other. The encoder is the classifier's trunk and two convolutions at half its size.
+ * next word, the decoder's steps one after the other. The encoder is the classifier's trunk, from the third convolution on at half its
+ * size, and one more.
  */
 export function untrainedCaptioner(seed: number): Graph {
   const b = new Layers(seed);
@@ -97,17 +106,15 @@ export function captionerOf({ constants }: Graph): Captioner {
 
 /** [N, positions, channels] */
 function encode(b: Layers): Name {
-  const half = { inputs: trunkChannels, outputs: channels, kernel: 3, stride: 2 };
-  const last = { inputs: channels, outputs: channels, kernel: 3 };
-  const relu5 = b.relu('relu5', b.convolution('conv5', b.trunk('pixel_values'), half));
-  const map = b.relu(captionedActivation, b.convolution('conv6', relu5, last));
+  const map = b.trunk('pixel_values', [...trunkStart, last]);
   return b.transpose(b.reshape(map, [0, channels, positions]), [0, 2, 1]);
 }
 
 /**
  * Says words by a gated recurrent unit (Cho et al., arXiv 1406.1078) that looks at the picture by soft attention (Xu et al., "Show,
  * attend and tell", arXiv 1502.03044), from its present state (Lu et al., arXiv 1612.01887, Sec. 2.2). It reads the last word and the
- * mean of the features; its first state is 0.
+ * mean of the features; its first state is 0. Means cannot tell two apples from one: beside what it looks at, it adds up the features
+ * of all places that answer a second query.
  */
 class Decoder {
   readonly embedding = 'embedding.weight';
@@ -115,7 +122,9 @@ class Decoder {
   readonly #features: Name;
   readonly #keys: Name;
   readonly #mean: Name;
-  readonly #weights: Readonly<Record<'input' | 'state' | 'query' | 'hidden' | 'word', readonly [Name, Name]>>;
+  readonly #weights: Readonly<
+    Record<'input' | 'state' | 'query' | 'tally' | 'hidden' | 'word', readonly [Name, Name]>
+  >;
 
   constructor(b: Layers, features: Name) {
     this.#b = b;
@@ -130,7 +139,9 @@ class Decoder {
       query: b.weights('query', [query, stateSize]),
       hidden: b.weights('hidden', [2 * query, stateSize + channels]),
       word: b.weights('word', [words, 2 * query]),
+      tally: b.weights('tally', [query, stateSize]),
     };
+    b.constants.set(counted, floatConstant(new Float32Array(2 * query * channels), [channels, 2 * query]));
     this.#keys = b.transpose(b.op('MatMul', [features, keys]), [0, 2, 1]);
     this.#mean = b.reduceMean(features, [1], 0);
   }
@@ -154,14 +165,18 @@ class Decoder {
   /** From states [N, T, state]: scores of words [N, T, words] and where the decoder looks, [N, T, positions]. */
   say(states: Name): { readonly logits: Name; readonly attention: Name } {
     const b = this.#b;
-    const match = b.op('MatMul', [this.#linear(states, 'query'), this.#keys]);
-    const attention = b.op('Softmax', [b.scale(match, 1 / Math.sqrt(query))], { axis: 2 });
+    const match = (name: 'query' | 'tally') =>
+      b.scale(b.op('MatMul', [this.#linear(states, name), this.#keys]), 1 / Math.sqrt(query));
+    const attention = b.op('Softmax', [match('query')], { axis: 2 });
     const seen = b.op('MatMul', [attention, this.#features]);
-    const hidden = b.op('Tanh', [this.#linear(b.op('Concat', [states, seen], { axis: 2 }), 'hidden')]);
+    const answers = b.op('Sigmoid', [b.sub(match('tally'), b.scalar(2))]);
+    const tally = b.scale(b.op('MatMul', [answers, this.#features]), 1 / 16);
+    const read = this.#linear(b.op('Concat', [states, seen], { axis: 2 }), 'hidden');
+    const hidden = b.op('Tanh', [b.add(read, b.op('MatMul', [tally, counted]))]);
     return { logits: this.#linear(hidden, 'word'), attention };
   }
 
-  #linear(value: Name, name: 'query' | 'hidden' | 'word'): Name {
+  #linear(value: Name, name: 'query' | 'tally' | 'hidden' | 'word'): Name {
     const [weight, bias] = this.#weights[name];
     return this.#b.add(this.#b.op('MatMul', [value, this.#b.transpose(weight, [1, 0])]), bias);
   }
@@ -212,7 +227,9 @@ export async function trainCaptioner(
     return b.add(b.neg(b.div(sum, count)), b.scale(lit, recipe.activationPenalty));
   };
   const trainer = await Trainer.open(untrained, {
-    weights: weightsOfCaptioner(untrained),
+    weights: weightsOfCaptioner(untrained).filter(
+      (name) => !kept.test(name) && (recipe.counts || !/^(tally|counted)\./.test(name)),
+    ),
     inputs: [info('next', ['N', longest, words])],
     loss,
     threads: 1,

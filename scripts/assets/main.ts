@@ -14,8 +14,9 @@ import { asPixels, evaluate, type Figures, methods, thresholds } from './evaluat
 import type { Recipe } from './fit.js';
 import { startingFrom, untrained } from './network.js';
 import {
-  captionerRecipe,
+  captionerRecipes,
   captionerSidecar,
+  demonstratedScenes,
   demonstrations,
   detectorRecipe,
   heldOut,
@@ -25,7 +26,7 @@ import {
   segmenterSidecar,
   sidecar,
 } from './recipe.js';
-import { drawScenes } from './scene.js';
+import { drawScene, drawScenes } from './scene.js';
 import { trainSegmenter, untrainedSegmenter } from './segmenter.js';
 import { generation, vocabulary } from './sentence.js';
 import { Speaker } from './speaker.js';
@@ -43,7 +44,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 interface Asset {
   readonly name: string;
   readonly description: string;
-  readonly recipe: Recipe;
+  readonly recipe: Recipe | readonly Recipe[];
   /** What is written beside the networks, by file. */
   readonly sidecars: Readonly<Record<string, unknown>>;
   /** Draws and learns; gives networks by file. */
@@ -97,25 +98,27 @@ const assets: readonly Asset[] = [
   {
     name: 'captioner',
     description: 'Says what is in a drawn picture: counts, colours, kinds and the ground',
-    recipe: captionerRecipe,
+    recipe: captionerRecipes,
     sidecars: {
       'captioner/encoder_model.json': captionerSidecar,
       'captioner/vocabulary.json': vocabulary,
       'captioner/generation_config.json': generation,
     },
     train: async (report) => {
-      const examples = drawScenes(captionerRecipe);
-      report(`drew ${captionerRecipe.pictures} scenes`);
-      const start = await withTrunk(untrainedCaptioner(captionerRecipe.seed));
-      const { encoder, decoder } = captionerOf(
-        await trainCaptioner(start, examples, captionerRecipe, report),
-      );
+      let graph = await withTrunk(untrainedCaptioner(captionerRecipes[0].seed));
+      for (const own of captionerRecipes) {
+        const examples = drawScenes(own);
+        report(`drew ${own.pictures} scenes`);
+        graph = await trainCaptioner(graph, examples, own, report);
+      }
+      const { encoder, decoder } = captionerOf(graph);
       return { 'captioner/encoder_model.onnx': encoder, 'captioner/decoder_model.onnx': decoder };
     },
   },
 ];
 
-for (const folder of ['pictures', 'captioner']) await mkdir(`assets/${folder}`, { recursive: true });
+for (const folder of ['pictures', 'scenes', 'captioner'])
+  await mkdir(`assets/${folder}`, { recursive: true });
 for (const asset of assets) {
   if (flags.train?.includes(asset.name) ?? true) await trainModel(asset);
   for (const [file, sidecar] of Object.entries(asset.sidecars))
@@ -123,6 +126,8 @@ for (const asset of assets) {
 }
 for (const { file, seed } of demonstrations)
   await writeFile(`assets/pictures/${file}`, encodePng(asPixels(drawPicture(seed, pictureSize))));
+for (const { file, seed } of demonstratedScenes)
+  await writeFile(`assets/scenes/${file}`, encodePng(asPixels(drawScene(seed, pictureSize))));
 await stateFigures(Number(flags['held-out']));
 await stateCaptions(Number(flags['held-out']));
 

@@ -25,7 +25,7 @@ export interface Convolution {
 }
 
 /** The convolutions that every network here begins with; a maximum over 2 × 2 follows the first. */
-const trunkConvolutions: readonly Convolution[] = [
+export const trunkConvolutions: readonly Convolution[] = [
   { inputs: 3, outputs: 16, kernel: 5, stride: 2 },
   { inputs: 16, outputs: 32, kernel: 3 },
   { inputs: 32, outputs: 48, kernel: 3 },
@@ -76,10 +76,10 @@ export class Layers extends Builder {
     return [`${name}.weight`, `${name}.bias`];
   }
 
-  /** Four convolutions with ReLU; 64 channels, 24 × 24. */
-  trunk(input = 'image'): Name {
+  /** Convolutions with ReLU; four, 64 channels, 24 × 24 unless others are given. */
+  trunk(input = 'image', convolutions = trunkConvolutions): Name {
     let value: Name = input;
-    for (const [i, convolution] of trunkConvolutions.entries()) {
+    for (const [i, convolution] of convolutions.entries()) {
       value = this.relu(`relu${i + 1}`, this.convolution(`conv${i + 1}`, value, convolution));
       if (i === 0)
         value = this.op('MaxPool', [value], { kernel_shape: [2, 2], strides: [2, 2] }, `pool${i + 1}`);
