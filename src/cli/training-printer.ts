@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { TrainProgress } from '../train/run/progress.js';
 import type { Trained } from '../train/run/run.js';
 import { ProgressLine } from './progress-line.js';
@@ -20,7 +21,7 @@ export interface TrainingPrinter {
 export function trainingPrinter(quiet: boolean | undefined, out: string): TrainingPrinter {
   const line = new ProgressLine(quiet ? nowhere : drawn);
   const said = new Set<string>();
-  let stage = '';
+  let counted = '';
   let whole = 0;
   const stop = (signal: NodeJS.Signals) => {
     line.clear();
@@ -32,11 +33,11 @@ export function trainingPrinter(quiet: boolean | undefined, out: string): Traini
   process.on('SIGTERM', stop);
   return {
     show: ({ stage: own, done, total, note }) => {
-      if (own !== stage) {
+      if (counted !== `${own} ${total}`) {
         line.start({ images: total, before: Math.floor(done), note });
         whole = Math.floor(done);
       }
-      stage = own;
+      counted = `${own} ${total}`;
       line.say(note);
       for (; whole < Math.floor(done); whole++) line.step(false);
       line.within(done - whole);
@@ -74,7 +75,9 @@ function printTrained({ metric, arms, teacher, differences, measured, notes, fil
     const points = `${(100 * Math.abs(mean)).toFixed(1)} points`;
     print(`${arm}: ${points} ${mean < 0 ? 'less' : 'more'} than ${against}${interval(difference)}`);
   }
-  say(`→ ${files.slice(0, 5).join(', ')}`);
+  const [report, ...others] = ['report.html', 'student.onnx', 'student.json', 'results.json', 'log.jsonl'];
+  const path = files.find((file) => basename(file) === report) ?? '';
+  say(`→ ${path}, and beside it ${others.join(', ')}`);
 }
 
 function interval({ low, high }: { low: number | null; high: number | null }): string {

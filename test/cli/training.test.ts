@@ -104,7 +104,7 @@ test('Ctrl-C says that the run is kept, and --resume goes on with it', async () 
   const [, signal] = await once(child, 'exit');
   expect(signal).toBe('SIGINT');
   expect(said).toMatch(
-    /^"data" "data": 36 pictures in 3 folders of classes, 12 in each\.\n(.* epochs.*\n)*Stopped\. What is done is kept in stopped: the same command with --resume goes on with it\.\n$/,
+    /^"data" "data": 36 pictures in 3 folders of classes, 12 in each\.\n(.*%.*\n)*Stopped\. What is done is kept in stopped: the same command with --resume goes on with it\.\n$/,
   );
   expect((await gradcampp(...flags)).stderr).toContain(
     '"stopped" holds an unfinished run. Continue it with --resume',

@@ -22,6 +22,10 @@ const usual: Counts = { teacher: 400, student: 40, test: 100 };
 export async function demonstrationOptions(given: DistillOptions, counts = usual): Promise<DistillOptions> {
   const out = given.out ?? 'gradcampp-train';
   const root = join(out, 'demonstration');
+  const total = (count: number) => (count * drawnClasses.length).toLocaleString('en');
+  given.onNote?.(
+    `No --teacher and no --data: a first try. Pictures of ${drawnClasses.length} shapes are drawn, a teacher is trained on ${total(counts.teacher)} of them, and small students on ${total(counts.student)}, from the labels alone and with the teacher. It takes about a minute on two cores.`,
+  );
   const onProgress = given.onProgress;
   const folders = await drawAll(root, counts, (done, total) =>
     onProgress?.({ stage: 'pictures', done, total, note: 'pictures drawn' }),

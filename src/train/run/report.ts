@@ -82,6 +82,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
       ['command', command],
       ...(settings.teacher === undefined ? [] : [['teacher', basename(settings.teacher)] as const]),
       ['student', basename(plan.settings.student)],
+      ...results.pictures.map((note) => ['pictures', note] as const),
       ['classes', classes.join(', ')],
       ['trained on', `${results.trainedOn} pictures, ${plan.settings.epochs} epochs`],
       ['seeds', arms[0].seeds.map(({ seed }) => seed).join(', ')],
@@ -167,6 +168,8 @@ function chartsOf({ outcomes, results, plan }: Parts, before: number): Chart[] {
         : undefined;
     });
     if (lines.every((line) => line === undefined)) return undefined;
+    if (key === 'zero maps' && lines.every((line) => line?.y.every((count) => count === 0) ?? true))
+      return undefined;
     return {
       key,
       title,

@@ -51,6 +51,9 @@ export interface Results {
   }[];
   /** The student at the top of the folder: of the last arm, the best on the validation pictures, or of the first seed. */
   readonly best: { readonly arm: string; readonly seed: number; readonly folder: string };
+  /** What was understood of the pictures, a sentence each. */
+  readonly pictures: readonly string[];
+  /** What should be known. */
   readonly notes: readonly string[];
 }
 
@@ -59,9 +62,10 @@ export function resultsOf(own: {
   readonly outcomes: ReadonlyMap<Job, JobOutcome>;
   readonly measured: Measured;
   readonly teacher: Measure | undefined;
+  readonly understood: readonly string[];
   readonly notes: readonly string[];
 }): Results {
-  const { plan, outcomes, measured, teacher, notes } = own;
+  const { plan, outcomes, measured, teacher, understood, notes } = own;
   const { classes } = plan;
   const metric = metricFor(plan.isMultiLabel);
   const names = [...new Set([...outcomes.keys()].map(({ arm }) => arm))];
@@ -95,6 +99,7 @@ export function resultsOf(own: {
       return { arm: name, against: first.name, each, difference: meanInterval(each) };
     }),
     best: { arm: last.name, seed: best.seed, folder: job.folder },
+    pictures: understood,
     notes: [...new Set([...notes, ...[...outcomes.values()].flatMap((outcome) => outcome.notes)])],
   };
 }

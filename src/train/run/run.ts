@@ -169,7 +169,9 @@ async function run(
     const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
     const cautions = await checkStudent(settings, data, preprocessing);
     const say = teller(onNote);
-    for (const note of [...data.notes, ...(test?.notes ?? []), ...cautions]) say(note);
+    const understood = [...data.notes, ...(test?.notes ?? [])];
+    for (const note of understood) onNote(note);
+    for (const note of cautions) say(note);
     const record = await recordOf(command, settings, arms, {
       pictures: [...data.pictures, ...(test?.pictures ?? []), ...masks.filter((mask) => mask !== undefined)],
       labels: [data.classes, data.labels, test?.labels],
@@ -198,6 +200,7 @@ async function run(
         outcomes,
         measuredBy,
         shown,
+        understood,
         notes: say.said,
       });
     } finally {
@@ -522,12 +525,14 @@ async function trainAll(
           isolate: true,
         });
   const shares = new Map<Job, number>();
-  let note = 'epochs';
+  /** Pictures that one student sees. */
+  const each = plan.settings.epochs * plan.train.length;
+  let note = 'pictures learned from';
   const tell = () =>
     onProgress({
       stage: 'training',
-      done: [...shares.values()].reduce((sum, share) => sum + share, 0) * plan.settings.epochs,
-      total: jobs.length * plan.settings.epochs,
+      done: [...shares.values()].reduce((sum, share) => sum + share, 0) * each,
+      total: jobs.length * each,
       note,
     });
   try {
@@ -557,7 +562,7 @@ function noteOf(line: NonNullable<JobProgress['line']>, { key }: Metric): string
   const { arm, seed, epoch, loss, trainError, validation } = line;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const measured = validation === undefined ? '' : `, validation ${key} ${percent(validation)}`;
-  return `epochs; ${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, error ${percent(trainError)}${measured}`;
+  return `${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, error ${percent(trainError)}${measured}`;
 }
 
 /** Writes what the run came to. */
@@ -569,16 +574,17 @@ async function conclude(own: {
   readonly outcomes: ReadonlyMap<Job, JobOutcome>;
   readonly measuredBy: Measure | undefined;
   readonly shown: DecodedPictures;
+  readonly understood: readonly string[];
   readonly notes: readonly string[];
 }): Promise<Trained> {
-  const { command, plan, settings, folder, outcomes, measuredBy, shown, notes } = own;
+  const { command, plan, settings, folder, outcomes, measuredBy, shown, understood, notes } = own;
   const { data, test } = shown;
   const measured: Measured = {
     on: test ? 'test' : 'validation',
     pictures: test?.pictures ?? plan.validation.map((i) => data.pictures[i]),
     labels: test?.labels ?? plan.validation.map((i) => plan.labels[i]),
   };
-  const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy, notes });
+  const results = resultsOf({ plan, outcomes, measured, teacher: measuredBy, understood, notes });
   const write = folderWriter(settings.out, 'results');
   const files: string[] = [];
   const put = async (name: string, content: string | Uint8Array) => {
