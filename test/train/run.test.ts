@@ -266,6 +266,7 @@ describe('a training that ends and is gone on with', () => {
         validation: [],
         test: undefined,
         lessons: undefined,
+        trunk: undefined,
         masks: undefined,
       },
       job: {
@@ -281,6 +282,7 @@ describe('a training that ends and is gone on with', () => {
         validation: [],
         lessons: undefined,
         masks: undefined,
+        kept: undefined,
       },
     };
   }

@@ -1,6 +1,7 @@
 import { type Executor, inThisThread } from '../../batch/workers/executor.js';
 import type { Answer, Service } from '../../batch/workers/messages.js';
 import { Pool } from '../../batch/workers/worker-pool.js';
+import { Kept, type KeptValues } from './kept.js';
 import type { Pictures } from './pictures.js';
 import { maskViews, type ViewOptions, Views } from './views.js';
 
@@ -9,6 +10,8 @@ export interface LoaderInit {
   readonly pictures: Pictures;
   /** Of the pictures, in the same order. */
   readonly masks: Pictures | undefined;
+  /** What is given in place of the pictures, where it was computed before. */
+  readonly kept: KeptValues | undefined;
   readonly options: ViewOptions;
 }
 
@@ -27,8 +30,8 @@ export interface Loaded {
 }
 
 /** What a thread that makes views runs. */
-export async function loadingService({ pictures, masks, options }: LoaderInit): Promise<Service> {
-  const views = new Views(pictures, options);
+export async function loadingService({ pictures, masks, kept, options }: LoaderInit): Promise<Service> {
+  const views = kept ? new Kept(kept) : new Views(pictures, options);
   const own = masks && maskViews(masks, options);
   return {
     ready: true,

@@ -3,6 +3,7 @@ import { toGrey } from '../../image/pixels.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
 import { augmentations, geometric } from './augmentations/index.js';
+import type { NetworkInputs } from './kept.js';
 import { type Pictures, pixelsOf } from './pictures.js';
 
 export interface ViewOptions {
@@ -13,7 +14,7 @@ export interface ViewOptions {
 }
 
 /** Makes network inputs of pictures: each view is a pure function of (picture, view, seed). */
-export class Views {
+export class Views implements NetworkInputs {
   /** Dims of one input, without N. */
   readonly dims: readonly [number, number, number];
   readonly #pictures: Pictures;

@@ -7,7 +7,9 @@ import { openSession } from '../../runtime/session.js';
 import { firstNotFinite, type Tensor } from '../../tensor.js';
 import type { Pictures } from '../data/pictures.js';
 import { type Loaded, Loader, type Wanted } from '../data/loader.js';
+import { Kept, type KeptValues, type NetworkInputs } from '../data/kept.js';
 import { Views } from '../data/views.js';
+import { headNetwork, withHead } from './trunk.js';
 import { metricFor } from '../metrics/index.js';
 import * as losses from '../losses/index.js';
 import type { NetworkBuilder } from '../network-builder.js';
@@ -49,6 +51,8 @@ export interface JobData {
   readonly lessons: Lessons | undefined;
   /** Of `pictures`, in the same order: white where the class may be seen. */
   readonly masks: Pictures | undefined;
+  /** What is before the part that is trained gives for the pictures, where it is kept. */
+  readonly kept: KeptValues | undefined;
 }
 
 /**
@@ -62,13 +66,15 @@ export async function trainStudent(
   tell: (progress: JobProgress) => void,
 ): Promise<JobResult> {
   const { settings } = plan;
-  const network = await studentNetwork({
+  const whole = await studentNetwork({
     ...settings,
     classes: plan.classes.length,
     preprocessing: plan.preprocessing,
     layer: settings.layer,
     seed: job.seed,
   });
+  const { trunk } = plan;
+  const network = trunk ? headNetwork(whole, settings.trainFrom as string, trunk) : whole;
   const { weights } = network;
   const trainer = await Trainer.open(network.graph, {
     weights,
@@ -83,7 +89,9 @@ export async function trainStudent(
     const learner: Learner = { trainer, optimizer, network };
     const checkpoint = new Checkpoint(plan.folder, `${job.folder}/checkpoint.bin`, plan.run);
     const log = await learn(plan, job, data, { learner, checkpoint, tell });
-    return { graph: trainer.trained(), layer: network.layer, log, notes: network.notes };
+    const trained = trainer.trained();
+    const graph = trunk ? withHead(whole, trained) : trained;
+    return { graph, layer: network.layer, log, notes: network.notes };
   } finally {
     await trainer.close();
   }
@@ -109,8 +117,8 @@ async function learn(
   const { trainer, optimizer } = learner;
   const { epochs, batch } = settings;
   const { preprocessing, seed } = plan;
-  const { pictures: from, masks } = data;
-  const views = new Views(from, { preprocessing, seed, augment: [] });
+  const { pictures: from, masks, kept } = data;
+  const inputs: NetworkInputs = kept ? new Kept(kept) : new Views(from, { preprocessing, seed, augment: [] });
   const others = job.terms.placebo ? otherPictures(data.labels.length, seed) : [];
   const perEpoch = Math.floor(data.train.length / batch);
   const schedule = warmUp(schedules[settings.schedule](), settings.warmUp);
@@ -121,7 +129,7 @@ async function learn(
     stepsFrom(plan, job, data, { epoch, step }),
     stepsFrom(plan, job, data, { epoch, step }),
   ];
-  const loader = new Loader({ pictures: from, masks, options }, loadersOf(settings), toLoad);
+  const loader = new Loader({ pictures: from, masks, kept, options }, loadersOf(settings), toLoad);
   try {
     let savedAt = performance.now();
     for (; epoch < epochs; epoch++, step = 0, sums = {}) {
@@ -135,7 +143,7 @@ async function learn(
         const seen = ordered.next().value as Wanted;
         const loaded = await loader.next();
         const { image } = learner.network;
-        const feeds = feedsOf(plan, job, data, { seen, loaded, dims: views.dims, image, epoch, others });
+        const feeds = feedsOf(plan, job, data, { seen, loaded, dims: inputs.dims, image, epoch, others });
         const { loss, gradients, fetched } = await trainer.step(feeds);
         const length = clipGradients(gradients, settings.clip ?? Number.POSITIVE_INFINITY);
         if (!Number.isFinite(loss) || !Number.isFinite(length)) throw diverged(job, epoch, step, rate);
@@ -145,7 +153,7 @@ async function learn(
       }
       for (const values of trainer.weights.values())
         if (firstNotFinite(values) >= 0) throw diverged(job, epoch, step, plan.learningRate);
-      const line = await lineOf(plan, job, { data, views, learner, epoch, sums, steps: perEpoch });
+      const line = await lineOf(plan, job, { data, inputs, learner, epoch, sums, steps: perEpoch });
       log = [...log, line];
       await checkpoint.save(learner, { epoch: epoch + 1, step: 0, sums: {}, log });
       savedAt = performance.now();
@@ -161,22 +169,23 @@ async function learn(
 function* stepsFrom(
   { settings: { epochs, batch } }: RunPlan,
   job: Job,
-  { train, lessons }: JobData,
+  { train, lessons, kept }: JobData,
   place: Pick<Place, 'epoch' | 'step'>,
 ): Generator<Wanted> {
   const perEpoch = Math.floor(train.length / batch);
+  const count = lessons?.views ?? kept?.views.length;
   for (let { epoch, step } = place; epoch < epochs; epoch++, step = 0) {
     const order = random(job.seed, 'order', epoch).shuffle(train);
     for (; step < perEpoch; step++) {
       const pictures = order.slice(step * batch, (step + 1) * batch);
-      yield { pictures, views: pictures.map((picture) => viewOf(lessons, epoch, picture)) };
+      yield { pictures, views: pictures.map((picture) => viewOf(count, epoch, picture)) };
     }
   }
 }
 
-/** With a teacher some views of each picture come again and again; without, every epoch has its own. */
-function viewOf(lessons: Lessons | undefined, epoch: number, picture: number): number {
-  return lessons ? (epoch + picture) % lessons.views : epoch;
+/** Where something is kept of views some of each picture come again and again; else every epoch has its own. */
+function viewOf(count: number | undefined, epoch: number, picture: number): number {
+  return count === undefined ? epoch : (epoch + picture) % count;
 }
 
 /** Threads that make views: where students are trained in this thread, views are made here too. */
@@ -212,21 +221,21 @@ async function lineOf(
   { arm, seed }: Job,
   own: {
     data: JobData;
-    views: Views;
+    inputs: NetworkInputs;
     learner: Learner;
     epoch: number;
     sums: Readonly<Record<string, number>>;
     steps: number;
   },
 ): Promise<EpochLine> {
-  const { data, views, learner, epoch, sums, steps } = own;
+  const { data, inputs, learner, epoch, sums, steps } = own;
   const { loss = 0, correct = 0, ...terms } = sums;
   const mean = (sum: number) => sum / Math.max(steps, 1);
   const { validation, labels } = data;
   const measured =
     validation.length > 0
       ? metricFor(plan.isMultiLabel).measure({
-          scores: await scoresOf(learner.trainer.trained(), learner.network, views, validation),
+          scores: await scoresOf(learner.trainer.trained(), learner.network, inputs, validation),
           labels: validation.map((picture) => labels[picture]),
           classes: plan.classes.length,
         })
@@ -251,7 +260,7 @@ const together = 200;
 export async function scoresOf(
   graph: Graph,
   { image, scores }: Pick<StudentNetwork, 'image' | 'scores'>,
-  views: Views,
+  inputs: NetworkInputs,
   pictures: readonly number[],
 ): Promise<Float32Array> {
   const outputs = [{ name: scores, type: DataType.FLOAT, dims: undefined }];
@@ -262,8 +271,8 @@ export async function scoresOf(
       const own = pictures.slice(start, start + together);
       const feed: Tensor = {
         type: 'float32',
-        dims: [own.length, ...views.dims],
-        data: views.batch(own, 'original'),
+        dims: [own.length, ...inputs.dims],
+        data: inputs.batch(own, 'original'),
       };
       parts.push((await session.run({ [image]: feed }))[scores].data as Float32Array);
     }
@@ -409,7 +418,7 @@ function feedsOf(
     const data = known.of(
       what,
       of,
-      of.map((picture) => viewOf(known, epoch, picture)),
+      of.map((picture) => viewOf(known.views, epoch, picture)),
     );
     if (isPlacebo && what === 'maps')
       repeatMaps(

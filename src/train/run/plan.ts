@@ -2,6 +2,7 @@ import type { Preprocessing } from '../../image/preprocess.js';
 import type { SettingsOf } from '../../options.js';
 import type { LessonFiles } from './lessons.js';
 import type { Terms, trainOptions } from './train-options.js';
+import type { TrunkFiles } from './trunk-files.js';
 
 export type TrainSettings = SettingsOf<typeof trainOptions>;
 
@@ -33,6 +34,8 @@ export interface RunPlan {
   /** The file of the pictures' masks in the cache. */
   readonly masks: string | undefined;
   readonly lessons: LessonFiles | undefined;
+  /** What is kept of the part of the student that is not trained. */
+  readonly trunk: TrunkFiles | undefined;
 }
 
 /** One student. */

@@ -28,6 +28,7 @@ import { askTeacher, type LessonFiles, type Part } from './lessons.js';
 import type { Job, RunPlan, TrainSettings } from './plan.js';
 import type { TrainProgress } from './progress.js';
 import { cacheOf, decodedPictures, type DecodedPictures, namedPictures } from './run-pictures.js';
+import { trunkOf } from './trunk.js';
 import { reportOf } from './report.js';
 import { type Measured, type Results, resultsOf } from './results.js';
 import { isFile, studentNetwork } from './student-network.js';
@@ -109,7 +110,6 @@ async function careful<T>(work: () => Promise<T>): Promise<T> {
 type Settings = TrainSettings & {
   readonly teacher?: string | undefined;
   readonly teacherLayer?: string | undefined;
-  readonly views?: number;
 };
 
 const owned: Owned = {
@@ -182,7 +182,7 @@ async function run(
       for (const note of shown.notes) say(note);
       made = {
         shown,
-        plan: await planOf({ settings, arms, teacher, shown, preprocessing, record, onProgress }),
+        plan: await planOf({ settings, arms, teacher, shown, preprocessing, record, onProgress, say }),
       };
     });
     if (!(folder instanceof RunFolder) || !made) return finishedBefore(settings.out, folder as RunRecord);
@@ -365,11 +365,12 @@ interface PlanParts {
   readonly preprocessing: Preprocessing;
   readonly record: RunRecord;
   readonly onProgress: (progress: TrainProgress) => void;
+  readonly say: (note: string) => void;
 }
 
 /** Asks the teacher, and writes down what the students share. */
 async function planOf(parts: PlanParts): Promise<RunPlan> {
-  const { settings, arms, teacher, shown, preprocessing, record, onProgress } = parts;
+  const { settings, arms, teacher, shown, preprocessing, record, onProgress, say } = parts;
   const { data, test } = shown;
   checkBatch(settings, data.labels);
   const { train, validation } = validationSplit(data.labels, settings.validation, seed);
@@ -392,17 +393,26 @@ async function planOf(parts: PlanParts): Promise<RunPlan> {
     test: test && { pictures: test.file, labels: test.labels },
     masks: shown.masks,
   };
+  const trunk = await trunkOf(plan, viewsOf(settings), onProgress);
+  if (typeof trunk === 'string') say(trunk);
   const lessons = teacher && (await lessonsOf(plan, settings, arms, teacher, onProgress));
-  return { ...plan, lessons };
+  return { ...plan, lessons, trunk: typeof trunk === 'string' ? undefined : trunk };
+}
+
+/** How many views of each picture come again and again: without augmentation they are all the same. */
+function viewsOf({ augment, views }: Settings): number {
+  return augment.length === 0 ? 1 : views;
 }
 
 async function lessonsOf(
-  plan: Omit<RunPlan, 'lessons'>,
-  { teacher: path, augment, views: count = 1 }: Settings,
+  plan: Omit<RunPlan, 'lessons' | 'trunk'>,
+  settings: Settings,
   arms: ReadonlyMap<string, Terms>,
   teacher: Teacher,
   onProgress: (progress: TrainProgress) => void,
 ): Promise<LessonFiles> {
+  const { teacher: path, augment } = settings;
+  const count = viewsOf(settings);
   const { cache, preprocessing, labels, pictures, seed } = plan;
   const all = [...arms.values()];
   const mapped = all.find(({ interpret }) => interpret > 0);
@@ -527,7 +537,7 @@ async function trainAll(
   const shares = new Map<Job, number>();
   /** Pictures that one student sees. */
   const each = plan.settings.epochs * plan.train.length;
-  let note = 'pictures learned from';
+  let note = 'pictures trained on';
   const tell = () =>
     onProgress({
       stage: 'training',

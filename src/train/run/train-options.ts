@@ -136,6 +136,13 @@ export const trainOptions = {
     help: `changes of pictures: ${augmentationNames.join(', ')}`,
     flag: '--augment <names>',
   }),
+  views: count({
+    from: 1,
+    to: 1000,
+    default: 4,
+    help: 'augmented views of each picture where they come again: what the teacher, or what is before --train-from, says of each is kept',
+    flag: '--views <n>',
+  }),
   seeds: count({
     from: 1,
     to: 1000,
@@ -225,13 +232,6 @@ export const distillOptions = {
     help: 'the teacher’s layer',
     otherwise: 'its sidecar’s, or found in the network',
     flag: '--teacher-layer <name>',
-  }),
-  views: count({
-    from: 1,
-    to: 1000,
-    default: 4,
-    help: 'augmented views of each picture, which the teacher is asked about once',
-    flag: '--views <n>',
   }),
 };
 
