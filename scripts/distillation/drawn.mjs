@@ -13,9 +13,9 @@ import { say, study, teller } from './study.mjs';
 
 /** Sides of a picture; the seed of its first and how many there are. */
 const drawnSize = 32;
-const drawnCounts = { teacher: 3000, student: 750, test: 600 };
+const drawnCounts = { teacher: 2500, student: 625, test: 500 };
 const firstSeed = { teacher: 1, student: 500_001, test: 1_000_001 };
-const drawnEpochs = { teacher: 8, student: 10 };
+const drawnEpochs = { teacher: 8, student: 8 };
 /** Test pictures whose maps are measured. */
 const mapped = 100;
 

@@ -1,7 +1,7 @@
 // docs/distillation.md from the studies that are finished.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choicesText, table, verdicts, written } from './study.mjs';
+import { choicesText, claims, table, verdicts, written } from './study.mjs';
 
 /** @param out the folder of the studies */
 export async function page(out) {
@@ -43,6 +43,10 @@ ${table(own)}
 
 ${verdicts(own)}
 
+The paper's claims:
+
+${claims(own)}
+
 Weights chosen, by the validation error in per cent: ${choicesText(own)}.`,
   )
   .join('\n\n')}
@@ -82,9 +86,13 @@ ${table(own, 'inside, %')}
 
 ${verdicts(own)}
 
+The paper's claims:
+
+${claims(own)}
+
 Weights chosen, by the validation mAP: ${choicesText(own)}.
 
-The paper (section 5), VGG-16 → VGG-11 on VOC 2007, mAP, one number each:
+The paper (section 5), VGG-16 → 11 layers on VOC 2007, mAP, one number each:
 
 | loss | mAP |
 |---|---|

@@ -144,13 +144,54 @@ export function verdicts(own) {
     ...titles.map((title) => [`CE + KD + I, ${title}`, 'CE + KD']),
     ['CE + I, Grad-CAM++', 'CE + I, Grad-CAM'],
   ];
+  const isThere = (name) => own.rows.some((row) => row.name === name);
   return pairs
+    .filter((pair) => pair.every(isThere))
     .map(([name, against]) => {
       const { mean, low, high, better: count, count: all } = compared(own, name, against);
       const where = high < 0 ? 'below' : low > 0 ? 'above' : 'not told apart from';
       return `* ${name} is ${where} ${against}: ${signed(mean, text)}${unit && ` ${unit}`} [${signed(low, text)}, ${signed(high, text)}], ${better} in ${count} of ${all} seeds.`;
     })
     .join('\n');
+}
+
+/** What becomes of the paper's claims, and of what the placebo is for. */
+export function claims(own) {
+  const isThere = (name) => own.rows.some((row) => row.name === name);
+  const sign = shown[own.metric].isBetter(1) ? 1 : -1;
+  const state = (name, against) => {
+    const { low, high, better, count } = compared(own, name, against);
+    const [least, most] = sign > 0 ? [low, high] : [-high, -low];
+    const word = least > 0 ? 'holds' : most < 0 ? 'is contradicted' : 'is not shown: 0 is within the interval';
+    return `${word} (${better} of ${count} seeds)`;
+  };
+  const each = (pairOf) =>
+    Object.values(methods)
+      .map((title) => [title, ...pairOf(title)])
+      .filter(([, name, against]) => isThere(name) && isThere(against))
+      .map(([title, name, against]) => `with ${title} it ${state(name, against)}`)
+      .join('; ');
+  const lines = [
+    `* *Maps help beside labels* (CE + I better than CE): ${each((title) => [`CE + I, ${title}`, 'CE'])}.`,
+    `* *Maps add to KD* (CE + KD + I better than CE + KD): ${each((title) => [`CE + KD + I, ${title}`, 'CE + KD'])}.`,
+  ];
+  if (isThere('CE + I, Grad-CAM'))
+    lines.push(`* *Grad-CAM++ teaches better than Grad-CAM*: it ${state('CE + I, Grad-CAM++', 'CE + I, Grad-CAM')}.`);
+  if (isThere('CE + KD'))
+    lines.push(`* *Maps alone teach more than KD* (VOC 2007 in the paper): it ${state('CE + I, Grad-CAM++', 'CE + KD')}.`);
+  const control = compared(own, placebo, 'CE');
+  const [least, most] = sign > 0 ? [control.low, control.high] : [-control.high, -control.low];
+  const count = `in ${control.better} of ${control.count} seeds`;
+  const what =
+    least > 0
+      ? `does better than CE, too (${count}): part of what the term brings is not what the map shows`
+      : most < 0
+        ? `does worse than CE (better ${count})`
+        : `is not told apart from CE (better ${count})`;
+  lines.push(
+    `* The placebo ${what}. *The right map teaches better than another picture's*: it ${state('CE + I, Grad-CAM++', placebo)}.`,
+  );
+  return lines.join('\n');
 }
 
 /** Which weights were tried and taken. */
