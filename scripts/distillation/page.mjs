@@ -20,7 +20,7 @@ between the tables follows from their numbers.
 I is the explanation loss: maps of the true class at the last activations of student and teacher, of length 1 each. KD is Hinton's, at
 temperature 4. The placebo has the teacher's map of another picture. Means of the seeds ± 95 % (Student's t); differences are taken
 seed by seed: the same initial weights, order and views. Weights were chosen with one student each on pictures that are kept from
-training, never on test pictures. Students: ResNet-8 of 8, 16 and 32 channels, Nesterov's momentum 0.9, learning rate 0.1 falling along
+training, never on test pictures. Students: ResNet-8 of 8, 16 and 32 channels (20,000 weights), Nesterov's momentum 0.9, learning rate 0.1 falling along
 half a cosine, weight decay 5e-4, shifts by up to 4 pixels and mirroring, 4 views of each picture.`,
     ...(cifar.length > 0 ? [cifarPart(cifar)] : []),
     ...(drawn ? [drawnPart(drawn)] : []),
@@ -100,7 +100,7 @@ The paper (section 5), VGG-16 → 11 layers on VOC 2007, mAP, one number each:
 | CE + KD | 0.34 |
 | CE + I, Grad-CAM++ | 0.42 |
 
-What differs here: drawn pictures of ${sets.size} pixels; networks of a thousandth of the weights; maps of length 1 at the last activation, not raw; weights chosen
+What differs here: drawn pictures of ${sets.size} pixels; networks of 20,000 and 78,000 weights; maps of length 1 at the last activation, not raw; weights chosen
 on validation pictures; the average precision is not interpolated, as VOC 2007's at 11 recalls is; seeds and a placebo.`;
 }
 

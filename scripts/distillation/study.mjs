@@ -198,8 +198,9 @@ export function claims(own) {
 export function choicesText({ metric, choices }) {
   return Object.entries(choices)
     .map(([term, { weight, values }]) => {
-      const all = values.map(([value, result]) => `${value}: ${shown[metric].text(result)}`).join(', ');
-      return `${term} ${weight} (of ${all})`;
+      const all = values.toSorted((a, b) => a[0] - b[0]);
+      const edge = weight === all[0][0] ? ', the least tried' : weight === all.at(-1)[0] ? ', the most tried' : '';
+      return `${term} ${weight}${edge} (${all.map(([value, result]) => `${value}: ${shown[metric].text(result)}`).join(', ')})`;
     })
     .join('; ');
 }
