@@ -50,6 +50,8 @@ export class NetworkExplainer {
   readonly explained: readonly Layer[];
   /** Whether the layer was chosen automatically. */
   readonly layerIsAutomatic: boolean;
+  /** Why there is no layer, for methods that want one. */
+  readonly layerProblem: GradcamppError | undefined;
   /** How pictures become the input; undefined for models that take tensors only. */
   readonly preprocessing: Preprocessing | undefined;
   /** How clips become the input; undefined for models that take none. */
@@ -66,7 +68,6 @@ export class NetworkExplainer {
   /** What is explained where no target is named; undefined: one must be. */
   readonly defaultTarget: Target | undefined;
   readonly #backend: OpenedBackend;
-  readonly #layerProblem: GradcamppError | undefined;
   readonly #defaultNote: string | undefined;
   /** Values of the inputs beside the picture. */
   readonly feeds: Feeds;
@@ -99,7 +100,7 @@ export class NetworkExplainer {
     this.defaultTarget = parts.defaultTarget;
     this.#defaultNote = parts.defaultNote;
     this.#backend = parts.backend;
-    this.#layerProblem = parts.layerProblem;
+    this.layerProblem = parts.layerProblem;
     this.feeds = parts.feeds;
     this.targets = parts.targets;
     this.#channelAxis = parts.channelAxis;
@@ -347,7 +348,7 @@ export class NetworkExplainer {
       backend: this.#backend,
       feeds: this.feeds,
       channelAxis: this.#channelAxis,
-      layerProblem: this.#layerProblem,
+      layerProblem: this.layerProblem,
       tokens: this.options.tokens,
     };
   }

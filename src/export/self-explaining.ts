@@ -7,6 +7,7 @@ import { settingsOf } from '../explain/explain-options.js';
 import { logProbability } from '../explain/head.js';
 import { channelAxisOf, type ImageInput, prepareImages } from '../explain/input.js';
 import { constantJacobian } from '../explain/jacobian.js';
+import { tokenCells } from '../explain/layout.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import { rowSize, rowsOf } from '../explain/rows.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
@@ -22,7 +23,7 @@ import {
   positionsOf,
   rawMapNodes,
 } from '../methods/common/map-nodes.js';
-import type { AnyMethod, LayerNodes } from '../methods/common/method.js';
+import type { AnyMethod, AttentionNodes, LayerNodes } from '../methods/common/method.js';
 import type { Modifiers } from '../methods/common/modifiers.js';
 import { DataType } from '../onnx/types.js';
 import { readOptions, type SettingsOf } from '../options.js';
@@ -282,7 +283,8 @@ async function layerMaps(
   plan: Plan & { readonly method: LayerKind },
   target: TargetNodes,
 ): Promise<{ graph: Graph; map: Name }> {
-  const { network, layers, explained } = explainer;
+  const { network, layers, explained, layerProblem } = explainer;
+  if (layerProblem) throw layerProblem;
   const { method, settings, modifiers, combine, needsMoments } = plan;
   const needsGradients = method.needs.includes('gradients');
   const of = [{ output: target.scores.info.name, seed: target.seed }];
@@ -309,7 +311,8 @@ async function layerMaps(
   const b = new Builder(current);
   b.at('explain');
   const { size, axes } = spatialOf(explainer);
-  const parts = explained.map((own, i) => {
+  const attention = method.needs.includes('attention') ? attentionNodes(explainer, b) : undefined;
+  const parts = (attention ? explained.slice(0, 1) : explained).map((own, i) => {
     const [, channels, ...spatial] = own.dims;
     const gradient = made?.gradients.get(own.name);
     const activations = layoutNodes(b, own.name, own);
@@ -322,12 +325,23 @@ async function layerMaps(
       spatial,
       derivatives: derivatives[i],
       secondDerivatives: second[i],
+      attention,
     };
     const raw = rawMapNodes(b, layer, method, settings, modifiers);
     return normalizedMapNodes(b, raw, size, network.image.name, axes);
   });
   const map = combined(b, parts, combine);
   return { graph: appended(current, b), map };
+}
+
+function attentionNodes({ network, scores, options }: NetworkExplainer, b: Builder): AttentionNodes {
+  const { names, layout } = network.selfAttention(scores, options.tokens);
+  const tokens = valueInfo(network.graph, names[0]).dims?.at(-1) as number;
+  const batch = b.op('Shape', [network.image.name], { start: 0, end: 1 });
+  const dims = b.op('Concat', [batch, b.ints([-1, tokens, tokens])], { axis: 0 });
+  const blocks = names.map((name) => b.reduceMean(b.op('Reshape', [name, dims]), [1], 0));
+  const hasClassToken = layout.prefix > 0;
+  return { blocks, tokens, hasClassToken, ...tokenCells(layout, tokens, names[0]) };
 }
 
 function combined(b: Builder, maps: readonly Name[], combine: Plan['combine']): Name {

@@ -1,5 +1,5 @@
-import { layerMethod } from './common/method.js';
-import { meanOverHeads, rolledMap } from './common/rolled-attention.js';
+import { type AttentionNodes, layerMethod } from './common/method.js';
+import { meanOverHeads, rolledMap, rolledNodes } from './common/rolled-attention.js';
 
 /**
  * Attention rollout, Abnar and Zuidema, arXiv 2005.00928, Sec. 3: in each block B = mean over the heads of the attention, plus
@@ -31,5 +31,15 @@ export const attentionRollout = layerMethod({
         for (let j = 0; j < tokens; j++) to[i * tokens + j] /= sum;
       }
     });
+  },
+  nodes: (b, { attention }) => {
+    const { blocks, tokens } = attention as AttentionNodes;
+    const identity = Float64Array.from({ length: tokens * tokens }, (_, i) => Number(i % (tokens + 1) === 0));
+    const I = b.floats(identity, [tokens, tokens]);
+    const mixings = blocks.map((block) => {
+      const sum = b.add(block, I);
+      return b.div(sum, b.reduceSum(sum, [2]));
+    });
+    return rolledNodes(b, attention as AttentionNodes, mixings);
   },
 });

@@ -7,7 +7,7 @@ import type { ExplainOptions, Method } from '../../src/explain/explain-options.j
 import { methodNames } from '../../src/methods/index.js';
 import { openSession } from '../../src/runtime/session.js';
 import { sizeOf } from '../../src/tensor.js';
-import { bytesFrom, type ClassifierOptions, classifier, values } from '../support/network.js';
+import { bytesFrom, type ClassifierOptions, classifier, values, weights } from '../support/network.js';
 
 const dims = [3, 3, 8, 8];
 const images = { type: 'float32' as const, dims, data: values(21, dims) };
@@ -51,6 +51,8 @@ describe('a model that explains itself', () => {
       const compared = compare({ head }, { method, targets: { top: 2 } });
       if (method === 'cam' && head === 'dense')
         await expect(compared).rejects.toThrow('global average pooling');
+      else if (method === 'attention-rollout')
+        await expect(compared).rejects.toThrow('the model has no attention between tokens');
       else expect(await compared).toBeLessThan(1e-4);
     });
     test(`${head} head, softmax form`, async () => {
@@ -96,6 +98,20 @@ describe('a model that explains itself', () => {
   test('the softmax form of many classes behind a head that is not linear is refused', async () => {
     const bytes = bytesFrom(classifier({ classes: 65 }));
     await expect(exportExplained(bytes, { form: 'softmax' })).rejects.toThrow('all 65 classes');
+  });
+
+  test('a network without a layer is refused by methods that want one', async () => {
+    const bytes = bytesFrom({
+      inputs: { image: ['N', 3, 8, 8] },
+      outputs: ['scores'],
+      nodes: [
+        ['Flatten', ['image'], ['flat']],
+        ['Gemm', ['flat', 'w'], ['scores'], { transB: 1 }],
+      ],
+      constants: { w: weights(1, [5, 192]) },
+    });
+    await expect(exportExplained(bytes)).rejects.toThrow('No layer between the input and the scores');
+    expect((await exportExplained(bytes, { method: 'saliency' })).graph.outputs).toHaveLength(3);
   });
 
   test('says what it is, and uses standard operators alone', async () => {

@@ -50,3 +50,11 @@ describe('an exported model lays out tokens as the explainer does', () => {
     expect(await difference(transformer(), { tokens, method: 'layer-cam', targets: [0] })).toBeLessThan(1e-5);
   });
 });
+
+test('attention rollout, with a class token and without, and a grid that is given', async () => {
+  const method = 'attention-rollout';
+  for (const own of [{ prefix: 1 }, { prefix: 5, suffix: 4 }, { prefix: 0 }])
+    expect(await difference(transformer(own), { method, targets: [1] })).toBeLessThan(1e-5);
+  const tokens = { grid: [3, 2], prefix: 1 };
+  expect(await difference(transformer(), { tokens, method, targets: [1] })).toBeLessThan(1e-5);
+});

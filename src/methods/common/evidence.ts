@@ -101,12 +101,8 @@ export interface LayerValues {
   readonly dims: readonly number[];
 }
 
-/** The self-attention of a plain transformer, block by block. */
-export interface AttentionValues {
-  /** What the blocks' attention is called in the model. */
-  readonly names: readonly string[];
-  /** P = softmax(Q Kᵀ …) of each, [N, heads, T, T]: rows are queries. */
-  readonly blocks: readonly Float32Array[];
+/** Where the tokens of a plain transformer lie. */
+export interface TokenPlaces {
   /** T. */
   readonly tokens: number;
   /** Whether token 0 is the class token. */
@@ -114,6 +110,14 @@ export interface AttentionValues {
   /** Dims of the grid of patches, and the token of each of its cells. */
   readonly grid: readonly number[];
   readonly cells: Int32Array;
+}
+
+/** The self-attention of a plain transformer, block by block. */
+export interface AttentionValues extends TokenPlaces {
+  /** What the blocks' attention is called in the model. */
+  readonly names: readonly string[];
+  /** P = softmax(Q Kᵀ …) of each, [N, heads, T, T]: rows are queries. */
+  readonly blocks: readonly Float32Array[];
 }
 
 export interface RandomNumbers {

@@ -1,6 +1,6 @@
 import type { Builder, Name } from '../../graph/builder.js';
 import type { SettingsOf, Stage } from '../../options.js';
-import type { Evidence } from './evidence.js';
+import type { Evidence, TokenPlaces } from './evidence.js';
 
 /** What a method can ask of the network. What runs the network does what is named here, and no more. */
 export type Need =
@@ -168,6 +168,14 @@ export interface LayerNodes {
   readonly derivatives?: { readonly first: Name; readonly second: Name; readonly third: Name };
   /** ∂T/∂A and H A, T the target's log-probability; methods that need second derivatives only. */
   readonly secondDerivatives?: { readonly gradient: Name; readonly product: Name };
+  /** Methods that need attention only. */
+  readonly attention?: AttentionNodes;
+}
+
+/** The self-attention of a plain transformer inside a graph. */
+export interface AttentionNodes extends TokenPlaces {
+  /** The mean over the heads of every block, [N, T, T], in the order in which they run. */
+  readonly blocks: readonly Name[];
 }
 
 /** Whether a method's map is a sum of weighted channels. */

@@ -1,4 +1,5 @@
-import type { AttentionValues } from './evidence.js';
+import type { Builder, Name } from '../../graph/builder.js';
+import type { AttentionValues, TokenPlaces } from './evidence.js';
 import type { LayerMap } from './method.js';
 
 /** How much of each block a token takes of each other: [T, T] for a picture, from what its heads say. */
@@ -26,6 +27,22 @@ export function rolledMap(attention: AttentionValues, images: number, mixing: Mi
     for (let cell = 0; cell < cells.length; cell++) map[n * cells.length + cell] = row[cells[cell]];
   }
   return { by: 'map', map, dims: grid, relu: true, of: names };
+}
+
+/** The same as nodes, [N, 1, …grid]; each mixing is [N, T, T]. */
+export function rolledNodes(
+  b: Builder,
+  { tokens, cells, grid, hasClassToken }: TokenPlaces,
+  mixings: readonly Name[],
+): Name {
+  const first = Float64Array.from({ length: tokens }, (_, i) =>
+    hasClassToken ? Number(i === 0) : 1 / tokens,
+  );
+  const row = mixings.reduceRight(
+    (own, mixing) => b.op('MatMul', [own, mixing]),
+    b.floats(first, [1, 1, tokens]),
+  );
+  return b.reshape(b.op('Gather', [row, b.ints(Array.from(cells))], { axis: 2 }), [-1, 1, ...grid]);
 }
 
 /** The mean over the heads of some values of each, [N, heads, T, T]. */
