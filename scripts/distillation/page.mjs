@@ -1,7 +1,7 @@
 // docs/distillation.md from the studies that are finished.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { choicesText, claims, table, verdicts, written } from './study.mjs';
+import { choicesText, claims, missing, table, verdicts, written } from './study.mjs';
 
 /** @param out the folder of the studies */
 export async function page(out) {
@@ -39,7 +39,7 @@ ${studies
   .map(
     (own) => `### Teacher ${own.name}, error ${written('error', own.teacher)} %
 
-${table(own)}
+${table(own)}${missing(own)}
 
 ${verdicts(own)}
 
@@ -82,7 +82,7 @@ KD has no softmax over classes here: it is T² KL(σ(t / T) ‖ σ(s / T)) of ea
 students' Grad-CAM++ maps of the classes that are there that lies in the drawn boxes of their things, on ${sets.mapped} test pictures; the
 teacher's have ${share(teacherInside)}, a map that is the same everywhere ${share(chance)}.
 
-${table(own, 'inside, %')}
+${table(own, 'inside, %')}${missing(own)}
 
 ${verdicts(own)}
 

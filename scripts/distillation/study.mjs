@@ -194,6 +194,13 @@ export function claims(own) {
   return lines.join('\n');
 }
 
+/** Losses that a study was ended before, in a sentence; '' where it has all. */
+export function missing({ rows }) {
+  const wanted = Object.values(methods).flatMap((title) => [`CE + I, ${title}`, `CE + KD + I, ${title}`]);
+  const absent = wanted.filter((name) => !rows.some((row) => row.name === name));
+  return absent.length > 0 ? `\n\nNot trained when this page was made: ${absent.join('; ')}.` : '';
+}
+
 /** Which weights were tried and taken. */
 export function choicesText({ metric, choices }) {
   return Object.entries(choices)
