@@ -131,7 +131,16 @@ function cutout(drawing: Drawing) {
   );
 }
 
-function shownPicture({ explanation, settings, preprocessing }: Drawing) {
+/** The picture that is drawn over: the original, or what the network saw of it. */
+export function shownPicture({
+  explanation,
+  settings,
+  preprocessing,
+}: {
+  readonly explanation: Pick<Explanation, 'picture'>;
+  readonly settings: Pick<OutputSettings, 'picture'>;
+  readonly preprocessing: Preprocessing | undefined;
+}) {
   const { picture } = explanation;
   return picture && preprocessing && settings.picture === 'input'
     ? cropToInput(picture, preprocessing)

@@ -22,9 +22,9 @@ export interface Input extends Picture {
 }
 
 /** A picture that is done. */
-export interface Done {
+export interface Done<Line extends object = AnyLine> {
   readonly index: number;
-  readonly lines: readonly AnyLine[];
+  readonly lines: readonly Line[];
   /** Name, size and CRC-32 of every file. */
   readonly files: readonly (readonly [name: string, size: number, checksum: number])[];
   /** Their bytes, where they are not written yet. */

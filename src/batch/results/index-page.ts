@@ -1,88 +1,30 @@
-import { createReadStream } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
-import { createInterface } from 'node:readline';
 import { html, Html, page } from '../../html.js';
+import { firstOn, linkTo, originalOf, type PagedResults, pageLinks, writePages } from './pages.js';
 import type { AnyLine, FailedLine, ResultLine } from './result-line.js';
 
-/** Pictures on one page. */
-const pageSize = 100;
-
-/** Formats that browsers show. */
-const shown = /\.(jpe?g|png|gif|webp|avif|bmp|svg)$/i;
-
 /** What a run's results are, for the page that shows them. */
-export interface IndexPage {
-  /** The output folder, and its results.jsonl. */
-  readonly out: string;
-  readonly results: string;
-  /** Pictures of the run. */
-  readonly images: number;
+export interface IndexPage extends PagedResults {
   /** The model's file name and the explained layers, for the heading. */
   readonly model: string;
   readonly layers: readonly string[];
   /** Whether overlays cover the whole original, which can then be faded in below them. */
   readonly overOriginal: boolean;
-  /** Files of the folder that are none of the run's. */
-  readonly others: ReadonlySet<string>;
 }
 
 /**
- * Writes `index.html` beside a run's results, and `index-2.html` … where there are more pictures than one page holds: every
- * picture with the maps of its targets and methods side by side. Files are linked, never copied; only what is on a page is
- * held in memory.
+ * Writes `index.html` beside a run's results: every picture with the maps of its targets and methods side by side.
  *
  * @returns the names of the pages; none where somebody else's has the name of one
  */
-export async function writeIndexPages(index: IndexPage): Promise<string[]> {
-  if ([...index.others].some((name) => indexName.test(name))) return [];
-  await removeIndexPages(index.out);
-  const pages = Math.max(1, Math.ceil(index.images / pageSize));
-  let number = 1;
-  let group: AnyLine[][] = [];
-  const flush = async () => {
-    await writeFile(join(index.out, nameOf(number)), await indexPage(index, group, number, pages));
-    number++;
-    group = [];
-  };
-  for await (const picture of picturesIn(index.results)) {
-    if (group.length === pageSize) await flush();
-    group.push(picture);
-  }
-  await flush();
-  return Array.from({ length: pages }, (_, i) => nameOf(i + 1));
-}
-
-/** Pages of a run that was cut off while it wrote them. */
-async function removeIndexPages(out: string): Promise<void> {
-  for (const name of await readdir(out)) if (indexName.test(name)) await rm(join(out, name));
-}
-
-const indexName = /^index(-\d+)?\.html$/;
-
-function nameOf(number: number): string {
-  return number === 1 ? 'index.html' : `index-${number}.html`;
-}
-
-/** The lines of each picture together. */
-async function* picturesIn(results: string): AsyncGenerator<AnyLine[]> {
-  let lines: AnyLine[] = [];
-  for await (const text of createInterface({ input: createReadStream(results) })) {
-    const line = JSON.parse(text) as AnyLine;
-    if (lines.length > 0 && lines[0].index !== line.index) {
-      yield lines;
-      lines = [];
-    }
-    lines.push(line);
-  }
-  if (lines.length > 0) yield lines;
+export function writeIndexPages(index: IndexPage): Promise<string[]> {
+  return writePages<AnyLine>(index, (pictures, number, pages) => indexPage(index, pictures, number, pages));
 }
 
 async function indexPage(index: IndexPage, pictures: readonly AnyLine[][], number: number, pages: number) {
   const lines = pictures.flat().filter(isResult);
   const methods = [...new Set(lines.map(({ method }) => method))];
   const failed = pictures.filter((own) => own.some((line) => 'error' in line)).length;
-  const first = (number - 1) * pageSize + 1;
+  const first = firstOn(number);
   const where = pages > 1 ? ` · pictures ${first} to ${first + pictures.length - 1}` : '';
   const body = html`<a class="skip" href="#pictures">Skip to the pictures</a>
 <header class="top">
@@ -105,21 +47,6 @@ ${pageLinks(number, pages)}
 </main>
 `;
   return page(`${index.images} pictures – gradcampp`, 'index/index', body, "'self' file: data:");
-}
-
-function pageLinks(number: number, pages: number): Html | undefined {
-  if (pages === 1) return undefined;
-  const near = [1, number - 1, number, number + 1, pages].filter(
-    (other, i, all) => other >= 1 && other <= pages && all.indexOf(other) === i,
-  );
-  return html`<nav class="pages" aria-label="Pages"><ul>
-${near.map((other) =>
-  other === number
-    ? html`<li><span aria-current="page">${other}</span></li>
-`
-    : html`<li><a href="${nameOf(other)}"${other === number + 1 ? new Html(' rel="next"') : undefined}>${other}</a></li>
-`,
-)}</ul></nav>`;
 }
 
 function isResult(line: AnyLine): line is ResultLine {
@@ -182,19 +109,4 @@ function strip(frames: ResultLine['map']['frames']): Html | undefined {
     return html`<rect x="${t}" y="${20 - height}" width="0.85" height="${height}"><title>frame ${t + 1}: ${(100 * energy).toFixed(1)} %</title></rect>`;
   });
   return html`<svg class="strip" role="img" aria-label="${said}" viewBox="0 0 ${frames.length} 20" preserveAspectRatio="none">${bars}</svg>`;
-}
-
-/** A picture's own file, seen from the output folder; undefined where no browser would show it. */
-function originalOf(out: string, path: string | undefined): string | undefined {
-  if (path === undefined || !shown.test(path)) return undefined;
-  return linkTo(relative(resolve(out), resolve(path)));
-}
-
-/** A path as a relative link, safe in an attribute and within `url('…')`. */
-function linkTo(path: string): string {
-  const link = path
-    .split(sep)
-    .map((part) => encodeURIComponent(part).replaceAll("'", '%27'))
-    .join('/');
-  return dirname(path) === '.' && link.includes(':') ? `./${link}` : link;
 }

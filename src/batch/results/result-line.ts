@@ -111,7 +111,7 @@ export function resultLine(
   };
 }
 
-function shownRegion({ x, y, width, height, area, mass }: Region): Region {
+export function shownRegion({ x, y, width, height, area, mass }: Region): Region {
   return { x, y, width, height, area, mass: Number(mass.toPrecision(7)) };
 }
 
@@ -124,7 +124,7 @@ export function failedLine(
 }
 
 /** A float32 as the decimal of fewest digits that rounds to it; other numbers as they are. */
-function shortest<T extends number | undefined>(value: T): T {
+export function shortest<T extends number | undefined>(value: T): T {
   if (value === undefined || Math.fround(value) !== value) return value;
   for (let digits = 6; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits));

@@ -90,7 +90,7 @@ export class ResultsFolder {
   }
 
   /** Adds a picture. Files that are not written yet go into its archive. */
-  async add({ index, lines, files, bytes }: Done): Promise<void> {
+  async add({ index, lines, files, bytes }: Done<object>): Promise<void> {
     const { archive } = this.#inputs.list[index];
     try {
       const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));

@@ -53,7 +53,8 @@ export async function makeFolder(path: string): Promise<void> {
 /** Names that a run may give to files, and that were taken when it began: JSON. Absent where there are none. */
 export const othersFile = `${partialFolder}/others.json`;
 
-const outputName = /\.(overlay|map|cutout|sheet)\.[a-z0-9]+$|\.(npy|tar)$|^index(-\d+)?\.html$/i;
+const outputName =
+  /\.(overlay|map|cutout|sheet|strip|attention)\.[a-z0-9]+$|\.(npy|tar)$|^index(-\d+)?\.html$/i;
 
 /** Writes down which files of the folder are none of the run that begins, so that it does not replace them. */
 export async function noteOthers(out: string): Promise<void> {

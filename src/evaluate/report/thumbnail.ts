@@ -1,6 +1,6 @@
 import { encodeImage } from '../../image/encode.js';
 import type { Pixels } from '../../image/pixels.js';
-import { resizePillow } from '../../image/resize.js';
+import { shrink } from '../../image/shrink.js';
 import { resizeArea } from '../resize-area.js';
 
 /** A report stays below 10 MB: this many characters are shared by its pictures. */
@@ -44,23 +44,6 @@ export function openThumbnails(count: number, series: number): Thumbnails {
     return url;
   };
   return { edge, mapEdge, picture, map: (data, width) => shrinkMap(data, width, mapEdge) };
-}
-
-function shrink(pixels: Pixels, edge: number): Pixels {
-  const scale = edge / Math.max(pixels.width, pixels.height);
-  if (scale >= 1) return pixels;
-  const width = Math.max(1, Math.round(pixels.width * scale));
-  const height = Math.max(1, Math.round(pixels.height * scale));
-  const window = { x: 0, y: 0, width, height };
-  const data = resizePillow(
-    pixels.data,
-    pixels.width,
-    pixels.height,
-    3,
-    { width, height, window },
-    'bilinear',
-  );
-  return { data, width, height, channels: 3 };
 }
 
 function shrinkMap(data: Float32Array, width: number, edge: number): { data: Uint8Array; width: number } {
