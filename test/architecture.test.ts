@@ -69,7 +69,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['methods', 'onnx', 'graph', 'autodiff', 'runtime', 'image', 'explain', 'batch', 'evaluate'],
   },
   caption: {
-    parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'explain'],
+    parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'batch'],
     packages: ['@huggingface/tokenizers'],
   },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
@@ -101,6 +101,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'explain',
       'export',
       'batch',
+      'caption',
       'evaluate',
       'train',
       'fleet',

@@ -16,21 +16,17 @@ export interface ReadAttention {
 }
 
 /**
- * The attention of a network of picture and tokens: what its decoder gives, or else what lies inside of it between tokens and
- * places. undefined where there is none, or where its places are not those of a layer.
+ * Where the places lie that the decoder attends to; undefined where it attends to none, or where they are not those of a layer.
  *
- * @param given outputs of the decoder
+ * @param names the values that hold it
  */
 export function attentionOf(
   { network, scores, options }: NetworkExplainer,
-  given: readonly string[],
+  names: readonly string[],
   { encoded }: Pick<Decoder, 'encoded'>,
 ): ReadAttention | undefined {
-  const { tokens } = options;
-  const inside = () =>
-    network.attention(scores, tokens).flatMap(({ name, isSelf }) => (isSelf ? [] : [name]));
-  const names = given.length > 0 ? given : inside();
   if (names.length === 0) return undefined;
+  const { tokens } = options;
   const sources = new Set(encoded.values());
   const layers = network.layers(scores, tokens).filter(({ layout }) => layout.grid.every(isNumber));
   const layer = layers.find(({ name }) => sources.has(name)) ?? layers[0];
@@ -52,7 +48,7 @@ export function attentionMaps(
     return row && headsOf(row, length, places) ? [row] : [];
   });
   if (fitting.length === 0) return undefined;
-  const { grid, cells } = tokenCells(layout, places, names[0]);
+  const { grid, cells } = tokenCells({ ...layout, batchAxis: 0, channelAxis: 2 }, places, names[0]);
   return Array.from({ length }, (_, t) => {
     const mean = new Float64Array(places);
     for (const row of fitting) {

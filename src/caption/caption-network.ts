@@ -1,8 +1,7 @@
-import { GradcamppError } from '../errors.js';
 import { type ExplainOptions, settingsOf } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import { type Feeds, openFeeds } from '../explain/feeds.js';
-import type { ImageInput, PreparedImage } from '../explain/input.js';
+import type { PreparedImage } from '../explain/input.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import { subgraph, valueInfo } from '../graph/graph.js';
 import { finishGraph } from '../runtime/prepare.js';
@@ -57,15 +56,6 @@ export class CaptionNetwork {
     const { graph, image, original } = network;
     const inputs = { ...this.#parts.explainer.inputs, [this.#ids]: read };
     return openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
-  }
-
-  async prepare(picture: ImageInput): Promise<PreparedImage> {
-    const pictures = await this.explainer.prepare(picture);
-    if (pictures.length === 1) return pictures[0];
-    throw new GradcamppError(
-      'INVALID_IMAGE',
-      `One picture is explained at a time; received ${pictures.length}. Take them one by one.`,
-    );
   }
 
   /** What the network says of a picture. */

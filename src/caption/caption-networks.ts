@@ -45,7 +45,28 @@ export class CaptionNetworks {
 
   /** One call after the other: networks of other lengths are closed between them, and a run has all cores anyway. */
   explain(picture: ImageInput, options: CaptionOptions): Promise<CaptionExplanation> {
-    const call = this.#last.then(() => this.#explain(picture, options));
+    return this.#inTurn(async () => {
+      const settings = optionsOf(options);
+      const pictures = await this.first.explainer.prepare(picture);
+      if (pictures.length === 1) return this.#explain(pictures[0], settings);
+      throw new GradcamppError(
+        'INVALID_IMAGE',
+        `One picture is explained at a time; received ${pictures.length}. Take them one by one.`,
+      );
+    });
+  }
+
+  /** A tensor file may hold several pictures. */
+  prepare(picture: ImageInput, name?: string): Promise<PreparedImage[]> {
+    return this.first.explainer.prepare(picture, name);
+  }
+
+  explainPrepared(picture: PreparedImage, options: CaptionOptions): Promise<CaptionExplanation> {
+    return this.#inTurn(() => this.#explain(picture, optionsOf(options)));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const call = this.#last.then(work);
     this.#last = call.catch(() => undefined);
     return call;
   }
@@ -58,9 +79,10 @@ export class CaptionNetworks {
     await Promise.all([this.first, ...open].map(({ explainer }) => explainer.close()));
   }
 
-  async #explain(picture: ImageInput, given: CaptionOptions): Promise<CaptionExplanation> {
-    const { own, explain } = optionsOf(given);
-    const prepared = await this.first.prepare(picture);
+  async #explain(
+    prepared: PreparedImage,
+    { own, explain }: ReturnType<typeof optionsOf>,
+  ): Promise<CaptionExplanation> {
     const typed = own.text === undefined ? own.ids : this.parts.words.encode(own.text);
     const isGiven = typed !== undefined;
     const tokens = isGiven ? this.#withBegin(typed, own.text) : await this.#said(prepared, own);
@@ -135,7 +157,7 @@ function noBegin(): GradcamppError {
 type OwnOptions = ReturnType<typeof optionsOf>['own'];
 
 /** What is said of the caption, and what of the maps, checked. */
-function optionsOf(given: CaptionOptions) {
+export function optionsOf(given: CaptionOptions) {
   const known = { ...captionOptions, ...captionExplainOptions };
   onlyKeys('explain', given, Object.keys(known));
   onlyOneOf(given, ['text', 'ids']);

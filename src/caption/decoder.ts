@@ -1,6 +1,14 @@
 import { GradcamppError } from '../errors.js';
 import { Builder } from '../graph/builder.js';
-import { ancestors, type Graph, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
+import {
+  ancestors,
+  descendants,
+  type Graph,
+  readersOf,
+  subgraph,
+  type ValueInfo,
+  valueInfo,
+} from '../graph/graph.js';
 import { boolConstant, int64Constant } from '../onnx/constant.js';
 import { DataType } from '../onnx/types.js';
 import { finishGraph } from '../runtime/prepare.js';
@@ -28,9 +36,12 @@ export async function bindDecoder(
   said: Said,
 ): Promise<Decoder> {
   const roles = rolesOf(hasCacheBranch(decoder) ? withoutPast(decoder) : decoder, encoder, said);
-  const { ids, encoded, states, logits, attention } = roles;
+  const { ids, encoded, states, logits } = roles;
   const kept = new Set([ids.name, ...encoded.keys(), ...states.map(({ input }) => input.name)]);
   const written = await finishGraph(fed(decoder, kept, roles), [], { inference: true });
+  const words = [ids.name, ...states.map(({ input }) => input.name)];
+  const attention =
+    roles.attention.length > 0 ? roles.attention : attentionIn(written, [...encoded.keys()], words);
   const wanted = [logits, ...states.map(({ output }) => output), ...attention];
   const outputs = [...new Set(wanted)].map((name) => valueInfo(written, name));
   const needed = ancestors(written, wanted);
@@ -41,7 +52,7 @@ export async function bindDecoder(
       `What the decoder's input "${lost.name}" takes cannot be told: it is neither of the encoder's outputs nor a state. Pair it with an output as "state" (--state ${lost.name}=OUTPUT).`,
     );
   const inputs = written.inputs.filter(({ name }) => kept.has(name) && needed.has(name));
-  return { ...roles, graph: subgraph(written, inputs, outputs) };
+  return { ...roles, attention, graph: subgraph(written, inputs, outputs) };
 }
 
 /** Whether a decoder holds two in one: with stored keys and values, and without. */
@@ -110,4 +121,39 @@ function fed(decoder: Graph, kept: ReadonlySet<string>, { ids, encoded }: Roles)
     nodes: [...b.nodes, ...decoder.nodes],
     values: new Map([...decoder.values].filter(([name]) => !made.has(name))),
   };
+}
+
+/** What only lays values out otherwise. */
+const moves = new Set([
+  'Unsqueeze',
+  'Squeeze',
+  'Reshape',
+  'Transpose',
+  'Expand',
+  'Identity',
+  'Cast',
+  'Dropout',
+]);
+const products = new Set(['MatMul', 'Mul', 'Gemm', 'Einsum']);
+
+/** Softmaxes by which values of the picture alone are weighed: attention of words to places. That between words weighs words. */
+function attentionIn(graph: Graph, pictures: readonly string[], words: readonly string[]): string[] {
+  const values = {
+    ...graph,
+    nodes: graph.nodes.filter(({ opType }) => opType !== 'Shape' && opType !== 'Size'),
+  };
+  const ofPictures = descendants(values, pictures);
+  const ofWords = descendants(values, words);
+  const readers = readersOf(graph);
+  const weighs = (name: string): boolean =>
+    (readers.get(name) ?? []).some((reader) => {
+      if (!reader) return false;
+      if (moves.has(reader.opType)) return weighs(reader.outputs[0]);
+      const weighed = reader.inputs.filter((input) => input !== name && !graph.constants.has(input));
+      const areOfPictures = weighed.every((input) => ofPictures.has(input) && !ofWords.has(input));
+      return products.has(reader.opType) && weighed.length > 0 && areOfPictures;
+    });
+  return graph.nodes.flatMap(({ opType, outputs: [name] }) =>
+    opType === 'Softmax' && ofPictures.has(name) && ofWords.has(name) && weighs(name) ? [name] : [],
+  );
 }

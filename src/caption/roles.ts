@@ -27,7 +27,7 @@ export interface Roles {
   readonly encoded: ReadonlyMap<string, string>;
   readonly states: readonly State[];
   readonly logits: string;
-  /** Outputs that hold what the decoder attends to. */
+  /** Outputs, or values inside, that hold what the decoder attends to. */
   readonly attention: readonly string[];
 }
 

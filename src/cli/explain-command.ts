@@ -1,12 +1,11 @@
 import { Command } from '@commander-js/extra-typings';
 import type { RunOptions, Summary } from '../batch/explain-folder.js';
 import { explainRunOptions, workforceOptions } from '../batch/run-options.js';
-import { yesOrNo } from '../options.js';
 import { targetHelp } from '../targets/index.js';
 import { addExplainFlags, explainFlagsOf } from './explain-flags.js';
 import { addFlags, fromFlags } from './flags.js';
 import { interruptSignal } from './interrupt.js';
-import { printOptions } from './terminal.js';
+import { jsonOption, printOptions } from './terminal.js';
 
 const examples = `
 Kinds of --target:
@@ -18,14 +17,6 @@ Example:
 Exit code: 0 all explained, 3 some pictures failed, 1 none was or the run could not start, 130 interrupted, 141 the reader of
 standard output went away.`;
 
-const jsonOption = {
-  json: yesOrNo({
-    default: false,
-    help: 'print the lines of results.jsonl, and nothing else, on standard output',
-    flag: '--json',
-  }),
-};
-
 /** `gradcampp explain`: maps of pictures, written to a folder. */
 export function explainCommand() {
   const command = new Command('explain')
@@ -36,8 +27,11 @@ export function explainCommand() {
   addFlags(command, printOptions, jsonOption);
   return command.addHelpText('after', examples).action(async (images, flags) => {
     const { explainFolder } = await import('../batch/explain-folder.js');
-    const { RunPrinter } = await import('./run-printer.js');
-    const printer = new RunPrinter({ ...fromFlags(printOptions, flags), ...fromFlags(jsonOption, flags) });
+    const { describeLine, RunPrinter } = await import('./run-printer.js');
+    const printer = new RunPrinter(
+      { ...fromFlags(printOptions, flags), ...fromFlags(jsonOption, flags) },
+      describeLine,
+    );
     const signal = interruptSignal(printer.say);
     const summary = await explainFolder({ ...optionsOf(images, flags), signal }, printer);
     printer.summary(summary);

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { GradcamppError, InternalFault, messageOf } from '../errors.js';
 import { version } from '../package.js';
+import { captionCommand } from './caption-command.js';
 import { differentiateCommand } from './differentiate-command.js';
 import { evaluateCommand } from './evaluate-command.js';
 import { distillCommand } from './distill-command.js';
@@ -26,6 +27,7 @@ async function program(): Promise<Command> {
     );
   for (const command of [
     explainCommand,
+    captionCommand,
     inspectCommand,
     differentiateCommand,
     exportCommand,

@@ -1,17 +1,23 @@
-import type { Listener, Start, Summary } from '../batch/explain-folder.js';
+import type { Start, Summary } from '../batch/explain-folder.js';
 import type { LeftOut } from '../batch/inputs/left-out.js';
-import type { AnyLine, FailedLine, ResultLine } from '../batch/results/result-line.js';
+import type { FailedLine, ResultLine } from '../batch/results/result-line.js';
 import { visible } from '../errors.js';
 import { describeSummary, ProgressLine } from './progress-line.js';
 import { complain, drawn, nowhere, print, say } from './terminal.js';
 
 /** Prints a run: a line a result on standard output; layer, progress, failures and summary on standard error. */
-export class RunPrinter implements Listener {
+export class RunPrinter<Line extends object = ResultLine> {
   readonly #json: boolean;
   readonly #quiet: boolean;
   readonly #progress: ProgressLine;
 
-  constructor({ json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean }) {
+  readonly #describe: (line: Line) => string;
+
+  constructor(
+    { json = false, quiet = false }: { readonly json?: boolean; readonly quiet?: boolean },
+    describe: (line: Line) => string,
+  ) {
+    this.#describe = describe;
     this.#json = json;
     this.#quiet = quiet;
     this.#progress = new ProgressLine(quiet ? nowhere : drawn);
@@ -26,7 +32,11 @@ export class RunPrinter implements Listener {
     if (leftOut.sentence) this.say(leftOut.sentence);
   }
 
-  started(start: Start): void {
+  started(
+    start: Pick<Start, 'images' | 'before' | 'failedBefore' | 'layers' | 'layerIsAutomatic' | 'notes'> & {
+      readonly backend: string;
+    },
+  ): void {
     const { layers, layerIsAutomatic, notes, backend } = start;
     for (const note of notes) this.say(note);
     if (layers.length > 0)
@@ -34,13 +44,13 @@ export class RunPrinter implements Listener {
     this.#progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
   }
 
-  picture(lines: readonly AnyLine[]): void {
+  picture(lines: readonly (Line | FailedLine)[]): void {
     const failed = lines.some((line) => 'error' in line);
     if (failed || process.stdout.isTTY) this.#progress.clear();
     for (const line of lines) {
       if (this.#json) print(JSON.stringify(line));
       if ('error' in line) complain(named(line));
-      else if (!this.#json && !this.#quiet) print(describe(line));
+      else if (!this.#json && !this.#quiet) print(this.#describe(line));
     }
     this.#progress.step(failed);
   }
@@ -60,7 +70,7 @@ function named({ image: { path }, error: { message } }: FailedLine): string {
 }
 
 /** `cat.jpg: tabby 93.1 % → cat.overlay.jpg`, `street.jpg: detection car 88.0 % → …` */
-function describe({ image, target, map, files }: ResultLine): string {
+export function describeLine({ image, target, map, files }: ResultLine): string {
   const value =
     target.probability === undefined ? target.score : `${(100 * target.probability).toFixed(1)} %`;
   const kind = target.kind === 'class' ? '' : `${target.kind} `;

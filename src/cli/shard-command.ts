@@ -58,8 +58,8 @@ async function run(): Promise<Command> {
   return addFlags(command, shardOptions, workforceOptions, printOptions).action(
     async (where: string, flags) => {
       const { runShard } = await import('../fleet/run-shard.js');
-      const { RunPrinter } = await import('./run-printer.js');
-      const printer = new RunPrinter(fromFlags(printOptions, flags));
+      const { describeLine, RunPrinter } = await import('./run-printer.js');
+      const printer = new RunPrinter(fromFlags(printOptions, flags), describeLine);
       const workforce = fromFlags(workforceOptions, flags);
       const signal = interruptSignal(printer.say);
       const done = await runShard(

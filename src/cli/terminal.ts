@@ -12,6 +12,15 @@ export const printOptions = {
   quiet: yesOrNo({ default: false, help: 'print nothing but errors', flag: '--quiet' }),
 };
 
+/** For runs that have lines of results. */
+export const jsonOption = {
+  json: yesOrNo({
+    default: false,
+    help: 'print the lines of results.jsonl, and nothing else, on standard output',
+    flag: '--json',
+  }),
+};
+
 /** Where lines are shown: a terminal, a pipe, or a test. */
 export interface Terminal {
   readonly isTTY?: boolean;

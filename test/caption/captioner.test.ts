@@ -1,0 +1,172 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { Captioner } from '../../src/caption/captioner.js';
+import { furthest } from '../targets/support.js';
+import { values } from '../support/network.js';
+import { encoder, mergedDecoder, stepDecoder, vocabulary, wholeDecoder } from './captioner.js';
+
+const picture = { type: 'float32', dims: [3, 16, 16], data: values(9, [3, 16, 16]) } as const;
+const open = (decoder = stepDecoder(), more = {}) =>
+  Captioner.open({
+    encoder: encoder(),
+    decoder,
+    tokenizer: vocabulary,
+    backend: 'reference',
+    threads: 1,
+    ...more,
+  });
+
+test('what the network says, word by word, with what its decoder attends to', async () => {
+  await using captioner = await open();
+  const { tokens, caption } = await captioner.explain(picture, { maxLength: 5 });
+  expect(tokens.length).toBeGreaterThan(0);
+  expect(caption.text).toBe(tokens.map(({ token }) => token).join(' '));
+  expect(caption.logProbability).toBeCloseTo(
+    tokens.reduce((sum, { logProbability }) => sum + logProbability, 0),
+    5,
+  );
+  for (const { map, attention, id, token } of tokens) {
+    expect(map.dims).toEqual([16, 16]);
+    expect(token).toBe(vocabulary[id]);
+    expect(attention?.weights.dims).toEqual([4, 4]);
+    expect(attention?.weights.data.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+  }
+  expect(captioner.layers).toEqual(['features']);
+});
+
+test('the same caption given as text or ids has the same maps; one that the network would not say has maps too', async () => {
+  await using captioner = await open();
+  const said = await captioner.explain(picture, { maxLength: 4 });
+  const { text } = said.caption;
+  const ids = said.tokens.map(({ id }) => id);
+  for (const given of [{ text }, { ids }, { ids: [0, ...ids] }]) {
+    const again = await captioner.explain(picture, given);
+    expect(again.caption).toMatchObject({ text, isGiven: true });
+    for (const [t, { map, logProbability }] of again.tokens.entries()) {
+      expect(logProbability).toBe(said.tokens[t].logProbability);
+      expect(furthest(map.data, said.tokens[t].map.data)).toBe(0);
+    }
+  }
+  const other = await captioner
+    .explain(picture, { text: 'fish and fish', layer: 'relu1' } as never)
+    .catch((e) => e);
+  expect(other.message).toMatch(/"layer" is not an option of explain/);
+  const unlikely = await captioner.explain(picture, { text: 'fish fish fish' });
+  expect(unlikely.caption.logProbability).toBeLessThan(said.caption.logProbability);
+});
+
+test('attention that is no output is found inside; a decoder may take [N], and be told its states', async () => {
+  const reference = await open();
+  const ids = [0, 2, 3, 4];
+  const expected = await reference.explain(picture, { ids });
+  await reference.close();
+  for (const [decoder, more] of [
+    [stepDecoder({ hasAttention: false }), {}],
+    [stepDecoder({ rank: 1 }), {}],
+    [stepDecoder({ state: ['memory', 'after'] }), { state: { memory: 'after' } }],
+  ] as const) {
+    await using captioner = await open(decoder, more);
+    const { tokens } = await captioner.explain(picture, { ids });
+    const isZero = 'state' in more; // no output of the encoder is called like it, so it begins with zeros
+    for (const [t, { attention, map }] of tokens.entries()) {
+      if (isZero) expect(furthest(map.data, expected.tokens[t].map.data)).toBeGreaterThan(1e-3);
+      else {
+        expect(furthest(map.data, expected.tokens[t].map.data)).toBeLessThan(1e-5);
+        expect(furthest(attention?.data ?? [], expected.tokens[t].attention?.data ?? [])).toBeLessThan(1e-5);
+      }
+    }
+  }
+});
+
+test('a merged decoder is explained without what is stored, as the plain one', async () => {
+  await using plain = await open(wholeDecoder());
+  await using merged = await open(mergedDecoder());
+  for (const ids of [
+    [0, 2, 3, 4, 1],
+    [0, 6],
+  ]) {
+    const [a, b] = [await plain.explain(picture, { ids }), await merged.explain(picture, { ids })];
+    expect(b.caption.logProbability).toBe(a.caption.logProbability);
+    for (const [t, { map }] of b.tokens.entries()) expect(furthest(map.data, a.tokens[t].map.data)).toBe(0);
+    expect(a.tokens[0].attention).toBeUndefined();
+  }
+  const said = await Promise.all(
+    [plain, merged].map((captioner) => captioner.explain(picture, { beams: 3, maxLength: 6 })),
+  );
+  expect(said[1].caption.text).toBe(said[0].caption.text);
+});
+
+test('any method at any layer of the encoder; networks of more lengths than are kept open', async () => {
+  await using captioner = await open(stepDecoder(), { layer: 'relu1' });
+  const methods = ['grad-cam', 'layer-cam', 'saliency', 'ablation-cam'] as const;
+  for (let length = 1; length <= 6; length++) {
+    const ids = [0, ...Array.from({ length }, (_, t) => 2 + (t % 5))];
+    const { tokens, caption } = await captioner.explain(picture, {
+      ids,
+      method: length === 2 ? methods : 'grad-cam',
+    });
+    expect(tokens).toHaveLength(length);
+    if (length === 2) expect(caption.methods.map(({ method }) => method)).toEqual(methods);
+  }
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'gradcampp-captioner-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('what is wrong is said in a sentence', async () => {
+  const refused = async (options: object, given: object, words: RegExp) => {
+    const attempt = async () => {
+      await using captioner = await Captioner.open({
+        encoder: encoder(),
+        decoder: stepDecoder(),
+        ...options,
+      });
+      return captioner.explain(picture, given);
+    };
+    await expect(attempt()).rejects.toThrow(words);
+  };
+  await refused({ encoder: undefined }, {}, /"encoder" \(--encoder\) is missing: give an ONNX file/);
+  await refused({}, {}, /Which token begins a caption is not known: say its id as "begin" \(--begin ID\)/);
+  await refused({ begin: 0 }, {}, /Which token ends a caption is not known/);
+  await refused({}, { ids: [1] }, /"ids" must be at least two ids/);
+  await refused({ begin: 0 }, { ids: [9] }, /ids below 7, the size of the vocabulary; received 9/);
+  await refused({ begin: 0 }, { text: 'a cup' }, /"text" \(--text\) needs a tokenizer/);
+  await refused({ begin: 0 }, { text: 'a cup', ids: [2] }, /"text" and "ids" exclude each other/);
+  await refused({ tokenizer: vocabulary }, { text: 'a cat' }, /received "cat"/);
+  await refused(
+    { state: { h: 'nothing' } },
+    { ids: [0, 1] },
+    /"state" must pair an input of the decoder with an output/,
+  );
+  await refused({ decoder: encoder() }, { ids: [0, 1] }, /must take the ids of tokens, whole numbers/);
+  await using captioner = await open();
+  await expect(captioner.explain({ ...picture, dims: [2, 3, 16, 8] as never })).rejects.toThrow(
+    /must have dims/,
+  );
+  await captioner.close();
+  await expect(captioner.explain(picture)).rejects.toThrow(/The captioner is closed/);
+});
+
+test('a decoder that goes on with what another has stored: the one beside it is explained, or it is refused', async () => {
+  const { modelFile } = await import('../../src/graph/model-file.js');
+  const { graphFrom } = await import('../support/network.js');
+  const { DataType } = await import('../../src/onnx/types.js');
+  const withPast = graphFrom({
+    inputs: { input_ids: ['N', 1], 'past_key_values.0.encoder.key': ['N', 1, 'T', 7] },
+    types: { input_ids: DataType.INT64 },
+    outputs: ['logits'],
+    nodes: [['ReduceSum', ['past_key_values.0.encoder.key'], ['logits'], { keepdims: 1 }]],
+  });
+  const [front, behind] = [join(folder, 'encoder_model.onnx'), join(folder, 'decoder_with_past_model.onnx')];
+  writeFileSync(front, encoder());
+  writeFileSync(behind, modelFile(withPast).toBytes());
+  const files = { encoder: front, decoder: behind, begin: 0 };
+  await expect(Captioner.open(files)).rejects.toThrow(/Give the one without past, decoder_model\.onnx/);
+  writeFileSync(join(folder, 'decoder_model.onnx'), wholeDecoder());
+  await using captioner = await Captioner.open(files);
+  expect(captioner.notes.join()).toMatch(/which lies beside it and says the same, is explained/);
+  const { tokens } = await captioner.explain(picture, { ids: [2, 3] });
+  expect(tokens).toHaveLength(2);
+});
