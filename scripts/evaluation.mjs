@@ -18,6 +18,7 @@ const shared = fileURLToPath(new URL('../../shared', import.meta.url));
 const page = fileURLToPath(new URL('../docs/evaluation.md', import.meta.url));
 const intro = readFileSync(new URL('evaluation-intro.md', import.meta.url), 'utf8');
 const energy = readFileSync(new URL('evaluation-energy.md', import.meta.url), 'utf8');
+const captions = readFileSync(new URL('evaluation-captions.md', import.meta.url), 'utf8');
 const [chosen, ...only] = process.argv.slice(2);
 const work = chosen ? resolve(chosen) : mkdtempSync(join(tmpdir(), 'evaluation-'));
 
@@ -72,6 +73,8 @@ const sections = {
   Generalisation: generalisation,
   // Drawn pictures and lines of text, measured by scripts/assets/measure.ts.
   'Where the maps lie': () => [energy.trimEnd()],
+  // Words of drawn scenes, measured by scripts/assets/caption-measure.ts.
+  'Where the maps of words lie': () => [captions.trimEnd()],
 };
 const unknown = only.find((name) => !(name in sections));
 if (unknown) throw new Error(`no section "${unknown}"; there are ${Object.keys(sections).join(', ')}`);

@@ -161,14 +161,15 @@ describe('the embedded captioner', () => {
     ]);
   });
 
+  // These 100 scenes gave when it was made: kinds 94.3 %, colours 96.6 %, grounds 100 %, counts 68.2 %, groups 57.4 %.
   it('says what is in scenes that it has not seen', async () => {
     const held = drawScenes({ firstPicture: heldOut + 100_000, pictures: 100 });
     const { words, groups } = await captionFigures(speaker, held);
-    expect(words.kind).toBeGreaterThan(0.84);
-    expect(words.colour).toBeGreaterThan(0.84);
+    expect(words.kind).toBeGreaterThan(0.88);
+    expect(words.colour).toBeGreaterThan(0.88);
     expect(words.ground).toBeGreaterThan(0.97);
-    expect(words.count).toBeGreaterThan(0.55);
-    expect(groups).toBeGreaterThan(0.36);
+    expect(words.count).toBeGreaterThan(0.6);
+    expect(groups).toBeGreaterThan(0.48);
   });
 
   it.each(demonstratedScenes)('$file is what the script draws', async ({ file: name, seed }) => {

@@ -107,7 +107,7 @@ export function captionerOf({ constants }: Graph): Captioner {
 /** [N, positions, channels] */
 function encode(b: Layers): Name {
   const map = b.trunk('pixel_values', [...trunkStart, last]);
-  return b.transpose(b.reshape(map, [0, channels, positions]), [0, 2, 1]);
+  return b.op('Transpose', [b.reshape(map, [0, channels, positions])], { perm: [0, 2, 1] }, 'features');
 }
 
 /**
