@@ -29,6 +29,7 @@ import {
 import { withAlternatives } from './alternatives.js';
 import type { Wanted } from './layout.js';
 import { withRememberedClasses } from './linear-head.js';
+import { formulationFor } from './on-gpu.js';
 import { adaptPicture, type PictureChoice } from './picture-input.js';
 import { batchFirst, joined } from './views.js';
 
@@ -162,9 +163,12 @@ export class Network {
   ): Promise<Differentiator> {
     const key = ['gradient', layers, scores.info.name, Object.keys(more.rules ?? {}), more.reads ?? []];
     return this.once(key, () =>
-      openDifferentiator(this.#source, layers, scores, more).then(withRememberedClasses, (error: unknown) => {
-        throw withAlternatives(error);
-      }),
+      openDifferentiator(this.#source, layers, scores, { ...more, rules: this.#rules(more.rules) }).then(
+        withRememberedClasses,
+        (error: unknown) => {
+          throw withAlternatives(error);
+        },
+      ),
     );
   }
 
@@ -176,7 +180,7 @@ export class Network {
   ): Promise<GradientPass> {
     const key = ['gradient alone', layers, scores.info.name, Object.keys(rules)];
     return this.once(key, () =>
-      openGradient(this.#source, layers, scores, rules).catch((error: unknown) => {
+      openGradient(this.#source, layers, scores, this.#rules(rules)).catch((error: unknown) => {
         throw withAlternatives(error);
       }),
     );
@@ -207,6 +211,10 @@ export class Network {
     await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
   }
 
+  #rules(own: GradientOptions['rules']): NonNullable<GradientOptions['rules']> {
+    return { ...formulationFor(this.#options).rules, ...own };
+  }
+
   get #source(): Source {
     const { graph, image, fixedBatch } = this;
     return { graph, image, fixedBatch, open: (part, arena) => this.#open(part, arena) };
@@ -225,7 +233,8 @@ export class Network {
 
   async #open(graph: Graph, arena = true): Promise<Session> {
     const used = usedInputs(graph);
-    const session = await openSession({ ...graph, inputs: used }, this.#options, { arena });
+    const { written } = formulationFor(this.#options);
+    const session = await openSession(written({ ...graph, inputs: used }), this.#options, { arena });
     this.#sessions.push(session);
     const names = new Set(used.map(({ name }) => name));
     return {

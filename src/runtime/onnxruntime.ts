@@ -1,7 +1,7 @@
 import type * as ort from 'onnxruntime-node';
 import { disableTelemetry } from '../telemetry.js';
 import type { Engine, EngineOptions } from './engine.js';
-import { sessionOf } from './ort-session.js';
+import { providersFor, sessionOf } from './ort-session.js';
 
 /** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
 export async function loadEngine(): Promise<Engine> {
@@ -32,7 +32,7 @@ function optionsOf({
   withoutFusion,
 }: EngineOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: [...providers] as never,
+    executionProviders: providersFor(providers),
     graphOptimizationLevel: level,
     logSeverityLevel: 4, // what fails is thrown, in ONNX Runtime's words
     enableCpuMemArena: arena,

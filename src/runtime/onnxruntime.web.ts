@@ -1,7 +1,7 @@
 import type * as ort from 'onnxruntime-web';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Engine, EngineOptions } from './engine.js';
-import { sessionOf } from './ort-session.js';
+import { providersFor, sessionOf } from './ort-session.js';
 
 export type Runtime = typeof ort;
 
@@ -77,7 +77,7 @@ function optionsOf({
   withoutFusion,
 }: EngineOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: [...providers] as never,
+    executionProviders: providersFor(providers),
     graphOptimizationLevel: level,
     logSeverityLevel: 4,
     enableCpuMemArena: arena,

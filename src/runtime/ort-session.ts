@@ -1,12 +1,22 @@
 import type * as ort from 'onnxruntime-common';
 import type { Tensor, TensorType } from '../tensor.js';
-import type { EngineSession } from './engine.js';
+import type { EngineOptions, EngineSession } from './engine.js';
 
 /** What both builds of ONNX Runtime have. */
 type Ort = Pick<typeof ort, 'Tensor'>;
 
 /** What WebAssembly makes of −1, by which ONNX Runtime says that a dim has neither size nor name. */
 const unknown = 2 ** 32 - 1;
+
+/**
+ * Execution providers as a session takes them. The WebGPU provider else lays pictures out channels last, and what leaves a session is
+ * laid out back on the CPU.
+ */
+export function providersFor(providers: EngineOptions['providers']): never {
+  return providers.map((item) =>
+    item === 'webgpu' ? { name: item, preferredLayout: 'NCHW' } : item,
+  ) as never;
+}
 
 /** A session as both builds of ONNX Runtime have it, in our terms. */
 export function sessionOf(runtime: Ort, session: ort.InferenceSession): EngineSession {

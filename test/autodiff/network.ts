@@ -1,4 +1,4 @@
-import { appendGradient } from '../../src/autodiff/walk.js';
+import { appendGradient, type GradientOptions } from '../../src/autodiff/walk.js';
 import { type Graph, subgraph, valueInfo } from '../../src/graph/graph.js';
 import { readModel } from '../../src/onnx/read.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
@@ -23,11 +23,19 @@ export async function gradientsOf(
     wrt,
     input,
     seeds,
-  }: { scores: string; wrt: readonly string[]; input: Tensor; seeds: readonly Tensor[] },
+    rules,
+  }: {
+    scores: string;
+    wrt: readonly string[];
+    input: Tensor;
+    seeds: readonly Tensor[];
+    rules?: GradientOptions['rules'];
+  },
 ): Promise<Record<string, Tensor>[]> {
   const { graph: extended, gradients } = appendGradient(graph, {
     of: [{ output: scores, seed: 'seed' }],
     wrt,
+    rules,
   });
   const names = [...new Set([scores, ...wrt.filter((name) => !isGiven(graph, name)), ...gradients.values()])];
   const outputs = names.map((name) => valueInfo(extended, name));

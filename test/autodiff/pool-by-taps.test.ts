@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { maxPoolByTaps } from '../../src/autodiff/rules/pool-by-taps.js';
+import type { Plain } from '../../src/graph/attributes.js';
+import { valueInfo } from '../../src/graph/graph.js';
+import { inferValues } from '../../src/runtime/infer.js';
+import { randomNumbers } from '../map/random.js';
+import { graphFrom } from '../support/network.js';
+import { gradientsOf } from './network.js';
+
+/** Windows that lie apart, side by side and over one another; padded, dilated, beyond the edge, uneven. */
+const windows: readonly Record<string, Plain>[] = [
+  { kernel_shape: [2, 2], strides: [2, 2] },
+  { kernel_shape: [3, 3], strides: [2, 2] },
+  { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+  { kernel_shape: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1] },
+  { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+  { kernel_shape: [3, 2], strides: [3, 1], pads: [0, 1, 2, 0] },
+  { kernel_shape: [2, 3], strides: [2, 3], dilations: [2, 1] },
+  { kernel_shape: [2, 2], strides: [3, 3] },
+  { kernel_shape: [1, 1], strides: [2, 2] },
+];
+
+test.each(windows)(
+  'max-pooling %o has the gradient that its indices give, ties among it',
+  async (attributes) => {
+    const dims = [2, 3, 9, 10];
+    const graph = await inferValues(
+      graphFrom({
+        inputs: { x: ['N', 3, 9, 10] },
+        outputs: ['y'],
+        nodes: [['MaxPool', ['x'], ['y'], attributes]],
+      }),
+    );
+    const next = randomNumbers(7);
+    const data = Float32Array.from({ length: 540 }, () => Math.floor(next() * 6) - 5); // few values: many ties, all below 0 or 0
+    const sizes = valueInfo(graph, 'y').dims?.map((dim) => (typeof dim === 'number' ? dim : 2)) as number[];
+    const seed = Float32Array.from({ length: sizes.reduce((a, b) => a * b) }, () => next());
+    const given = {
+      scores: 'y',
+      wrt: ['x'],
+      input: { type: 'float32' as const, dims, data },
+      seeds: [{ type: 'float32' as const, dims: sizes, data: seed }],
+    };
+    const [expected] = await gradientsOf(graph, given);
+    const [found] = await gradientsOf(graph, { ...given, rules: { MaxPool: maxPoolByTaps } });
+    const [one, other] = [expected, found].map((results) => [
+      ...(results['gradient/x'].data as Float32Array),
+    ]);
+    expect(other.length).toBe(one.length);
+    other.forEach((value, i) => expect(value).toBeCloseTo(one[i], 6));
+    expect(Math.max(...one)).toBeGreaterThan(0);
+  },
+);

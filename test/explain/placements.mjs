@@ -1,0 +1,41 @@
+// Opens networks on ONNX Runtime's WebGPU provider with its log on, and says how far gradients are from the CPU's.
+// Usage: node placements.mjs MODEL...; the log is on stderr, one line of JSON a model on stdout.
+import * as ort from 'onnxruntime-node';
+
+const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
+const { readModel } = await load('onnx/read.js');
+const { Network } = await load('explain/network.js');
+
+let model = '';
+const { create } = ort.InferenceSession;
+ort.InferenceSession.create = (bytes, options) => {
+  if (options.executionProviders[0]?.name !== 'webgpu') return create(bytes, options);
+  console.error(`== ${model}`);
+  return create(bytes, { ...options, logSeverityLevel: 0 });
+};
+ort.env.logLevel = 'verbose';
+
+async function gradientOf(path, executionProviders) {
+  const network = await Network.open(await readModel(path), { executionProviders });
+  const { image } = network;
+  const scores = network.scores();
+  const passes = await network.differentiator([{ name: image.name, dims: image.dims }], scores);
+  const dims = [2, ...image.dims.slice(1)];
+  const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i * i));
+  const forward = await passes.forward({ [image.name]: { type: 'float32', dims, data } });
+  const seed = new Float32Array(forward.scores.data.length);
+  seed[1] = 1;
+  seed[seed.length - 1] = 1;
+  const [gradient] = await passes.backward(forward, seed);
+  await network.close();
+  return gradient;
+}
+
+for (model of process.argv.slice(2)) {
+  const onGpu = await gradientOf(model, ['webgpu']);
+  const onCpu = await gradientOf(model, ['cpu']);
+  const largest = onCpu.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const error = onCpu.reduce((most, value, i) => Math.max(most, Math.abs(value - onGpu[i])), 0);
+  console.log(JSON.stringify({ model, largest, error: error / largest }));
+}
+process.exit(0);
