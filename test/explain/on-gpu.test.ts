@@ -18,7 +18,7 @@ function placementsIn(log: string): Map<string, Placed> {
   let placed: Placed = {};
   let provider = '';
   for (const line of log.split('\n')) {
-    const [, model] = /^== (.*)$/.exec(line) ?? [];
+    const [, model] = /== (.*\.onnx)$/.exec(line) ?? [];
     if (model !== undefined) {
       placed = found.get(model) ?? {};
       found.set(model, placed);

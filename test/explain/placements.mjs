@@ -10,7 +10,7 @@ let model = '';
 const { create } = ort.InferenceSession;
 ort.InferenceSession.create = (bytes, options) => {
   if (options.executionProviders[0]?.name !== 'webgpu') return create(bytes, options);
-  console.error(`== ${model}`);
+  console.error(`\n== ${model}`); // a line of the log may not be at its end
   return create(bytes, { ...options, logSeverityLevel: 0 });
 };
 ort.env.logLevel = 'verbose';
