@@ -366,6 +366,15 @@ describe('what is wrong is said in a sentence', () => {
     expect([...skipped.pictures, ...skipped.notes]).toEqual(notes);
     expect(notes.at(-1)).toBe('2 of 66 pictures cannot be read and are left out; unreadable.txt lists them.');
     expect(skipped.trainedOn).toBe(3); // the square’s second is kept for validation
+    const lone = await copy('lone');
+    for (const name of drawnClasses) await rm(join(lone, name, '1.png'));
+    await wrong(
+      { data: lone, test: undefined, batch: 2 },
+      'No class has a picture to spare for validation, and',
+    );
+    const dot = encodePng({ data: new Uint8Array(3), width: 1, height: 1, channels: 3 });
+    await writeFile(join(lone, 'ring', '1.png'), dot);
+    await distill({ ...common(), data: lone, test: lone, batch: 2, epochs: 1, out: at('dot') });
     await writeFile(join(broken, 'ring', '0.png'), 'no picture');
     await wrong(
       { ...skipping, out: at('gone') },

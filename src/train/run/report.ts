@@ -5,9 +5,10 @@ import { format } from '../../evaluate/report/number.js';
 import type { Breakdown, Chart, Gallery, GalleryItem, Report, Series } from '../../evaluate/report/report.js';
 import { openThumbnails } from '../../evaluate/report/thumbnail.js';
 import { modelFile } from '../../graph/model-file.js';
-import { cropToInput } from '../../image/preprocess.js';
+import { cropToInput, type Preprocessing, preprocess } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
-import { readPicture } from '../data/picture-source.js';
+import type { Tensor } from '../../tensor.js';
+import { type PictureSource, readPicture } from '../data/picture-source.js';
 import { forUse } from '../training-form.js';
 import { metricFor } from '../metrics/index.js';
 import type { Metric } from '../metrics/metric.js';
@@ -243,7 +244,8 @@ async function galleryOf({ plan, settings, measured, results, outcomes }: Parts,
     }),
   ];
   const maps: Shown[][] = [];
-  for (const [model, options] of networks) maps.push(await mapsOf(model, options, chosen, measured, method));
+  for (const [model, options] of networks)
+    maps.push(await mapsOf(model, options, chosen, measured, { method, preprocessing }));
   const thumbnails = openThumbnails(chosen.length, series.length);
   const items: GalleryItem[] = [];
   for (const [n, i] of chosen.entries()) {
@@ -282,13 +284,13 @@ async function mapsOf(
   options: object,
   chosen: readonly number[],
   { pictures, labels }: Measured,
-  method: string,
+  { method, preprocessing }: { readonly method: string; readonly preprocessing: Preprocessing },
 ): Promise<Shown[]> {
   const explainer = await NetworkExplainer.open(model, { ...options, backend: 'reference', threads: 1 });
   try {
     const shown: Shown[] = [];
     for (const i of chosen) {
-      const [explanation] = await explainer.explain([await readPicture(pictures[i])], {
+      const [explanation] = await explainer.explain([await inputOf(pictures[i], preprocessing)], {
         targets: [labels[i][0] ?? 0],
         method: method as never,
       });
@@ -303,4 +305,10 @@ async function mapsOf(
   } finally {
     await explainer.close();
   }
+}
+
+/** A picture as networks take it, so that its map is that of what is shown. */
+async function inputOf(picture: PictureSource, preprocessing: Preprocessing): Promise<Tensor> {
+  const { tensor, dims } = preprocess(await readPicture(picture), preprocessing);
+  return { type: 'float32', dims: [1, ...dims], data: tensor };
 }

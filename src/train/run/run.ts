@@ -250,11 +250,16 @@ async function checkStudent(
 }
 
 function checkBatch(settings: Settings, labels: Labelled['labels']): void {
-  const { train } = validationSplit(labels, settings.validation, seed);
+  const { train, validation } = validationSplit(labels, settings.validation, seed);
   if (train.length < settings.batch)
     throw new GradcamppError(
       'INVALID_OPTION',
       `"batch" is ${settings.batch}, and there are ${train.length} pictures to train on: take a smaller one, or more pictures.`,
+    );
+  if (settings.test === undefined && validation.length === 0)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `No class has a picture to spare for validation, and there are no "test" pictures to measure on: give two of each class at least, or "test".`,
     );
 }
 

@@ -169,12 +169,22 @@ describe('a list', () => {
     await refused('x.csv', 'a.png,cat\nb.png,cat\n', { classes }).toThrow('has no pictures of class "dog"');
     await refused('x.jsonl', '{"path":"a.png"}\n').toThrow('with "path" and "label" in each line; line 1 is');
     await refused('x.jsonl', '{"path":"a.png","label":"cat"}\nnull\n').toThrow('line 2 is');
+    await refused('x.jsonl', '{"path":"a.png","label":null}\n').toThrow(
+      'names or numbers as "label"; line 1 has null',
+    );
+    await refused('x.jsonl', '{"path":"a.png","label":{"a":1}}\n').toThrow('line 1 has an object {a}');
     await refused('x.jsonl', '{"path":"a.png",\n').toThrow('is not JSON in line 1');
     await refused('x.csv', 'PK\u0003\u0004\0\0').toThrow('is no list: it is no text');
     await refused('x.parquet', 'PAR1').toThrow(/is none of these: tar shards .*; a folder with .*; a list/);
     await expect(labelledPictures('data', at('none.csv'))).rejects.toThrow(
       'cannot be read: there is no such file',
     );
+  });
+
+  test('of hundreds of thousands of lines', async () => {
+    const found = await understood('x.csv', `${'a.png,cat\n'.repeat(200_000)}b.png,dog\n`);
+    expect(found.labels).toEqual(['cat', 'dog']);
+    expect(found.notes[1]).toContain('names 199999 pictures again with the same class');
   });
 
   test('no class is called like a property of objects', async () => {

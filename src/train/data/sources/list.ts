@@ -88,7 +88,7 @@ function fromTable(place: Place, text: string): Table {
         isPlural: isPluralHead(heads[label]),
       };
   }
-  const width = Math.max(...[first, ...others].map(({ cells }) => cells.length));
+  const width = others.reduce((most, { cells }) => Math.max(most, cells.length), heads.length);
   if (width !== 2)
     throw wrong(
       place,
@@ -186,15 +186,11 @@ function fromJson(place: Place, text: string): Table {
         `must have an object with "path" and "label" in each line; line ${line} is ${show(content)}`,
       );
     heads.add(`"${picture[0]}" and "${label[0]}"`);
-    const classes = label[1];
-    isListed ||= Array.isArray(classes);
-    return [
-      {
-        picture: picture[1],
-        classes: Array.isArray(classes) ? classes.map(String) : [String(classes)],
-        line,
-      },
-    ];
+    const classes = Array.isArray(label[1]) ? label[1] : [label[1]];
+    if (!classes.every((name) => ['string', 'number', 'boolean'].includes(typeof name)))
+      throw wrong(place, `must have names or numbers as "${label[0]}"; line ${line} has ${show(label[1])}`);
+    isListed ||= Array.isArray(label[1]);
+    return [{ picture: picture[1], classes: classes.map(String), line }];
   });
   return { rows, how: `keys ${[...heads].join(', ')}`, isListed };
 }

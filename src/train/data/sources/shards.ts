@@ -140,12 +140,11 @@ function classesOf(
   const isObject = value !== null && typeof value === 'object' && !Array.isArray(value);
   const key = isObject ? keys.find((own) => own in (value as object)) : undefined;
   const found = isObject ? key && (value as Record<string, unknown>)[key] : value;
-  if (found === undefined || found === null || (typeof found === 'object' && !Array.isArray(found)))
+  const names: unknown[] = Array.isArray(found) ? found : [found];
+  if (!names.every((own) => ['string', 'number', 'boolean'].includes(typeof own)))
     throw wrong(place, `has ${show(name)} without a class: one of ${keys.join(', ')} is expected in it`);
   const how = `.json${key === undefined ? '' : ` ("${key}")`}`;
-  return Array.isArray(found)
-    ? { classes: found.map(String), isListed: true, how }
-    : { classes: [String(found)], isListed: false, how };
+  return { classes: names.map(String), isListed: Array.isArray(found), how };
 }
 
 function wrong({ of }: Place, what: string): GradcamppError {
