@@ -114,6 +114,16 @@ test('Ctrl-C says that the run is kept, and --resume goes on with it', async () 
   expect((await gradcampp(...flags, '--resume')).code).toBe(0);
 }, 60_000);
 
+test('a training that diverges is a sentence, and its last good checkpoint is kept', async () => {
+  const wild = ['--learning-rate', '100', '--weight-decay', '1', '--schedule', 'constant', '--epochs', '20'];
+  const { code, stderr } = await gradcampp('train', ...small, ...wild, '--out', 'wild');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /gradcampp: Training diverged: the loss of "trained", seed 1, is no number in epoch \d, step \d, at a learning rate of 100\. .*; the last good checkpoint is kept\.\n$/,
+  );
+  expect(existsSync(join(folder, 'wild', 'trained', 'seed-1', 'checkpoint.bin'))).toBe(true);
+}, 60_000);
+
 test('the same weights, bit for bit, whatever the number of threads that make views', async () => {
   const flags = ['train', ...small, '--augment', 'crop,flip,colour,cutout', '--epochs', '3'];
   const students: Buffer[] = [];

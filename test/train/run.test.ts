@@ -13,6 +13,7 @@ import { distill, type DistillOptions, train } from '../../src/train/run/run.js'
 import { drawFolder, drawnClasses } from './drawn.js';
 import { draw } from '../../src/train/demonstration/draw.js';
 import { encodePng } from '../../src/image/encode.js';
+import { bytesFrom, weights } from '../support/network.js';
 
 let root: string;
 const at = (...parts: string[]) => join(root, ...parts);
@@ -429,5 +430,32 @@ describe('what is wrong is said in a sentence', () => {
     await copyFile(at('teacher', 'student.onnx'), at('file.onnx'));
     const { notes } = await distill({ ...common(), student: at('file.onnx'), epochs: 1, out: at('tuned') });
     expect(notes.join(' ')).not.toContain('normalisation');
+    const folded = bytesFrom({
+      inputs: { x: ['N', 3, 16, 16] },
+      outputs: ['scores'],
+      nodes: [
+        ['Conv', ['x', 'W', 'b'], ['conv'], { pads: [1, 1, 1, 1], strides: [2, 2] }],
+        ['Relu', ['conv'], ['relu']],
+        ['GlobalAveragePool', ['relu'], ['pool']],
+        ['Flatten', ['pool'], ['features']],
+        ['Gemm', ['features', 'V', 'c'], ['scores']],
+      ],
+      constants: {
+        W: weights(1, [4, 3, 3, 3]),
+        b: weights(2, [4]),
+        V: weights(3, [4, 3]),
+        c: weights(4, [3]),
+      },
+    });
+    await writeFile(at('folded.onnx'), folded);
+    const said: string[] = [];
+    const onNote = (note: string) => said.push(note);
+    const own = { ...common(), student: at('folded.onnx'), epochs: 1, baseline: false };
+    const plain = await distill({ ...own, out: at('folded'), onNote });
+    expect(said.at(-1)).toMatch(
+      /^Student "folded\.onnx" has no normalisation: exporters fold it into convolutions\. .* --learning-rate, .* dynamo=False keeps it\.$/,
+    );
+    expect(plain.notes).toEqual([said.at(-1)]);
+    expect(await readFile(at('folded', 'report.html'), 'utf8')).toContain('has no normalisation');
   }, 60_000);
 });

@@ -13,7 +13,7 @@ interface Counts {
   readonly student: number;
   readonly test: number;
 }
-const usual: Counts = { teacher: 400, student: 40, test: 100 };
+const usual: Counts = { teacher: 400, student: 100, test: 100 };
 
 /**
  * What `distill` learns where neither teacher nor pictures are named: pictures that are drawn into the output folder, and a

@@ -73,7 +73,7 @@ export async function studentNetwork(request: StudentRequest): Promise<StudentNe
   const notes = hasNormalisation
     ? []
     : [
-        `Student "${name}" has no normalisation (exporters fold it into convolutions): it is trained without, which wants a lower --learning-rate.`,
+        `Student "${name}" has no normalisation: exporters fold it into convolutions. It is trained without, which wants a lower --learning-rate, of about a tenth; torch.onnx.export with training=TRAINING, do_constant_folding=False and dynamo=False keeps it.`,
       ];
   const own = layer === undefined ? automaticLayer(search) : namedLayer(layer, search);
   const weights = weightsOf(graph, isLearned);
