@@ -9,6 +9,7 @@ import { ResultsFolder } from '../batch/results/results-folder.js';
 import { resultsFile } from '../batch/results/run-folder.js';
 import { makeRecord, type RunRecord } from '../batch/results/run-record.js';
 import { folderWriter, isFatal } from '../batch/results/write-file.js';
+import { chooseBackend } from '../batch/workers/open-explainer.js';
 import { missing } from '../check.js';
 import { asOurs, GradcamppError } from '../errors.js';
 import { settingsOf } from '../explain/explain-options.js';
@@ -72,7 +73,9 @@ export async function captionFolder(given: CaptionRun, listener: CaptionListener
 
 async function run(given: CaptionRun, listener: CaptionListener): Promise<Summary> {
   const since = performance.now();
-  const plan = planOf(given);
+  const asked = planOf(given);
+  const { backend, note } = await chooseBackend(asked.open.backend ?? 'auto');
+  const plan = { ...asked, open: { ...asked.open, backend } };
   const { encoder, decoder } = plan.open;
   const inputs = await Inputs.list(plan.images, [], { stdin: plan.stdin });
   let networks: CaptionNetworks | undefined;
@@ -94,8 +97,8 @@ async function run(given: CaptionRun, listener: CaptionListener): Promise<Summar
         failedBefore: before.failed,
         layers,
         layerIsAutomatic,
-        notes: [...networks.notes, ...folder.notes],
-        backend: plan.open.backend ?? 'auto',
+        notes: [...networks.notes, ...folder.notes, ...(note === undefined ? [] : [note])],
+        backend,
       });
     let error: GradcamppError | undefined;
     try {
@@ -175,7 +178,7 @@ async function recordOf(plan: Plan, { parts, first }: CaptionNetworks, inputs: I
     tokenizer,
     executionProviders = ['cpu'],
     threads,
-    backend = 'auto',
+    backend,
     state,
     output,
     tokens,

@@ -1,13 +1,15 @@
+import { GradcamppError } from '../errors.js';
 import { type ExplainOptions, settingsOf } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import { type Feeds, openFeeds } from '../explain/feeds.js';
 import type { PreparedImage } from '../explain/input.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
-import { subgraph, valueInfo } from '../graph/graph.js';
+import { ancestors, subgraph, valueInfo } from '../graph/graph.js';
 import { finishGraph } from '../runtime/prepare.js';
 import { attentionMaps, attentionOf, type ReadAttention } from './attention.js';
 import type { AttentionMap } from './caption-explanation.js';
 import type { CaptionParts } from './caption-parts.js';
+import type { Decoder } from './decoder.js';
 import { encodedValues, join } from './join.js';
 import { say, type Search } from './say.js';
 
@@ -42,7 +44,14 @@ export class CaptionNetwork {
     const { graph, ids, logits, attention } = join(encoder, decoder, length);
     const made = { graph: await finishGraph(graph, [], { inference: true }), name, producer };
     const inputs = { ...options.inputs, [ids]: Array<number>(length).fill(0) };
-    const explainer = await NetworkExplainer.openMade(source, { ...options, output: logits, inputs }, made);
+    const openWith = (own: typeof options) =>
+      NetworkExplainer.openMade(source, { ...own, output: logits, inputs }, made);
+    let explainer = await openWith(options);
+    const other = otherLayer(explainer, decoder);
+    if (other !== undefined) {
+      await explainer.close();
+      explainer = await openWith({ ...options, layer: other });
+    }
     return new CaptionNetwork(explainer, parts, {
       length,
       ids,
@@ -103,4 +112,20 @@ export class CaptionNetwork {
       });
     return { explanation, attention };
   }
+}
+
+/** The best layer of the encoder, where none was named and the one that was chosen lies behind it, in the decoder. */
+function otherLayer(
+  { network, scores, layers, layerIsAutomatic, options }: NetworkExplainer,
+  decoder: Decoder,
+): string | undefined {
+  if (!layerIsAutomatic) return undefined;
+  const own = ancestors(network.graph, encodedValues(decoder));
+  if (layers.every((name) => own.has(name))) return undefined;
+  const best = network.layers(scores, options.tokens).find(({ name, isRead }) => own.has(name) && isRead);
+  if (best) return best.name;
+  throw new GradcamppError(
+    'UNSUPPORTED_MODEL',
+    'No layer of the encoder is known to be laid out as a picture, so none can be chosen automatically. Name one as "layer" (--layer NAME), or say where the tokens lie as "tokens" (--tokens HEIGHTxWIDTH+BEFORE).',
+  );
 }

@@ -65,6 +65,8 @@ export const captionerOptions = {
     parse: asTyped,
   }),
   ...ownExplainerOptions,
+  /** Threads of one session and of the native backend; default: ONNX Runtime's choice. */
+  threads: { ...ownExplainerOptions.threads, otherwise: 'ONNX Runtime’s choice' },
 } satisfies Stage;
 
 export type CaptionerOptions = OptionsOf<typeof captionerOptions> & {

@@ -53,9 +53,8 @@ export function join(encoder: Graph, decoder: Decoder, length: number): Joined {
     inlineBody(body, { name, inputs, outputs: [...own.values()] }, b);
     return own;
   };
-  const { logits, attention } = decoder.isStep
-    ? unrolled(b, decoder, { ids: ids.name, length, written })
-    : readAtOnce(decoder, ids.name, written);
+  const own = { ids: ids.name, length, written };
+  const { logits, attention } = decoder.isStep ? unrolled(b, decoder, own) : readAtOnce(b, decoder, own);
   const graph: Graph = {
     ...encoder,
     opset: Math.max(encoder.opset, decoder.graph.opset),
@@ -77,23 +76,31 @@ export function encodedValues({ encoded, states }: Decoder): string[] {
 
 type Write = (name: string, values: ReadonlyMap<string, Name>) => Map<string, Name>;
 
-function readAtOnce(decoder: Decoder, ids: Name, written: Write) {
+interface Whole {
+  readonly ids: Name;
+  readonly length: number;
+  readonly written: Write;
+}
+
+function readAtOnce(b: Builder, decoder: Decoder, { ids, written }: Whole) {
   const { encoded, logits, attention } = decoder;
-  const values = written('decoder', new Map([...encoded, [decoder.ids.name, ids]]));
+  const held = firstStates(b, decoder);
+  const values = written('decoder', new Map([...encoded, ...held, [decoder.ids.name, ids]]));
   const named = (name: string) => values.get(name) as Name;
   return { logits: named(logits), attention: attention.map(named) };
 }
 
-function unrolled(
-  b: Builder,
-  decoder: Decoder,
-  { ids, length, written }: { readonly ids: Name; readonly length: number; readonly written: Write },
-) {
-  const { graph, encoded, states } = decoder;
-  const [source] = encoded.values();
-  let held = new Map(
+/** The states before the first token: what the encoder gives, or zeros. */
+function firstStates(b: Builder, { encoded, states }: Decoder): Map<string, Name> {
+  const [source] = [...encoded.values(), ...states.flatMap(({ initial }) => initial ?? [])];
+  return new Map(
     states.map(({ input, initial }) => [input.name, initial ?? zeros(b, input, source)] as const),
   );
+}
+
+function unrolled(b: Builder, decoder: Decoder, { ids, length, written }: Whole) {
+  const { graph, encoded, states } = decoder;
+  let held = firstStates(b, decoder);
   const steps: Map<string, Name>[] = [];
   for (let t = 0; t < length; t++) {
     b.at(`step${t}`);

@@ -55,13 +55,18 @@ export function rolesOf(decoder: Graph, encoder: readonly ValueInfo[], said: Sai
   const pairs = statePairs(floats, rest, encoder, said.state ?? {});
   const isState = new Set(pairs.map(([input]) => input.name));
   const open = floats.filter(({ name }) => !isState.has(name));
-  const encoded = encodedInputs(open, encoder, decoder);
+  const encoded = encodedInputs(open, encoder);
   const used = new Set(encoded.values());
   const left = encoder.filter(({ name }) => !used.has(name));
   const states = pairs.map(([input, output]): State => {
     const initial = left.find((own) => stem(own.name) === stem(input.name) && fits(own, input));
     return { input, output, initial: initial?.name };
   });
+  if (encoded.size === 0 && states.every(({ initial }) => initial === undefined))
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `The decoder takes nothing from the encoder: its inputs are ${shown(decoder.inputs)}, the encoder's outputs ${shown(encoder)}.`,
+    );
   return { ids, isStep, encoded, states, logits, attention };
 }
 
@@ -156,11 +161,7 @@ function fits(a: ValueInfo, b: ValueInfo): boolean {
 }
 
 /** Which of the encoder's outputs the decoder's inputs take: of the same name, else the only ones that fit. */
-function encodedInputs(
-  inputs: readonly ValueInfo[],
-  encoder: readonly ValueInfo[],
-  decoder: Graph,
-): Map<string, string> {
+function encodedInputs(inputs: readonly ValueInfo[], encoder: readonly ValueInfo[]): Map<string, string> {
   const found = new Map<string, string>();
   const open = inputs.filter(({ name }) => !isAside(name) && !isPast(name));
   for (const input of open) {
@@ -172,14 +173,10 @@ function encodedInputs(
     else
       throw new GradcamppError(
         'UNSUPPORTED_MODEL',
-        `What the decoder's input "${input.name}" takes cannot be told: it is no state of the decoder, and none of the encoder's outputs ${shown(encoder)} fits ${shown([input])}. Pair a state with its output as "state" (--state ${input.name}=OUTPUT); outputs of the decoder: ${shown(decoder.outputs)}.`,
+        `What the decoder's input "${input.name}" takes cannot be told: it is no state of the decoder, and none of the encoder's outputs ${shown(encoder)} fits ${shown([input])}. Pair a state with the output that is its next value as "state" (--state ${input.name}=OUTPUT).`,
       );
   }
-  if (found.size > 0) return found;
-  throw new GradcamppError(
-    'UNSUPPORTED_MODEL',
-    `The decoder takes nothing from the encoder: its inputs are ${shown(decoder.inputs)}, the encoder's outputs ${shown(encoder)}.`,
-  );
+  return found;
 }
 
 /** Keys and values of earlier tokens. */

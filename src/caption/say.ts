@@ -121,13 +121,13 @@ class Steps {
         Object.fromEntries(this.#decoder.states.map(({ input, output }) => [input.name, results[output]])),
       );
     }
-    this.#states = joinedRows(this.#decoder, states);
+    if (this.#decoder.isStep) this.#states = joinedRows(this.#decoder, states); // others begin anew every time
     return rows;
   }
 
   /** Goes on with these beginnings. */
   keep(of: readonly number[]): void {
-    this.#states = this.#at(of);
+    if (this.#states) this.#states = this.#at(of);
   }
 
   #held(count: number): Values {

@@ -98,6 +98,24 @@ test('a merged decoder is explained without what is stored, as the plain one', a
   expect(said[1].caption.text).toBe(said[0].caption.text);
 });
 
+test('the layer is one of the encoder, though the decoder has a later one', async () => {
+  await using captioner = await open(wholeDecoder({ hasLayer: true }));
+  expect(captioner.layers).toEqual(['features']);
+  await using named = await open(wholeDecoder({ hasLayer: true }), { layer: 'decoder/own' });
+  expect(named.layers).toEqual(['decoder/own']);
+});
+
+test('a decoder that reads a whole caption begins with the state of the encoder', async () => {
+  await using plain = await open(wholeDecoder());
+  await using captioner = await open(wholeDecoder({ hasState: true }));
+  const ids = [0, 2, 3];
+  const [a, b] = [await plain.explain(picture, { ids }), await captioner.explain(picture, { ids })];
+  expect(Math.abs(a.caption.logProbability - b.caption.logProbability)).toBeGreaterThan(1e-3);
+  const said = await captioner.explain(picture, { maxLength: 4, beams: 3 });
+  const again = await captioner.explain(picture, { ids: [0, ...said.tokens.map(({ id }) => id)] });
+  expect(again.caption.logProbability).toBeCloseTo(said.caption.logProbability, 6);
+});
+
 test('any method at any layer of the encoder; networks of more lengths than are kept open', async () => {
   await using captioner = await open(stepDecoder(), { layer: 'relu1' });
   const methods = ['grad-cam', 'layer-cam', 'saliency', 'ablation-cam'] as const;

@@ -88,8 +88,31 @@ const wholeConstants = {
 const inputs = { input_ids: ['N', 'length'], features: ['N', 6, 4, 4] } as const;
 const types = { input_ids: DataType.INT64, use_cache_branch: DataType.BOOL };
 
-export function wholeDecoder(): Uint8Array {
-  return bytesFrom({ inputs, types, outputs: ['logits'], nodes: whole, constants: wholeConstants });
+/** With a layer of its own before it, or with a state that the encoder begins. */
+export function wholeDecoder({ hasLayer = false, hasState = false } = {}): Uint8Array {
+  const layer: ShortNode[] = [
+    ['Conv', ['features', 'mix'], ['mixed']],
+    ['Relu', ['mixed'], ['own']],
+  ];
+  const state: ShortNode[] = [
+    ['Unsqueeze', ['h', 'one'], ['before']],
+    ['Add', ['said', 'before'], ['from_state']],
+    ['Tanh', ['h'], ['next_h']],
+  ];
+  const nodes = whole.flatMap(([op, from, to, own]): ShortNode[] => {
+    const renamed = from.map((name) => {
+      if (hasLayer && name === 'features') return 'own';
+      return hasState && op === 'Add' && name === 'said' ? 'from_state' : name;
+    });
+    return [...(hasState && op === 'Add' ? state : []), [op, renamed, to, own ?? {}]];
+  });
+  return bytesFrom({
+    inputs: hasState ? { ...inputs, h: ['N', 5] } : inputs,
+    types,
+    outputs: hasState ? ['logits', 'next_h'] : ['logits'],
+    nodes: hasLayer ? [...layer, ...nodes] : nodes,
+    constants: { ...wholeConstants, mix: weights(11, [6, 6, 1, 1]) },
+  });
 }
 
 /** The same behind an If, as optimum merges decoders: the other branch reads what is stored, and gives something else. */
