@@ -74,7 +74,7 @@ function drawnPart(own) {
   return `## Several classes a picture, as in VOC 2007
 
 Pictures of ${sets.size} × ${sets.size}, drawn by \`scripts/assets/draw.ts\`: one to three of eight classes, up to six things on a ground that says nothing of
-them (leaves, planks, stone, sky, discs of light …). The teacher, ResNet-8 of 16, 32 and 64 channels, learned from ${sets.teacher} of them in ${sets.teacherEpochs} epochs; its mAP
+them (grass, sand, water, sky, planks, stone, discs of light). The teacher, ResNet-8 of 16, 32 and 64 channels, learned from ${sets.teacher} of them in ${sets.teacherEpochs} epochs; its mAP
 is ${written('mAP', teacher)}. Students learn from ${trainedOn} others, ${sets.studentEpochs} epochs, batch 16; mAP on ${pictures} more, ${seeds} seeds.
 
 Labels are learned by binary cross entropy, each class by itself (CE). I is the sum over the classes that a picture has, a map each. Hinton's
