@@ -66,7 +66,9 @@ export class CaptionNetworks {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const call = this.#last.then(work);
+    const call = this.#last.then(work).catch((error: unknown) => {
+      throw tooLong(error);
+    });
     this.#last = call.catch(() => undefined);
     return call;
   }
@@ -145,6 +147,17 @@ export class CaptionNetworks {
     }
     return made;
   }
+}
+
+/** Decoders have a vector for each place of a caption, and no more of them: ONNX Runtime names the operator that looks one up. */
+function tooLong(error: unknown): unknown {
+  const isOurs = error instanceof GradcamppError && error.code === 'RUNTIME';
+  if (!isOurs || !/indices element out of data bounds/.test(error.message)) return error;
+  return new GradcamppError(
+    'INVALID_OPTION',
+    `The caption has more tokens than the decoder has places, or a token that it does not know (${error.message.replace(/\.$/, '')}). Give fewer as "text" or "ids", or limit what is said by "maxLength" (--max-length).`,
+    { cause: error },
+  );
 }
 
 function noBegin(): GradcamppError {

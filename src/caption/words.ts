@@ -106,6 +106,11 @@ function vocabulary(tokens: readonly string[], name: string): Words {
   };
 }
 
+/** Without the beginning of a character whose other bytes are in later tokens. */
+function whole(text: string): string {
+  return text.replace(/\uFFFD+$/, '');
+}
+
 async function tokenizer(content: object, path: string): Promise<Words> {
   const beside = join(dirname(path), 'tokenizer_config.json');
   const config = existsSync(beside) ? (JSON.parse(await readText(beside)) as object) : {};
@@ -141,13 +146,11 @@ async function tokenizer(content: object, path: string): Promise<Words> {
     // A piece is what it adds to the text before it: spaces and marks of parts of words depend on what is before.
     pieces: (ids) =>
       ids.map((id, t) => {
-        const before = spelt(ids.slice(0, t));
-        const all = spelt(ids.slice(0, t + 1));
+        const before = whole(spelt(ids.slice(0, t)));
+        const all = whole(spelt(ids.slice(0, t + 1)));
         const added = all.startsWith(before) ? all.slice(before.length) : spelt([id]);
-        return {
-          text: added.trim() || spelt([id]).trim() || String(id),
-          continues: t > 0 && !/^\s/.test(added),
-        };
+        const text = added.trim() || spelt([id]).trim() || (added ? '␣' : String(id));
+        return { text, continues: t > 0 && !/^\s/.test(added) && !/\s$/.test(before) };
       }),
   };
 }

@@ -66,6 +66,24 @@ test('a tokenizer.json, whose words may be of several tokens', async () => {
   expect([words.begin, words.end]).toEqual([0, 1]);
 });
 
+test('tokens that are bytes: a character of several is spelt by the token that completes it', async () => {
+  const vocab = { n: 0, a: 1, Ã: 2, '¯': 3, v: 4, e: 5, Ġ: 6 };
+  const bytes = {
+    ...parts,
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: { type: 'BPE', vocab, merges: [], unk_token: null },
+  };
+  const words = await readWords(file('bytes.json', bytes));
+  const ids = [0, 1, 2, 3, 4, 5, 6, 1];
+  expect(words.encode('naïve a')).toEqual(ids);
+  expect(words.decode(ids)).toBe('naïve a');
+  const pieces = words.pieces(ids).map(({ text, continues }) => (continues ? `+${text}` : text));
+  expect(pieces.toSpliced(2, 1)).toEqual(['n', '+a', '+ï', '+v', '+e', '␣', 'a']);
+});
+
 test('what is no vocabulary is refused in a sentence', async () => {
   await expect(readWords(join(folder, 'none.json'))).rejects.toThrow(/none\.json" cannot be read/);
   await expect(readWords(file('bad.json', '{'))).rejects.toThrow(/bad\.json" is not JSON/);
