@@ -4,8 +4,8 @@ import { Builder, rewritten } from './builder.js';
 import { type Graph, type Node, producers, valueInfo } from './graph.js';
 
 /**
- * Sequences whose items are known at build time, as the tensors that they hold: SequenceAt of SequenceConstruct is an
- * item, SequenceAt of SplitToSequence a part, ConcatFromSequence of either a Concat. The same graph where there is none.
+ * Sequences whose items are known at build time, as the tensors that they hold: SequenceAt of SequenceConstruct, or
+ * of what was inserted one by one, is an item, SequenceAt of SplitToSequence a part, ConcatFromSequence of either a Concat. The same graph where there is none.
  */
 export function foldSequences(graph: Graph): Graph {
   if (!graph.nodes.some(({ opType }) => opType === 'SequenceAt' || opType === 'ConcatFromSequence'))
@@ -15,7 +15,11 @@ export function foldSequences(graph: Graph): Graph {
   const parts = new Map<Node, readonly string[]>();
   const itemsOf = (name: string): readonly string[] | undefined => {
     const node = made.get(name);
-    return node?.opType === 'SequenceConstruct' ? node.inputs : node && parts.get(node);
+    if (node?.opType === 'SequenceConstruct') return node.inputs;
+    if (node?.opType === 'SequenceEmpty') return [];
+    return node?.opType === 'SequenceInsert'
+      ? inserted(graph, node, itemsOf(node.inputs[0]))
+      : node && parts.get(node);
   };
   const asked = new Set(
     graph.nodes.flatMap(({ opType, inputs }) =>
@@ -33,6 +37,17 @@ export function foldSequences(graph: Graph): Graph {
     changed ||= written;
   }
   return changed ? rewritten(graph, b) : graph;
+}
+
+/** Items with another at a place, or behind them; undefined where it is not known which they are. */
+function inserted(
+  graph: Graph,
+  { inputs: [, item, at] }: Node,
+  items: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const place = at ? graph.constants.get(at) : undefined;
+  if (!items || (at && !place)) return undefined;
+  return items.toSpliced(place ? numbersOf(place)[0] : items.length, 0, item);
 }
 
 /** What stands for a node that reads a sequence of these items; false where it is none, or not known which item. */

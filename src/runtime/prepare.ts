@@ -5,6 +5,7 @@ import { foldShapes, withDims } from '../graph/fold.js';
 import { functionsOf, graphOf } from '../graph/from-model.js';
 import { type Dim, type Graph, valueInfo } from '../graph/graph.js';
 import { forInference } from '../graph/inference.js';
+import { foldLoops } from '../graph/loop.js';
 import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
 import { foldSequences } from '../graph/sequence.js';
@@ -78,7 +79,7 @@ export async function simplify(graph: Graph, keep: readonly string[] = []): Prom
   let current = await inferValues({ ...graph, values: onlyNoted(graph.values) });
   for (let round = 0; round < mostRounds; round++) {
     const written = tidySamePads(tidyPads(tidySoftmax(expandComposites(current))));
-    let next = await foldConstants(foldSequences(foldBranches(foldShapes(written))), keep);
+    let next = await foldConstants(foldSequences(foldLoops(foldBranches(foldShapes(written)))), keep);
     if (next === current) next = await inferBodies(current, simplify);
     if (next === current) next = withDeclared(current, declared);
     if (next === current) break;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attributesOf, type Plain } from '../../src/graph/attributes.js';
-import type { Graph, Node } from '../../src/graph/graph.js';
+import type { Graph, Node, ValueInfo } from '../../src/graph/graph.js';
 import {
   boolConstant,
   type Constant,
@@ -188,6 +188,72 @@ describe('sequences whose items are known', () => {
     const after = await outputsOf(ready, { x });
     expect(after.y).toEqual(before.y);
     expect(after.z.data).toEqual(x.data);
+  });
+});
+
+describe('a loop that builds a sequence, as PyTorch writes tensor_split', () => {
+  /** Parts of x [2, 3] from its columns 0, 1 and 2 on. */
+  function splitting({ turns = 2, isFed = false } = {}): Graph {
+    const plain = graphFrom({
+      inputs: { i: [], going: [], list: [] },
+      outputs: ['goesOn', 'longer'],
+      nodes: [
+        ['Gather', ['bounds', 'i'], ['start']],
+        ['Add', ['i', 'next'], ['after']],
+        ['Gather', ['bounds', 'after'], ['end']],
+        ['Slice', ['x', 'start', 'end', 'axis'], ['part']],
+        ['SequenceInsert', ['list', 'part'], ['longer']],
+        ['Identity', ['yes'], ['goesOn']],
+      ],
+      constants: { next: int64Constant([1], []) },
+    });
+    const known: Record<string, Pick<ValueInfo, 'type' | 'dims'>> = {
+      i: { type: DataType.INT64, dims: [1] },
+      going: { type: DataType.BOOL, dims: [] },
+      goesOn: { type: DataType.BOOL, dims: [] },
+    };
+    const typed = ({ name }: ValueInfo): ValueInfo => ({
+      name,
+      type: known[name]?.type,
+      dims: known[name]?.dims,
+    });
+    const body: Graph = { ...plain, inputs: plain.inputs.map(typed), outputs: plain.outputs.map(typed) };
+    return graphFrom({
+      inputs: { x: [2, 3], ...(isFed ? { most: [] } : {}) },
+      types: { most: DataType.INT64 },
+      outputs: ['y', 'z'],
+      constants: {
+        ...(isFed ? {} : { most: int64Constant([turns], []) }),
+        yes: boolConstant([true], []),
+        bounds: int64Constant([0, 1, 2, 3]),
+        axis: int64Constant([1]),
+        first: int64Constant([0], []),
+        last: int64Constant([-1], []),
+      },
+      nodes: [
+        ['SequenceEmpty', [], ['none']],
+        ['Loop', ['most', 'yes', 'none'], ['list'], { body: { kind: 'graph', value: body } as never }],
+        ['Neg', ['x'], ['n']],
+        ['SequenceInsert', ['list', 'n', 'first'], ['all']],
+        ['SequenceAt', ['all', 'first'], ['y']],
+        ['SequenceAt', ['all', 'last'], ['z']],
+      ],
+    });
+  }
+
+  test.each([1, 2, 3])('of %i turns, is its items', async (turns) => {
+    const ready = await prepared(splitting({ turns }));
+    const kinds = new Set(ready.nodes.map(({ opType }) => opType));
+    expect([kinds.has('Loop'), kinds.has('SequenceAt')]).toEqual([false, false]);
+    const { y, z } = await outputsOf(ready, { x });
+    expect([...(y.data as Float32Array)]).toEqual([...x.data].map((value) => -value));
+    expect(z.dims).toEqual([2, 1]);
+    expect([...(z.data as Float32Array)]).toEqual([x.data[turns - 1], x.data[turns + 2]]);
+  });
+
+  test('stays a loop where its turns are not known', async () => {
+    const ready = await prepared(splitting({ isFed: true }));
+    expect(ready.nodes.map(({ opType }) => opType)).toContain('Loop');
   });
 });
 
