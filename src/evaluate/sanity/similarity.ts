@@ -1,13 +1,13 @@
 import { gaussian } from '../gaussian.js';
 import type { MetricWords } from '../metric.js';
-import { rankCorrelation } from '../statistics.js';
+import { mean, rankCorrelation } from '../statistics.js';
 import type { ExplanationMap } from '../subject.js';
 
 export type SimilarityWords = Pick<MetricWords, 'name' | 'hint' | 'definition' | 'byChance'>;
 
 /** A way to compare two maps. */
 interface SimilarityMeasure extends SimilarityWords {
-  readonly measure: (a: Float32Array, b: Float32Array, width: number) => number;
+  readonly measure: (a: Float32Array, b: Float32Array, size: readonly number[]) => number;
   /** Of two maps that have nothing to do with each other, where that is a number. */
   readonly chance?: number;
 }
@@ -27,9 +27,16 @@ export const similarities = {
     name: 'SSIM',
     hint: 'structural similarity, up to 1',
     definition:
-      'structural similarity of the same maps (Wang et al. 2004; Gaussian window of 11 × 11, σ = 1.5)',
+      'structural similarity of the same maps (Wang et al. 2004; Gaussian window of 11 × 11, σ = 1.5), of clips the mean over their frames',
     byChance: 'no fixed number: what the random control gets, two unrelated maps',
-    measure: structuralSimilarity,
+    measure: (a, b, size) => {
+      const [height, width] = size.slice(-2);
+      const frames = Array.from({ length: a.length / (height * width) }, (_, t) => {
+        const of = (map: Float32Array) => map.subarray(t * height * width, (t + 1) * height * width);
+        return structuralSimilarity(of(a), of(b), width);
+      });
+      return mean(frames);
+    },
   },
 } as const satisfies Readonly<Record<string, SimilarityMeasure>>;
 export type SimilarityName = keyof typeof similarities;
@@ -37,10 +44,10 @@ export type SimilarityName = keyof typeof similarities;
 /** Agreement of two maps by every measure; the rank correlation is NaN where one of them is constant. */
 export type Similarity = Readonly<Record<SimilarityName, number>>;
 
-export function similarity(a: ExplanationMap, b: ExplanationMap, width: number): Similarity {
+export function similarity(a: ExplanationMap, b: ExplanationMap, size: readonly number[]): Similarity {
   const all = Object.entries<SimilarityMeasure>(similarities);
   return Object.fromEntries(
-    all.map(([key, { measure }]) => [key, measure(a.data, b.data, width)]),
+    all.map(([key, { measure }]) => [key, measure(a.data, b.data, size)]),
   ) as Similarity;
 }
 

@@ -76,7 +76,6 @@ export async function measureSanity(
   if (!randomization)
     throw new GradcamppError('UNSUPPORTED_MODEL', 'This network has no weights that could be randomised.');
   const { variants, seed } = settings;
-  const [, width] = subject.size.slice(-2);
   const stages = stagesOf(randomization.groups, settings.stages);
   let finished = 0;
   const steps = job.images.length * (1 + stages.length); // a picture in a network is one
@@ -102,7 +101,7 @@ export async function measureSanity(
       const { maps } = await subject.explain(prepared, variants, classes, within);
       const unrelated = controlMap(subject, prepared, seed, 'least likely');
       const sensitivity = maps.map(([top, least], v) =>
-        similarity(top, variants[v].method === 'random' ? unrelated : least, width),
+        similarity(top, variants[v].method === 'random' ? unrelated : least, subject.size),
       );
       const [index, leastLikely] = classes;
       measured.push({
@@ -122,7 +121,7 @@ export async function measureSanity(
     try {
       for (const { prepared, maps, record } of measured) {
         const explained = await randomized.explain(prepared, own, [record.class], within);
-        record.stages.push(explained.maps.map(([map], v) => similarity(maps[v], map, width)));
+        record.stages.push(explained.maps.map(([map], v) => similarity(maps[v], map, subject.size)));
         step();
       }
     } finally {

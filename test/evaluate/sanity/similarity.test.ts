@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { structuralSimilarity } from '../../../src/evaluate/sanity/similarity.js';
+import { similarity, structuralSimilarity } from '../../../src/evaluate/sanity/similarity.js';
 
 const map = (...values: number[]): Float32Array => Float32Array.from(values);
 
@@ -18,5 +18,12 @@ describe('similarity', () => {
     const opposite = a.map((value) => 1 - value);
     expect(structuralSimilarity(a, a, 4)).toBe(1);
     expect(structuralSimilarity(a, opposite, 4)).toBeCloseTo(1e-4 / (1 + 1e-4), 14);
+    // Of clips the mean over frames: one alike, one opposite.
+    const clip = (...frames: Float32Array[]) => ({
+      data: map(...frames.flatMap((f) => [...f])),
+      empty: false,
+    });
+    const { ssim } = similarity(clip(a, a), clip(a, opposite), [2, 2, 4]);
+    expect(ssim).toBeCloseTo((1 + 1e-4 / (1 + 1e-4)) / 2, 14);
   });
 });
