@@ -10,7 +10,7 @@ import { archiveEnd, encodeMember } from '../../src/batch/inputs/tar.js';
 import { contactSheet } from '../../src/clip/sheet.js';
 import { clipWriters } from '../../src/clip/writers/index.js';
 import { decodeImage } from '../../src/image/decode.js';
-import { encodePng } from '../../src/image/encode.js';
+import { encodeImage, encodePng } from '../../src/image/encode.js';
 import { clipLayouts } from '../../src/image/frame-sampling.js';
 import { parseNpy, readNpy } from '../../src/image/npy.js';
 import type { Tensor } from '../../src/tensor.js';
@@ -132,6 +132,24 @@ test('a layer of one step along time says that frames have one map, and names a 
 });
 
 describe('a run', () => {
+  test('takes animated WebP files of a folder for clips, and still ones for the frames of one', async () => {
+    const still = (frame: ReturnType<typeof drawnFrame>) =>
+      encodeImage(frame, { format: 'webp', quality: 90 });
+    for (const folder of ['moving', 'still']) mkdirSync(file(`webp/${folder}`), { recursive: true });
+    for (const t of [0, 1, 2, 3]) {
+      writeFileSync(file(`webp/still/${t}.webp`), await still(drawnFrame(t)));
+      const frames = drawnFrames(4 + t);
+      if (t < 2)
+        writeFileSync(file(`webp/moving/${t}.webp`), await clipWriters.webp.write(frames, { rate: 5 }));
+    }
+    const { lines } = await run([file('webp')]);
+    expect(lines.map(({ image }) => [image.path, image.clip.count])).toEqual([
+      [file('webp/moving/0.webp'), 4],
+      [file('webp/moving/1.webp'), 4],
+      [file('webp/still'), 4],
+    ]);
+  });
+
   test('takes each folder of frames as a clip, and writes what was asked for', async () => {
     const outputs = { save: ['overlay', 'map', 'npy', 'cutout', 'sheet'], video: 'webp' } as const;
     const { out, lines, summary } = await run([file('walk')], { outputs });
