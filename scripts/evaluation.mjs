@@ -19,6 +19,7 @@ const page = fileURLToPath(new URL('../docs/evaluation.md', import.meta.url));
 const intro = readFileSync(new URL('evaluation-intro.md', import.meta.url), 'utf8');
 const energy = readFileSync(new URL('evaluation-energy.md', import.meta.url), 'utf8');
 const captions = readFileSync(new URL('evaluation-captions.md', import.meta.url), 'utf8');
+const clips = readFileSync(new URL('evaluation-clips.md', import.meta.url), 'utf8');
 const [chosen, ...only] = process.argv.slice(2);
 const work = chosen ? resolve(chosen) : mkdtempSync(join(tmpdir(), 'evaluation-'));
 
@@ -75,6 +76,7 @@ const sections = {
   'Where the maps lie': () => [energy.trimEnd()],
   // Words of drawn scenes, measured by scripts/assets/caption-measure.ts.
   'Where the maps of words lie': () => [captions.trimEnd()],
+  'Where and when maps of clips lie': () => [clips.trimEnd()],
 };
 const unknown = only.find((name) => !(name in sections));
 if (unknown) throw new Error(`no section "${unknown}"; there are ${Object.keys(sections).join(', ')}`);

@@ -70,11 +70,17 @@ export function place(random: Random, count: number): { x: number; y: number; ra
 
 /** Brightness, contrast and warmth of the day, then 8 bits. */
 export function develop(canvas: Canvas, random: Random): Uint8Array {
+  return daylight(random)(canvas.data);
+}
+
+/** Brightness, contrast and warmth of a day: makes 8 bits of what is drawn. */
+export function daylight(random: Random): (data: Float32Array) => Uint8Array {
   const contrast = random.between(0.85, 1.1);
   const brightness = random.between(-0.06, 0.06);
   const warmth = random.between(-0.04, 0.04);
   const gain = [1 + warmth, 1, 1 - warmth];
-  return Uint8Array.from(canvas.data, (value, i) =>
-    Math.round(255 * Math.min(1, Math.max(0, ((value - 0.5) * contrast + 0.5 + brightness) * gain[i % 3]))),
-  );
+  return (data) =>
+    Uint8Array.from(data, (value, i) =>
+      Math.round(255 * Math.min(1, Math.max(0, ((value - 0.5) * contrast + 0.5 + brightness) * gain[i % 3]))),
+    );
 }

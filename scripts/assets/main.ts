@@ -4,22 +4,32 @@ import { Explainer } from '../../src/batch/explainer.js';
 import { graphOf } from '../../src/graph/from-model.js';
 import type { Graph } from '../../src/graph/graph.js';
 import { modelFile } from '../../src/graph/model-file.js';
+import { webp } from '../../src/clip/writers/webp.js';
 import { encodePng } from '../../src/image/encode.js';
 import { readModel } from '../../src/onnx/read.js';
+import { variantsOfMethods } from '../../src/evaluate/variants.js';
+import { drawClips, trainAction, untrainedAction } from './action.js';
 import { captionFigures } from './caption-figures.js';
 import { captionerOf, trainCaptioner, untrainedCaptioner } from './captioner.js';
+import { clipFigures, openDrawn, tubeOf } from './clip-figures.js';
+import { drawClip } from './clips.js';
 import { trainDetector, untrainedDetector } from './detector.js';
 import { drawPicture } from './draw.js';
 import { asPixels, evaluate, type Figures, methods, thresholds } from './evaluate.js';
 import type { Recipe } from './fit.js';
 import { startingFrom, untrained } from './network.js';
 import {
+  actionRecipe,
+  actionSidecar,
   captionerRecipes,
   captionerSidecar,
+  clipDemonstrations,
   demonstratedScenes,
   demonstrations,
   detectorRecipe,
   heldOut,
+  clipRate,
+  largeClip,
   pictureSize,
   recipe,
   segmenterRecipe,
@@ -96,6 +106,18 @@ const assets: readonly Asset[] = [
     }),
   },
   {
+    name: 'action',
+    description: 'What happens in a drawn clip: ten actions that one frame does not tell',
+    recipe: actionRecipe,
+    sidecars: { 'action.json': actionSidecar },
+    train: async (report) => {
+      const clips = drawClips(actionRecipe);
+      report(`drew ${actionRecipe.pictures} clips`);
+      const start = untrainedAction(actionRecipe.seed);
+      return { 'action.onnx': await trainAction(start, clips, actionRecipe, report) };
+    },
+  },
+  {
     name: 'captioner',
     description: 'Says what is in a drawn picture: counts, colours, kinds and the ground',
     recipe: captionerRecipes,
@@ -117,7 +139,7 @@ const assets: readonly Asset[] = [
   },
 ];
 
-for (const folder of ['pictures', 'scenes', 'captioner'])
+for (const folder of ['pictures', 'scenes', 'captioner', 'clips'])
   await mkdir(`assets/${folder}`, { recursive: true });
 for (const asset of assets) {
   if (flags.train?.includes(asset.name) ?? true) await trainModel(asset);
@@ -128,8 +150,25 @@ for (const { file, seed } of demonstrations)
   await writeFile(`assets/pictures/${file}`, encodePng(asPixels(drawPicture(seed, pictureSize))));
 for (const { file, seed } of demonstratedScenes)
   await writeFile(`assets/scenes/${file}`, encodePng(asPixels(drawScene(seed, pictureSize))));
+await writeClips();
 await stateFigures(Number(flags['held-out']));
 await stateCaptions(Number(flags['held-out']));
+await stateActions(Number(flags['held-out']));
+
+/** Clips as animations, and where and when they act, as `evaluate tubes` reads it. */
+async function writeClips(): Promise<void> {
+  const tubes: string[] = [];
+  for (const { file, seed } of clipDemonstrations) {
+    const clip = drawClip(seed, largeClip);
+    const frames = clip.frames.map(
+      (data) => ({ data, width: largeClip, height: largeClip, channels: 3 }) as const,
+    );
+    await writeFile(`assets/clips/${file}`, await webp.write(frames, { rate: clipRate }));
+    const boxes = tubeOf(clip).boxes.map(({ frame, box: { x0, y0, x1, y1 } }) => [frame, x0, y0, x1, y1]);
+    tubes.push(JSON.stringify({ clip: file, class: clip.action, boxes }));
+  }
+  await writeFile('assets/clips/tubes.json', `[\n${tubes.join(',\n')}\n]\n`);
+}
 
 async function trainModel({ name, description, recipe: own, train: learn }: Asset): Promise<void> {
   const start = Date.now();
@@ -168,6 +207,19 @@ async function stateCaptions(count: number): Promise<void> {
   say(
     `by itself: things with count, colour and kind ${percent(groups)}, whole sentences ${percent(sentences)}`,
   );
+}
+
+/** How often the action network is right on clips that were never trained on. */
+async function stateActions(count: number): Promise<void> {
+  const subject = await openDrawn('assets/action.onnx');
+  const variants = variantsOfMethods(['grad-cam++']);
+  let right = 0;
+  for (let seed = heldOut; seed < heldOut + count; seed++) {
+    const { action, found } = await clipFigures(subject, seed, variants);
+    if (action === found) right++;
+  }
+  await subject.close();
+  say(`action, ${count} held-out clips: right ${percent(right / count)}`);
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

@@ -69,11 +69,17 @@ export class Layers extends Builder {
 
   /** Names of drawn weights and of a bias of 0 (or `start`). */
   weights(name: Name, dims: readonly number[], start = 0): [Name, Name] {
+    const weight = this.weight(name, dims);
+    this.constants.set(`${name}.bias`, floatConstant(new Float32Array(dims[0]).fill(start), [dims[0]]));
+    return [weight, `${name}.bias`];
+  }
+
+  /** Name of drawn weights. */
+  weight(name: Name, dims: readonly number[]): Name {
     const deviation = Math.sqrt(2 / sizeOf(dims.slice(1)));
     const drawn = Float32Array.from({ length: sizeOf(dims) }, () => deviation * this.#random.normal());
     this.constants.set(`${name}.weight`, floatConstant(drawn, dims));
-    this.constants.set(`${name}.bias`, floatConstant(new Float32Array(dims[0]).fill(start), [dims[0]]));
-    return [`${name}.weight`, `${name}.bias`];
+    return `${name}.weight`;
   }
 
   /** Convolutions with ReLU; four, 64 channels, 24 × 24 unless others are given. */
@@ -88,7 +94,12 @@ export class Layers extends Builder {
   }
 
   /** The network that has been written, from `image` to an output of these dims. */
-  network(name: string, output: Name, dims: readonly number[]): Graph {
+  network(
+    name: string,
+    output: Name,
+    dims: readonly number[],
+    input: readonly number[] = [3, inputSize, inputSize],
+  ): Graph {
     const info = (value: Name, own: readonly number[]) => ({
       name: value,
       type: DataType.FLOAT,
@@ -98,7 +109,7 @@ export class Layers extends Builder {
       name,
       opset: 18,
       domains: new Map(),
-      inputs: [info('image', [3, inputSize, inputSize])],
+      inputs: [info('image', input)],
       outputs: [info(output, dims)],
       nodes: this.nodes,
       constants: this.constants,

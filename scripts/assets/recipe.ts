@@ -1,4 +1,6 @@
+import { type ActionRecipe, clipSize } from './action.js';
 import type { CaptionerRecipe } from './captioner.js';
+import { actions, frameCount } from './clips.js';
 import type { Recipe } from './fit.js';
 import { inputSize, mean, std } from './network.js';
 import { segments } from './segmenter.js';
@@ -51,6 +53,18 @@ const second: CaptionerRecipe = {
 };
 export const captionerRecipes = [first, second, { ...second, activationPenalty: 0.2 }] as const;
 
+/** Clips, which are also shown in a mirror, upside down and backwards. */
+export const actionRecipe: ActionRecipe = {
+  seed: 4,
+  firstPicture: 0,
+  pictures: 1_500,
+  epochs: 24,
+  batch: 10,
+  learningRate: 3e-3,
+  activationPenalty: 0.1,
+  classifierPenalty: 0.001,
+};
+
 /** Seeds from here on are never trained on. */
 export const heldOut = 1_000_000;
 
@@ -78,6 +92,23 @@ export const segmenterSidecar = { input, classes: segments } as const;
 
 /** What `encoder_model.json` says of the captioner. */
 export const captionerSidecar = { input: { ...input, name: 'pixel_values' } } as const;
+
+/** What `action.json` says. */
+export const actionSidecar = {
+  input: { ...input, layout: 'NCTHW', size: [clipSize, clipSize], frames: { count: frameCount } },
+  classes: actions,
+} as const;
+
+/** Clips for people, drawn larger than the network sees them, and as fast as they are shown. */
+export const [largeClip, clipRate] = [240, 6];
+
+/** Clips of `assets/clips`: of each action one, the first held-out ones that last a third of their clip or are well seen. */
+export const clipDemonstrations = [
+  { file: 'approaches.webp', seed: heldOut + 10 },
+  { file: 'moves-left.webp', seed: heldOut + 13 },
+  { file: 'swaps.webp', seed: heldOut + 17 },
+  { file: 'turns-clockwise.webp', seed: heldOut + 19 },
+] as const;
 
 /**
  * Pictures that the demo explains, chosen among the first thousand held-out seeds for a large difference, then by eye:
