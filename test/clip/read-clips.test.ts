@@ -6,6 +6,7 @@ import type { ClipInput, ClipPreprocessing } from '../../src/clip/clip.js';
 import { picturesIn } from '../../src/clip/ppm.js';
 import { type ReadClip, readClips } from '../../src/clip/read-clips.js';
 import { clipWriters } from '../../src/clip/writers/index.js';
+import { decodeImage } from '../../src/image/decode.js';
 import { encodePng } from '../../src/image/encode.js';
 import type { FrameSampling } from '../../src/image/frame-sampling.js';
 import { drawnFrame, drawnFrames, ffmpeg, ffmpegNote, hasFfmpeg, lossless } from './clips.js';
@@ -129,6 +130,22 @@ describe('frames that are pictures', () => {
 });
 
 describe('animations', () => {
+  test('webp: frames that are alike, which its writer joins, are as many as were shown', async () => {
+    const frames = [0, 0, 0, 1, 2, 2, 2, 3].map((t) => drawnFrame(t));
+    const bytes = await clipWriters.webp.write(frames, { rate: 10 });
+    expect((await decodeImage(bytes)).frames).toBe(4);
+    const [clip] = await read(bytes, { count: 8, interval: 1 });
+    expect(clip.clip).toMatchObject({ start: 0, interval: 1, count: 8 });
+    expect(clip.clip.rate).toBeCloseTo(10, 5);
+    const same = clip.frames.map(
+      ({ data }, t) => t > 0 && Buffer.compare(data, clip.frames[t - 1].data) === 0,
+    );
+    expect(same).toEqual([false, true, true, false, false, true, true, false]);
+    const [fast] = await read(bytes, { rate: 20, count: 16, interval: 1 });
+    expect(new Set(fast.frames.slice(0, 6).map(({ data }) => data)).size).toBe(1);
+    expect(fast.frames[6].data).not.toEqual(fast.frames[0].data);
+  });
+
   test.each(['gif', 'webp'] as const)('%s: every frame in its turn, at its rate', async (format) => {
     const frames = drawnFrames(10);
     const bytes = await clipWriters[format].write(frames, { rate: 10 });

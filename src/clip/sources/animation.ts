@@ -21,11 +21,9 @@ export const animation: ClipSource = {
     if (count === 1) throw new Unreadable('it holds one picture, and a clip has several frames');
     const sharp = await loadSharp();
     const { delay = [] } = await sharp(bytes, { pages: -1, limitInputPixels: false }).metadata();
-    const delays = delay.map((milliseconds) => milliseconds || shortest);
-    const mean = delays.reduce((sum, own) => sum + own, 0) / Math.max(delays.length, 1);
-    const own = mean > 0 ? 1000 / mean : 1000 / shortest;
-    const stream = { width, height, count, rate: own, read: framesOf(bytes, { width, height, count }) };
-    return asked === undefined ? stream : atRate(stream, asked);
+    const delays = Array.from({ length: count }, (_, i) => delay[i] || shortest);
+    const frames = { width, height, count, read: framesOf(bytes, { width, height, count }) };
+    return atRate(frames, delays, asked ?? ownRate(delays));
   },
 };
 
@@ -71,23 +69,46 @@ function framesOf(
   };
 }
 
-/** The same animation at another rate: each of its frames as often as it is the nearest before. */
+/**
+ * Frames a second. Writers join frames that are alike into one that is shown longer: where all delays are about multiples of the
+ * shortest that is one frame, else the mean is.
+ */
+function ownRate(delays: readonly number[]): number {
+  const least = Math.min(...delays);
+  const counts = delays.map((delay) => Math.round(delay / least));
+  const isMultiple = delays.every((delay, i) => Math.abs(delay / least - counts[i]) < 0.1);
+  const total = delays.reduce((sum, delay) => sum + delay, 0);
+  return (1000 * (isMultiple ? counts.reduce((sum, own) => sum + own, 0) : delays.length)) / total;
+}
+
+/** An animation at a rate: each of its frames as often as it is what is shown. */
 function atRate(
-  { rate: own, count, read, ...rest }: FrameStream & { readonly rate: number },
+  { read, ...rest }: Omit<FrameStream, 'rate'>,
+  delays: readonly number[],
   rate: number,
 ): FrameStream {
-  const times = Array.from({ length: Math.max(1, Math.round((count / own) * rate)) }, (_, i) =>
-    Math.min(count - 1, Math.floor((i * own) / rate + 1e-9)),
-  );
+  const total = delays.reduce((sum, delay) => sum + delay, 0);
+  const times: number[] = [];
+  let end = 0;
+  for (const [source, delay] of delays.entries()) {
+    end += delay;
+    while ((1000 * (times.length + 0.5)) / rate < end && times.length < Math.round((total * rate) / 1000))
+      times.push(source);
+  }
+  if (times.length === 0) times.push(0);
   return {
     ...rest,
     rate,
     count: times.length,
     read: async function* (isWanted) {
-      const wanted = times.map((_, i) => isWanted(i));
-      const needed = new Set(times.filter((_, i) => wanted[i]));
+      const wanted: boolean[] = [];
+      const isNeeded = (source: number) => {
+        const from = wanted.length;
+        while (times[wanted.length] === source) wanted.push(isWanted(wanted.length));
+        return wanted.includes(true, from);
+      };
       let [source, next] = [0, 0];
-      for await (const frame of read((index) => needed.has(index))) {
+      for await (const frame of read(isNeeded)) {
         for (; times[next] === source; next++) yield wanted[next] ? frame : undefined;
         source++;
       }
