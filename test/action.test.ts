@@ -34,7 +34,7 @@ describe('a drawn clip', () => {
 
   it('has one action, before and after which what acts stands still', () => {
     for (const [i, { action, first, last, boxes, frames }] of clips.entries()) {
-      expect(action).toBe(actions[i % actions.length]);
+      expect(action).toBe(actions[(7_000 + i) % actions.length]);
       expect(frames).toHaveLength(frameCount);
       expect(last).toBeGreaterThanOrEqual(first + frameCount / 3 - 1);
       for (const [t, box] of boxes.entries()) {
@@ -69,7 +69,7 @@ describe('a drawn clip', () => {
   it('is told by no frame: what acts is as often here as there, whichever way it goes', () => {
     const mean = (action: string, of: (box: readonly number[]) => number) => {
       const own = Array.from({ length: 60 }, (_, i) =>
-        drawClip(10 * i + actions.indexOf(action as never), 8),
+        drawClip(actions.length * i + actions.indexOf(action as never), 8),
       );
       const all = own.flatMap(({ boxes }) => boxes.map(([box]) => of(box)));
       return all.reduce((sum, value) => sum + value, 0) / all.length;
@@ -103,9 +103,9 @@ describe('the embedded action network', () => {
     expect(Object.fromEntries(subject.description).layer).toContain(lastClipActivation);
   });
 
-  // What holds for 500 clips is in docs/evaluation.md.
+  // What holds for 540 clips is in docs/evaluation.md.
   it('knows what happens in clips that it has not seen', () => {
-    expect(figures.filter(({ action, found }) => action === found).length).toBeGreaterThanOrEqual(45);
+    expect(figures.filter(({ action, found }) => action === found).length).toBeGreaterThanOrEqual(54);
   });
 
   it('is explained where and when it happens', () => {
@@ -121,22 +121,26 @@ describe('the embedded action network', () => {
 });
 
 describe('the embedded clips', () => {
+  const shown = clipDemonstrations.map((demonstration) => ({
+    ...demonstration,
+    clip: drawClip(demonstration.seed, largeClip),
+  }));
+
   it('are all there and no others, with boxes for their frames', async () => {
     const names = clipDemonstrations.map(({ file }) => file);
     expect((await readdir(join(assets, 'clips'))).sort()).toEqual([...names, 'tubes.json'].sort());
     const tubes = JSON.parse(await readFile(join(assets, 'clips/tubes.json'), 'utf8'));
-    const expected = clipDemonstrations.map(({ file, seed }) => {
-      const clip = drawClip(seed, largeClip);
+    const expected = shown.map(({ file, clip }) => {
       const boxes = tubeOf(clip).boxes.map(({ frame, box: { x0, y0, x1, y1 } }) => [frame, x0, y0, x1, y1]);
       return { clip: file, class: clip.action, boxes };
     });
     expect(tubes).toEqual(expected);
   });
 
-  it.each(clipDemonstrations)('$file is what the script draws, and known', async ({ file, seed }) => {
+  it.each(shown)('$file is what the script draws, and known', async ({ file, clip: drawn }) => {
     const path = join(assets, 'clips', file);
     expect((await stat(path)).size).toBeLessThan(200_000);
-    const { action, frames: drawn, first, last } = drawClip(seed, largeClip);
+    const { action, first, last } = drawn;
     await using explainer = await Explainer.open(model, { backend: 'reference', threads: 1 });
     const sampling = { count: frameCount };
     const stored = [];
@@ -146,7 +150,8 @@ describe('the embedded clips', () => {
     expect(clip).toMatchObject({ start: 0, interval: 1, count: frameCount });
     expect(clip.rate).toBeCloseTo(clipRate, 1);
     for (const [t, { data }] of frames.entries()) {
-      const difference = data.reduce((sum, value, i) => sum + Math.abs(value - drawn[t][i]), 0) / data.length;
+      const difference =
+        data.reduce((sum, value, i) => sum + Math.abs(value - drawn.frames[t][i]), 0) / data.length;
       expect(difference).toBeLessThan(6); // lossy
     }
     const [{ targets }] = await explainer.explain(path, { method: ['grad-cam++', 'grad-cam'] });
@@ -170,7 +175,7 @@ describe('the embedded clips', () => {
 
 describe('the training script', () => {
   it('lowers the loss of the action network, and the same recipe gives the same weights', async () => {
-    const short = { ...actionRecipe, pictures: 20, epochs: 4 };
+    const short = { ...actionRecipe, pictures: 10, epochs: 12, learningRate: 0.03 };
     const clips = drawClips(short);
     const run = async () => {
       const losses: number[] = [];
@@ -178,7 +183,7 @@ describe('the training script', () => {
       return { trained: await trainAction(untrainedAction(1), clips, short, report), losses };
     };
     const [first, second] = [await run(), await run()];
-    expect(first.losses[3]).toBeLessThan(first.losses[0]);
+    expect(first.losses[11]).toBeLessThan(first.losses[0]);
     for (const name of weightsOf(first.trained)) {
       const constant = first.trained.constants.get(name) as Constant;
       expect(floatsOf(constant).every(Number.isFinite)).toBe(true);

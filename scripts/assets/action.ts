@@ -94,10 +94,9 @@ export function drawClips({ firstPicture, pictures }: Recipe): DrawnClip[] {
 
 /** What an action becomes of a clip that is changed so, and the other way round; others stay what they are. */
 type Swapped = readonly (readonly [Action, Action])[];
-const turned: Swapped = [['turns anticlockwise', 'turns clockwise']];
-const inMirror: Swapped = [['moves left', 'moves right'], ...turned];
-const onItsHead: Swapped = [['moves up', 'moves down'], ...turned];
-const backwards: Swapped = [['approaches', 'recedes'], ...turned, inMirror[0], onItsHead[0]];
+const inMirror: Swapped = [['moves left', 'moves right']];
+const onItsHead: Swapped = [['moves up', 'moves down']];
+const backwards: Swapped = [['approaches', 'recedes'], ...inMirror, ...onItsHead];
 
 function swapped(action: Action, pairs: Swapped): Action {
   const pair = pairs.find((one) => one.includes(action));

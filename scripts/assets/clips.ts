@@ -14,8 +14,7 @@ export const actions = [
   'moves up',
   'recedes',
   'swaps',
-  'turns anticlockwise',
-  'turns clockwise',
+  'turns',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -43,8 +42,8 @@ const kinds: readonly ClassName[] = ['apple', 'butterfly', 'cup', 'fish', 'leaf'
 
 /**
  * Draws the clip of a seed: one thing acts (two where they swap) among things that stand, tremble, rock or pulse, on a ground
- * that says nothing. The action is that of the seed's last digit, and lasts a third of the clip in half of all, and longer in
- * the others. Every action but blinking and swapping is another one backwards, so that rest before and after tells nothing.
+ * that says nothing. The action follows from the seed, and lasts a third of the clip in half of all, and longer in the others.
+ * Every action but turning, blinking and swapping is another one backwards, so that rest before and after tells nothing.
  * The scene does not depend on `size`.
  */
 export function drawClip(seed: number, size: number): DrawnClip {
@@ -94,8 +93,7 @@ const acts: Readonly<Record<Action, (random: Random) => Pose[]>> = {
   'moves right': (random) => [moves(random, 1, 0)],
   'moves up': (random) => [moves(random, 0, -1)],
   'moves down': (random) => [moves(random, 0, 1)],
-  'turns clockwise': (random) => [turns(random, 1)],
-  'turns anticlockwise': (random) => [turns(random, -1)],
+  turns: (random) => [turns(random)],
   blinks(random) {
     const at = somewhere(random, random.between(0.13, 0.2));
     return [(progress, step) => ({ ...at, isHidden: progress < 1 && (step % 4 === 1 || step % 4 === 2) })];
@@ -140,10 +138,10 @@ function moves(random: Random, dx: number, dy: number): Pose {
   });
 }
 
-function turns(random: Random, sign: number): Pose {
+function turns(random: Random): Pose {
   const at = somewhere(random, random.between(0.15, 0.21));
-  const by = random.between(1.7, 2.9);
-  return (progress) => ({ ...at, angle: at.angle + sign * by * (progress - 0.5) });
+  const by = random.pick([-1, 1]) * random.between(1.7, 2.9);
+  return (progress) => ({ ...at, angle: at.angle + by * (progress - 0.5) });
 }
 
 function somewhere(random: Random, radius: number): Placement {

@@ -11,10 +11,7 @@ export interface Recipe {
   /** Pictures drawn for training: seeds `firstPicture` … `firstPicture + pictures − 1`. */
   readonly firstPicture: number;
   readonly pictures: number;
-  /** Over which the rate falls. */
   readonly epochs: number;
-  /** Epochs after which it is stopped, while the rate still falls; default: all. */
-  readonly until?: number;
   readonly batch: number;
   readonly learningRate: number;
 }
@@ -31,7 +28,7 @@ export interface Drawn {
  */
 export async function fit(
   trainer: Trainer,
-  { pictures, epochs, until = epochs, batch, learningRate }: Recipe,
+  { pictures, epochs, batch, learningRate }: Recipe,
   feedsOf: (drawn: readonly Drawn[]) => Readonly<Record<string, Tensor>>,
   random: Random,
   report: (line: string) => void,
@@ -39,7 +36,7 @@ export async function fit(
   const adam = new Adam();
   const half = cosine();
   const perEpoch = Math.floor(pictures / batch);
-  for (let epoch = 0, done = 0; epoch < until; epoch++) {
+  for (let epoch = 0, done = 0; epoch < epochs; epoch++) {
     const order = random.shuffle(Array.from({ length: pictures }, (_, i) => i));
     let sum = 0;
     for (let start = 0; start + batch <= pictures; start += batch, done++) {
@@ -51,7 +48,7 @@ export async function fit(
       adam.update(trainer.weights, gradients, learningRate * warmUp * half(done / (epochs * perEpoch)));
       sum += loss;
     }
-    report(`epoch ${epoch + 1} of ${until}: mean loss ${(sum / perEpoch).toFixed(4)}`);
+    report(`epoch ${epoch + 1} of ${epochs}: mean loss ${(sum / perEpoch).toFixed(4)}`);
   }
   await trainer.close();
 }

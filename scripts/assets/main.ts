@@ -107,7 +107,7 @@ const assets: readonly Asset[] = [
   },
   {
     name: 'action',
-    description: 'What happens in a drawn clip: ten actions that one frame does not tell',
+    description: 'What happens in a drawn clip: nine actions that one frame does not tell',
     recipe: actionRecipe,
     sidecars: { 'action.json': actionSidecar },
     train: async (report) => {

@@ -15,7 +15,7 @@ import { heldOut } from './recipe.js';
 
 // Where and when the maps of clips lie: a section of docs/evaluation.md, kept in scripts/evaluation-clips.md; `npm run docs:clips`.
 const methods = ['grad-cam++', 'grad-cam', 'random'];
-const count = 500;
+const count = 540;
 /** Behind what the tests and `npm run assets` look at; a multiple of the number of actions. */
 const first = heldOut + 400_000;
 const say = (line: string) => process.stderr.write(`${line}\n`);
