@@ -104,7 +104,7 @@ export const [largeClip, clipRate] = [192, 6];
 
 /** Clips of `assets/clips`, chosen by eye among the first held-out ones: what acts does so while others stand or tremble. */
 export const clipDemonstrations = [
-  { file: 'approaches.webp', seed: heldOut + 26 },
+  { file: 'approaches.webp', seed: heldOut + 35 },
   { file: 'moves-left.webp', seed: heldOut + 20 },
   { file: 'swaps.webp', seed: heldOut + 24 },
   { file: 'turns.webp', seed: heldOut + 7 },
