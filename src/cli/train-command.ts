@@ -4,9 +4,7 @@ import { printOptions } from './terminal.js';
 
 /** `gradcampp train`: a network from labelled pictures. */
 export async function trainCommand(argv: readonly string[] = process.argv): Promise<Command> {
-  const command = new Command('train').description(
-    'Train a network on folders of pictures, one folder a class, or fine-tune one.',
-  );
+  const command = new Command('train').description('Train a network on labelled pictures, or fine-tune one.');
   if (!argv.includes('train')) return command;
   const { trainOptions } = await import('../train/run/train-options.js');
   return addFlags(command, trainOptions, printOptions)

@@ -29,5 +29,6 @@ export {
   type TrainOptions,
 } from './run/run.js';
 export type { TrainProgress } from './run/progress.js';
+export type { ClassWeights } from './data/class-weights.js';
 export type { ArmResult, Results, SeedResult } from './run/results.js';
 export type { Terms } from './run/train-options.js';
