@@ -67,6 +67,7 @@ const sections = {
   ),
   'Does Grad-CAM++ win?': verdict,
   'Every method': everyMethod,
+  'Metrics of many passes': manyPasses,
   'Localisation': localisation,
   'Grid pointing game': gridPointingGame,
   Sanity: sanity,
@@ -178,6 +179,24 @@ async function everyMethod() {
     methodTable(results),
     aheadOf(results, 'grad-cam++'),
     'Behind this layer are one convolution, a ReLU and the mean: the gradient of a class is the same wherever its channel is active, so hires-cam gives the map of grad-cam, and smooth-grad-cam++ all but that of grad-cam++. Average drop and increase reward maps that show much, whatever it is: read them beside sparseness. At equal area (the three curves) that gains nothing.',
+  ];
+}
+
+async function manyPasses() {
+  const network = networks[1];
+  const [layer] = network.layers;
+  const results = await resultsOf(`many-passes-${layer}`, 'faithfulness', {
+    model: `models/${network.model}`,
+    images: ['cifar/test/*/000[0-9].jpg'],
+    open: { layer },
+    method: ['grad-cam++', 'grad-cam', 'layer-cam', 'eigen-cam', 'random'],
+    metrics: ['road', 'infidelity', 'max-sensitivity', 'adcc'],
+  });
+  return [
+    `${network.name} at \`${layer}\` on ${results.images} CIFAR-10 test pictures, the first ten of each class: what \`--metric road,infidelity,max-sensitivity,adcc\` measures.`,
+    metricTable(results),
+    aheadOf(results, 'grad-cam++'),
+    'The random control reads nothing of the picture: so it has all of the coherency and no sensitivity, which are no merit alone.',
   ];
 }
 
