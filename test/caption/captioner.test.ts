@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { CaptionNetwork } from '../../src/caption/caption-network.js';
+import { readParts } from '../../src/caption/caption-parts.js';
 import { Captioner } from '../../src/caption/captioner.js';
 import { furthest } from '../targets/support.js';
 import { values } from '../support/network.js';
@@ -128,6 +130,35 @@ test('any method at any layer of the encoder; networks of more lengths than are 
     expect(tokens).toHaveLength(length);
     if (length === 2) expect(caption.methods.map(({ method }) => method)).toEqual(methods);
   }
+});
+
+test('all maps of a caption take one forward pass, and a backward pass for each token and for the caption', async () => {
+  const parts = await readParts({
+    encoder: encoder(),
+    decoder: stepDecoder(),
+    begin: 0,
+    backend: 'reference',
+  });
+  const network = await CaptionNetwork.open(parts, 3);
+  const { explainer } = network;
+  const counts = { opened: 0, forward: 0, backward: 0 };
+  const open = explainer.network.differentiator.bind(explainer.network);
+  explainer.network.differentiator = async (...args) => {
+    counts.opened++;
+    const passes = await open(...args);
+    return {
+      ...passes,
+      forward: (feeds) => (counts.forward++, passes.forward(feeds)),
+      backward: (forward, seed) => (counts.backward++, passes.backward(forward, seed)),
+    };
+  };
+  const [prepared] = await explainer.prepare(picture);
+  const targets = { kind: 'caption', ids: [2, 3, 4] } as const;
+  const method = ['grad-cam++', 'grad-cam', 'layer-cam'] as const;
+  const { explanation } = await network.explain(prepared, [0, 2, 3], { targets, method });
+  expect(explanation.targets).toHaveLength(4 * 3);
+  expect(counts).toEqual({ opened: 1, forward: 1, backward: 4 });
+  await explainer.close();
 });
 
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-captioner-'));
