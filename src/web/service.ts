@@ -1,4 +1,3 @@
-import { oneOf } from '../check.js';
 import { asOurs } from '../errors.js';
 import type { ExplainerOptions, ExplainOptions } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
@@ -6,12 +5,8 @@ import type { ImageInput } from '../explain/input.js';
 import { NetworkExplainer, type Prediction } from '../explain/network-explainer.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
-import {
-  type RuntimeSource,
-  useRuntime,
-  type WebProvider,
-  webProviders,
-} from '../runtime/onnxruntime.web.js';
+import { chosenProvider } from './provider.js';
+import { type RuntimeSource, useRuntime, type WebProvider } from '../runtime/onnxruntime.web.js';
 import { bytesOf, type DownloadOptions, nameOf, type PageFile } from './download.js';
 
 /** What an explainer is opened with, as it goes to a worker. */
@@ -44,12 +39,7 @@ export interface Service {
 /** Downloads and opens. Calls are done one after the other: ONNX Runtime's WebAssembly runs one at a time. */
 export async function openService(opening: Opening, download: DownloadOptions): Promise<Service> {
   const { model, externalData, options, runtime } = opening;
-  const [named] = options.executionProviders ?? [];
-  const provider = oneOf(
-    'executionProviders',
-    typeof named === 'object' ? named.name : (named ?? 'wasm'),
-    webProviders,
-  );
+  const { provider, note } = await chosenProvider(options.executionProviders, runtime.module !== undefined);
   useRuntime({ ...runtime, provider });
   const bytes = await bytesOf(model, 'model', download);
   const files = new Map<string, Uint8Array>();
@@ -57,12 +47,16 @@ export async function openService(opening: Opening, download: DownloadOptions): 
     files.set(name, await bytesOf(file, `externalData.${name}`, download));
   const source = { bytes, name: nameOf(model), externalData: files };
   // The compiler sees Node's side of explain/model-files.ts, which takes paths.
-  const explainer = await NetworkExplainer.open(source as unknown as Uint8Array, options);
+  const explainer = await NetworkExplainer.open(source as unknown as Uint8Array, {
+    ...options,
+    executionProviders: [provider],
+  });
   if (download.signal?.aborted) {
     await explainer.close();
     throw download.signal.reason;
   }
-  const { layers, layerIsAutomatic, preprocessing, classes, notes } = explainer;
+  const { layers, layerIsAutomatic, preprocessing, classes } = explainer;
+  const notes = note === undefined ? explainer.notes : [...explainer.notes, note];
   const inTurn = queue();
   return {
     facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider },

@@ -52,6 +52,18 @@ export async function checkBundles(home, picture) {
   }
 }
 
+/** Bundles a page and its worker as docs/web.md says; nothing of Node's may be left in either. */
+export async function checkPage(home) {
+  writeFileSync(join(home, 'page.js'), `import { Explainer } from 'gradcampp/web'; globalThis.Explainer = Explainer;`);
+  const { outputFiles } = await build({
+    absWorkingDir: home, entryPoints: { page: 'page.js', worker: 'gradcampp/web/worker' }, outdir: 'page', bundle: true, splitting: true,
+    format: 'esm', platform: 'browser', external: ['onnxruntime-web/*'], write: false, logLevel: 'silent',
+  });
+  const names = outputFiles.map(({ path }) => path.split(/[\\/]/).at(-1));
+  assert(names.includes('page.js') && names.includes('worker.js'), names.join(', '));
+  for (const { path, text } of outputFiles) assert.doesNotMatch(text, /(?:from|import\(|require\()\s*["'](?:node:|sharp|onnxruntime-node)/, path);
+}
+
 /** Compiles a program against the declarations of every entry, these included (skipLibCheck: false). */
 export function checkTypes(home) {
   const { devDependencies } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));

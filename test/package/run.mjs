@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkBundles, checkTypes } from './bundles.mjs';
+import { checkBundles, checkPage, checkTypes } from './bundles.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'gradcampp-package-'));
@@ -16,7 +16,7 @@ const run = (command, args, options = {}) =>
 try {
   const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', home], { cwd: root }));
   const names = files.map((file) => file.path);
-  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'shaders/map.wgsl', 'LICENSE', 'README.md'])
+  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'shaders/map.wgsl', 'dist/web/index.d.ts', 'dist/bundled/web/worker.js', 'LICENSE', 'README.md'])
     assert(names.includes(name), `${name} is missing from the package`);
   for (const name of names) assert(!/^(src|test|bench)\//.test(name), `${name} does not belong into the package`);
 
@@ -64,6 +64,7 @@ try {
   assert.equal(run('node', ['program.mjs']).trim(), '2 2 GradcamppError scores');
 
   await checkBundles(home, `./pictures/${pictures[0]}`);
+  await checkPage(home);
   checkTypes(home);
 
   writeFileSync(join(home, 'text.onnx'), 'not a model');

@@ -124,6 +124,35 @@ describe.skipIf(!hasBrowser)(`in Chromium, on WebAssembly${browserNote}`, () => 
     served.errors.length = 0; // the browser tells of the 404
   });
 
+  test('docs/web.md: its programs run', async () => {
+    const text = readFileSync(new URL('../../docs/web.md', import.meta.url), 'utf8');
+    const block = (language: string) =>
+      new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's').exec(text)?.[1] as string;
+    const program = block('js')
+      .replace('gradcampp/web', '/gradcampp/index.js')
+      .replace('preprocess:', `runtime: '${runtime}', preprocess:`);
+    const { files, page, origin } = served;
+    files.set('/docs/model.onnx', readFileSync(`${assets}shapes.onnx`));
+    files.set('/docs/model.json', readFileSync(`${assets}shapes.json`));
+    const pictures = '<img src="/assets/pictures/apples-and-cups.png"><canvas></canvas>';
+    const own = (script: string) => Buffer.from(`<link rel="icon" href="data:,">${pictures}${script}`);
+    const done = 'globalThis.notes = explainer.notes;';
+    files.set('/docs/page.html', own(`<script type="module">${program}${done}</script>`));
+    files.set('/docs/plain.html', own(block('html').replace('</script>', `${done}</script>`)));
+    for (const path of ['/docs/plain.html', '/docs/page.html']) {
+      await page.goto(`${origin}${path}`);
+      await page.waitForFunction('globalThis.notes');
+    }
+    const colours = await page.evaluate(() => {
+      const context = document.querySelector('canvas')?.getContext('2d') as CanvasRenderingContext2D;
+      return new Set(context.getImageData(0, 0, 64, 64).data).size;
+    });
+    expect(colours).toBeGreaterThan(20);
+    expect(served.errors).toEqual([]);
+    await page.goto(origin);
+    await page.waitForFunction('globalThis.gradcampp');
+  });
+
   test('external data are taken where they are named, and missed where they are not', async () => {
     const model = await readModel(`${assets}shapes.onnx`);
     const graph = graphOf(model);

@@ -67,7 +67,8 @@ export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
   };
 }
 
-function isSoftware(info: GPUAdapterInfo): boolean {
+/** Whether a "GPU" is a program on the CPU. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
   const names = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
   return (
     info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i.test(names)
