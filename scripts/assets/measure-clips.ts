@@ -136,6 +136,11 @@ With the explanation map as a clip, as in the paper's Table 6 (C3D on Sports-1M:
 ${table(['', 'average drop %, less is better', 'increase %', 'frame deletion AUC, less is better', 'mean drop, more is better'], faithful)}
 
 Of the drops of \`grad-cam++\`: ${won.join('; ')}.
+
+The maps lie on what acts, and while it does; the halo around it is a layer of 10 × 10, whose positions are as large as a quarter of a thing. The
+paper's order of the drops is not seen here: Grad-CAM++ keeps a little less than Grad-CAM, and noise, which dims the whole clip, keeps more
+than both, since what moves must be seen against what does not. A frame that becomes zero is itself a change in time: deleted in any order
+frames take the confidence with them equally fast, and this metric does not tell these maps apart.
 `;
 }
 
