@@ -15,7 +15,7 @@ export interface SamplingPlan {
 
 /**
  * With `stride` a window over the whole video; else `clips` clips, each in the middle of its equal part of the video, with frames
- * as far apart as the part allows where no `interval` is asked for.
+ * as far apart as the part allows where no `interval` is asked for. Of clips that would be the same there is one.
  *
  * @param total frames of the video
  */
@@ -26,16 +26,13 @@ export function planSampling(
   if (stride !== undefined) return windows({ count, interval: interval ?? 1, stride });
   const step = interval ?? Math.max(1, Math.floor(total / (count * clips)));
   const span = (count - 1) * step + 1;
-  const startOf = (n: number) => {
-    const middle = ((n + 0.5) * total) / clips;
-    return n < clips ? Math.max(0, Math.min(Math.round(middle - span / 2), total - span)) : undefined;
-  };
-  const runs = Array.from({ length: clips }, (_, n) => ({
-    start: startOf(n) as number,
-    interval: step,
-    count,
-  }));
-  return { count, interval: step, startOf, isMany: clips > 1, frames: { runs } };
+  const middleOf = (n: number) => ((n + 0.5) * total) / clips;
+  const places = Array.from({ length: clips }, (_, n) =>
+    Math.max(0, Math.min(Math.round(middleOf(n) - span / 2), total - span)),
+  );
+  const starts = [...new Set(places)]; // more clips than there are places would be the same ones again
+  const runs = starts.map((start) => ({ start, interval: step, count }));
+  return { count, interval: step, startOf: (n) => starts[n], isMany: clips > 1, frames: { runs } };
 }
 
 function windows({

@@ -196,12 +196,7 @@ describe('a run', () => {
 
   test.each([
     ['windows that overlap', { interval: 2, stride: 3 }, [0, 3, 6], 0],
-    [
-      'more clips than the video has frames',
-      { interval: 1, clips: 12 },
-      [0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 6, 6],
-      0,
-    ],
+    ['more clips than the video has frames', { interval: 1, clips: 12 }, [0, 1, 2, 3, 4, 5, 6], 0],
     ['frames that stand for several', { rate: 25, stride: 4 }, [0, 4, 8, 12, 16, 20], 0],
     ['passes of several clips', { stride: 1 }, [0, 1, 2, 3, 4, 5, 6, 7], 3],
   ])('draws every clip of a video, whose frames they share: %s', async (_, frames, starts, batchSize) => {

@@ -27,7 +27,7 @@ test('several clips lie in the middle of equal parts, and within the video', () 
 
 test('a video that is shorter than its clip begins with it', () => {
   expect(plan({ count: 16 }, 5)).toEqual({ starts: [0], interval: 1 });
-  expect(plan({ count: 16, interval: 3, clips: 2 }, 20).starts).toEqual([0, 0]);
+  expect(plan({ count: 16, interval: 3, clips: 2 }, 20).starts).toEqual([0]);
 });
 
 test('a window slides by its stride', () => {
