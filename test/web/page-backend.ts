@@ -1,21 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
-import { forPages } from '../../scripts/for-pages.mjs';
+import { rmSync } from 'node:fs';
 import { type ErrorCode, GradcamppError } from '../../src/errors.js';
 import type { MapBackend, MapRequest, MapResult } from '../../src/map/backend.js';
 import { hasBrowser, openBrowser } from '../evaluate/browser.js';
+import { bundleInside } from './bundle-inside.js';
 import { servePage } from './page.js';
 
 /** A backend of the map stage that computes in a page of Chromium, whose GPU is SwiftShader where there is no other. */
 export async function openInPage(name: 'webgpu' | 'reference'): Promise<MapBackend> {
   if (!hasBrowser) throw new Error('no /usr/bin/chromium');
-  const folder = mkdtempSync(join(tmpdir(), 'gradcampp-inside-'));
-  const input = fileURLToPath(new URL('inside.mjs', import.meta.url));
-  const bundle = await rolldown({ input, platform: 'browser', plugins: [forPages] });
-  await bundle.write({ dir: folder, format: 'esm' });
+  const folder = await bundleInside();
   const browser = await openBrowser({ gpu: true });
   const served = await servePage(browser, { inside: folder });
   await served.page.addScriptTag({
