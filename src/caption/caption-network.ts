@@ -23,7 +23,8 @@ export interface Explained {
 export class CaptionNetwork {
   readonly explainer: NetworkExplainer;
   readonly #parts: CaptionParts;
-  readonly #length: number;
+  /** Tokens that the decoder reads. */
+  readonly length: number;
   readonly #ids: string;
   readonly #attention: ReadAttention | undefined;
 
@@ -34,7 +35,7 @@ export class CaptionNetwork {
   ) {
     this.explainer = explainer;
     this.#parts = parts;
-    this.#length = own.length;
+    this.length = own.length;
     this.#ids = own.ids;
     this.#attention = own.attention;
   }
@@ -59,11 +60,15 @@ export class CaptionNetwork {
     });
   }
 
-  /** The tokens that the decoder reads, beside what else the network takes. */
+  /**
+   * The tokens that the decoder reads, beside what else the network takes. Where these are fewer than it reads the last is repeated:
+   * what comes behind a token does not count for it.
+   */
   feeds(read: readonly number[]): Promise<Feeds> {
     const { network, scores } = this.explainer;
     const { graph, image, original } = network;
-    const inputs = { ...this.#parts.explainer.inputs, [this.#ids]: read };
+    const ids = Array.from({ length: this.length }, (_, t) => read[Math.min(t, read.length - 1)]);
+    const inputs = { ...this.#parts.explainer.inputs, [this.#ids]: ids };
     return openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
   }
 
@@ -107,7 +112,7 @@ export class CaptionNetwork {
       this.#attention &&
       explanation.values &&
       attentionMaps(this.#attention, explanation.values, {
-        length: this.#length,
+        length: this.length,
         size: first.map.dims,
       });
     return { explanation, attention };

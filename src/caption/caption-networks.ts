@@ -36,7 +36,7 @@ export class CaptionNetworks {
 
   static async open(given: CaptionerOptions): Promise<CaptionNetworks> {
     const parts = await readParts(given);
-    return new CaptionNetworks(parts, await CaptionNetwork.open(parts, 1));
+    return new CaptionNetworks(parts, await CaptionNetwork.open(parts, fixedLength(parts) ?? 1));
   }
 
   get notes(): readonly string[] {
@@ -124,7 +124,10 @@ export class CaptionNetworks {
       begin,
       end,
       beams: own.beams,
-      maxLength: own.maxLength ?? maxLength ?? usualLength,
+      maxLength: Math.min(
+        own.maxLength ?? maxLength ?? usualLength,
+        fixedLength(this.parts) ?? Number.POSITIVE_INFINITY,
+      ),
     };
     const ids = await this.first.say(prepared, search);
     if (ids.length > 0) return [begin, ...ids];
@@ -135,7 +138,10 @@ export class CaptionNetworks {
   }
 
   async #network(length: number): Promise<CaptionNetwork> {
-    if (length === 1) return this.first;
+    const fixed = fixedLength(this.parts);
+    if (fixed !== undefined && length > fixed)
+      throw invalid('ids', `at most ${fixed} tokens, as many as the decoder reads`, length);
+    if (fixed !== undefined || length === this.first.length) return this.first;
     const made = this.#networks.get(length) ?? CaptionNetwork.open(this.parts, length);
     this.#networks.delete(length);
     this.#networks.set(length, made);
@@ -165,6 +171,12 @@ function noBegin(): GradcamppError {
     'INVALID_OPTION',
     'Which token begins a caption is not known: say its id as "begin" (--begin ID), or put a generation_config.json beside the encoder.',
   );
+}
+
+/** How many tokens the decoder reads, where it was exported for captions of one length. */
+function fixedLength({ decoder: { ids, isStep } }: CaptionParts): number | undefined {
+  const length = ids.dims?.[1];
+  return !isStep && typeof length === 'number' ? length : undefined;
 }
 
 type OwnOptions = ReturnType<typeof optionsOf>['own'];

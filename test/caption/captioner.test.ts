@@ -5,6 +5,9 @@ import { afterAll, expect, test } from 'vitest';
 import { CaptionNetwork } from '../../src/caption/caption-network.js';
 import { readParts } from '../../src/caption/caption-parts.js';
 import { Captioner } from '../../src/caption/captioner.js';
+import { graphOf } from '../../src/graph/from-model.js';
+import { modelFile } from '../../src/graph/model-file.js';
+import { readModel } from '../../src/onnx/read.js';
 import { furthest } from '../targets/support.js';
 import { values } from '../support/network.js';
 import { encoder, mergedDecoder, stepDecoder, vocabulary, wholeDecoder } from './captioner.js';
@@ -118,6 +121,38 @@ test('a decoder that reads a whole caption begins with the state of the encoder'
   expect(again.caption.logProbability).toBeCloseTo(said.caption.logProbability, 6);
 });
 
+test('networks that were exported for one picture, and for captions of one length', async () => {
+  const fixed = async (bytes: Uint8Array, length?: number) => {
+    const graph = graphOf(await readModel(bytes));
+    const sizes = new Map<unknown, number>([['N', 1], ...(length ? [['length', length] as const] : [])]);
+    const inputs = graph.inputs.map((info) => ({
+      ...info,
+      dims: info.dims?.map((dim) => sizes.get(dim) ?? dim),
+    }));
+    return modelFile({ ...graph, inputs, values: new Map() }).toBytes();
+  };
+  for (const [decoder, length] of [
+    [stepDecoder(), undefined],
+    [wholeDecoder({ hasState: true }), undefined],
+    [wholeDecoder(), 6],
+  ] as const) {
+    await using plain = await open(decoder);
+    const one = { encoder: await fixed(encoder()), decoder: await fixed(decoder, length) };
+    await using captioner = await Captioner.open({ ...one, tokenizer: vocabulary, backend: 'reference' });
+    for (const own of [{ ids: [0, 2, 3, 4] }, { beams: 3, maxLength: 5 }]) {
+      const [a, b] = [await plain.explain(picture, own), await captioner.explain(picture, own)];
+      expect(b.caption.text).toBe(a.caption.text);
+      expect(b.caption.logProbability).toBeCloseTo(a.caption.logProbability, 5);
+      for (const [t, { map }] of b.tokens.entries())
+        expect(furthest(map.data, a.tokens[t].map.data)).toBeLessThan(1e-5);
+    }
+    if (length === undefined) continue;
+    await expect(captioner.explain(picture, { ids: [0, 2, 2, 2, 2, 2, 2, 2] })).rejects.toThrow(
+      /at most 6 tokens/,
+    );
+  }
+});
+
 test('any method at any layer of the encoder; networks of more lengths than are kept open', async () => {
   await using captioner = await open(stepDecoder(), { layer: 'relu1' });
   const methods = ['grad-cam', 'layer-cam', 'saliency', 'ablation-cam'] as const;
@@ -199,7 +234,6 @@ test('what is wrong is said in a sentence', async () => {
 });
 
 test('a decoder that goes on with what another has stored: the one beside it is explained, or it is refused', async () => {
-  const { modelFile } = await import('../../src/graph/model-file.js');
   const { graphFrom } = await import('../support/network.js');
   const { DataType } = await import('../../src/onnx/types.js');
   const withPast = graphFrom({
