@@ -62,7 +62,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
     summaries: [
       {
         title: metric.name,
-        caption: `On ${measured.labels.length} ${measured.on} pictures; mean of ${arms[0].seeds.length} seeds`,
+        caption: `On ${measured.labels.length} ${measured.on} pictures${arms[0].seeds.length > 1 ? `; mean of ${arms[0].seeds.length} seeds` : ''}`,
         metrics: [
           {
             ...words,
