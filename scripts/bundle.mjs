@@ -15,6 +15,7 @@ const entries = {
   differentiate: 'differentiate.js',
   evaluate: 'evaluate/index.js',
   train: 'train/index.js',
+  serve: 'serve/index.js',
   main: 'cli/main.js',
   worker: 'batch/worker.js',
   'measure-worker': 'evaluate/measure-worker.js',

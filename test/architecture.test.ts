@@ -74,6 +74,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
   web: { parts: ['methods', 'targets', 'onnx', 'runtime', 'map', 'image', 'explain'] },
+  serve: {
+    parts: ['explain', 'batch', 'targets'],
+    packages: ['hono', '@hono/node-server', 'prom-client'],
+  },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
     parts: [
@@ -105,6 +109,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'evaluate',
       'train',
       'fleet',
+      'serve',
     ],
     packages: ['commander', '@commander-js/extra-typings'],
   },

@@ -1,3 +1,5 @@
+import type { Target } from '../targets/index.js';
+import type { SaveKind } from './output-options.js';
 import type { AnyLine } from './results/result-line.js';
 
 /** One picture of a run. */
@@ -14,6 +16,11 @@ export interface Picture {
   readonly frames?: readonly string[];
   /** Why it cannot be read, where that is known already. */
   readonly problem?: string;
+  /** The content, where it is no file. */
+  readonly bytes?: Uint8Array;
+  /** What is asked of this one, and drawn of it, in place of what the run asks and draws. */
+  readonly targets?: Target | readonly Target[];
+  readonly save?: readonly SaveKind[];
 }
 
 /** A picture as it is listed, and the archive that its results go to, where it came from one. */

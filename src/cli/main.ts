@@ -10,6 +10,7 @@ import { explainCommand } from './explain-command.js';
 import { exportCommand } from './export-command.js';
 import { inspectCommand } from './inspect-command.js';
 import { opsCommand } from './ops-command.js';
+import { serveCommand } from './serve-command.js';
 import { shardCommand } from './shard-command.js';
 import { studyCommand } from './study-command.js';
 import { trainCommand } from './train-command.js';
@@ -37,6 +38,7 @@ async function program(): Promise<Command> {
     distillCommand,
     trainCommand,
     shardCommand,
+    serveCommand,
   ])
     root.addCommand((await command()) as unknown as Command);
   printThroughTerminal(root);

@@ -1,6 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { TokenGrid } from '../graph/tokens.js';
+import { defaultMaxPixels } from '../image/decode.js';
 import { type FrameSampling, samplingLimits } from '../image/frame-sampling.js';
 import { backendChoices } from '../map/backend.js';
 import {
@@ -79,6 +80,13 @@ export const explainerOptions = {
     flag: '--feed <name=value>',
     many: 'repeat',
     parse: asTyped,
+  }),
+  /** Pictures of more pixels are refused, before memory is taken for them. Default 100 million. */
+  maxPixels: count({
+    from: 1,
+    default: defaultMaxPixels,
+    help: 'pixels that a picture may have',
+    flag: '--max-pixels <n>',
   }),
   /** Who computes the maps; default 'auto'. */
   backend: choice(backendChoices, {

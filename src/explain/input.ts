@@ -2,7 +2,7 @@ import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
 import { clipChannelAxis } from '../clip/assumed.js';
 import type { ClipFrames, ClipPreprocessing, FrameList } from '../clip/clip.js';
-import { decodeImage, type ImageSource } from '../image/decode.js';
+import { decodeImage, type DecodeOptions, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import { type Preprocessing, preprocess } from '../image/preprocess.js';
@@ -43,7 +43,7 @@ export async function prepareImages(
   input: ImageInput,
   preprocessing: Preprocessing | undefined,
   ends: Ends,
-  name?: string,
+  { name, maxPixels }: DecodeOptions = {},
 ): Promise<PreparedImage[]> {
   const { image, original } = ends;
   const path = name ?? (typeof input === 'string' ? input : undefined);
@@ -57,7 +57,7 @@ export async function prepareImages(
       'INVALID_IMAGE',
       `${path ? `"${path}"` : 'A picture'} cannot be fed to the model, whose input has dims [${shown(original.dims)}]; pass preprocessed tensors or .npy files, or describe the input in a sidecar file.`,
     );
-  const picture = await decodeImage(input as ImageSource, { name: path });
+  const picture = await decodeImage(input as ImageSource, { name: path, maxPixels });
   if (picture.width * picture.height === 1)
     throw new GradcamppError(
       'INVALID_IMAGE',

@@ -257,7 +257,11 @@ export class NetworkExplainer {
 
   async #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
     const clips = this.clipsOf(image, name);
-    if (!clips) return prepareImages(image, this.preprocessing, this.network, name);
+    if (!clips)
+      return prepareImages(image, this.preprocessing, this.network, {
+        name,
+        maxPixels: this.options.maxPixels,
+      });
     const all: PreparedImage[] = [];
     for await (const clip of clips) all.push(clip);
     return all;

@@ -14,7 +14,8 @@ export interface DecodeOptions {
   readonly name?: string;
 }
 
-const defaultMaxPixels = 100_000_000;
+/** As in Node. */
+export const defaultMaxPixels = 100_000_000;
 
 /**
  * Any picture that the browser reads as upright RGB on white. Embedded profiles are not applied, as in Node; a JPEG's pixels

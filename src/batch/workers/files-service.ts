@@ -116,9 +116,9 @@ class FilesWorker {
       const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, stages) : [];
       for (const [i, picture] of pictures.entries()) {
         const report: Report = { picture, lines: [], files: [], bytes: [] };
-        const { name, path } = picture;
+        const { name, path, targets } = picture;
         const own = clips[i]
-          ? explainClips(calls, clips[i], { path }, this.settings, stages)
+          ? explainClips(calls, clips[i], { path, targets }, this.settings, stages)
           : (outcomes.shift() as Outcome[]);
         const isMany = Array.isArray(own) && own.length > 1;
         const held = new HeldFrames();
@@ -147,15 +147,16 @@ class FilesWorker {
     for (const file of this.#archives.values()) await (await file).close();
   }
 
-  async #itemOf({ path, part, frames, problem }: Picture): Promise<Item> {
+  async #itemOf({ path, part, frames, problem, bytes, targets }: Picture): Promise<Item> {
     if (problem) return { input: path, path, problem: new GradcamppError('INVALID_IMAGE', problem) };
-    if (frames) return { input: { frames }, path };
-    if (!part) return { input: path };
+    if (bytes) return { input: bytes, path, targets };
+    if (frames) return { input: { frames }, path, targets };
+    if (!part) return { input: path, targets };
     const { archive, offset, size } = part;
     if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
-    const bytes = Buffer.allocUnsafeSlow(size);
-    await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), bytes, offset);
-    return { input: bytes, path };
+    const content = Buffer.allocUnsafeSlow(size);
+    await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), content, offset);
+    return { input: content, path, targets };
   }
 
   /** Draws and writes what was explained of one picture, or of one clip of a video, and adds it to the report. */
@@ -171,7 +172,7 @@ class FilesWorker {
       const names = new ResultNames(); // two variants of a method, or two combinations, may be called alike
       for (const target of explanation.targets) {
         const stem = names.reserve(`${name}${targetSuffix(target, this.settings)}`);
-        encoded.push(await this.#encode(explainer, explanation, target, stem));
+        encoded.push(await this.#encode(explainer, explanation, target, stem, report.picture.save));
       }
       const written = encoded.flat();
       if (this.#write) for (const { file, parts } of written) await this.#write(file, parts);
@@ -194,8 +195,9 @@ class FilesWorker {
     explanation: Explanation,
     target: TargetExplanation,
     stem: string,
+    save = this.#outputs.save,
   ): Promise<Encoded[]> {
-    const settings = this.#outputs;
+    const settings = { ...this.#outputs, save };
     const writer = await writerFor(target, settings);
     const drawing = { explanation, target, settings, preprocessing: preprocessing ?? clips?.frame, writer };
     const encoded: Encoded[] = [];

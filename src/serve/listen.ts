@@ -1,0 +1,65 @@
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import { GradcamppError, messageOf, show } from '../errors.js';
+import { readOptions } from '../options.js';
+import type { ServiceApp } from './http.js';
+import { listenOptions, type ListenOptions } from './serve-options.js';
+
+/** A server that listens. */
+export interface Listening {
+  /** As http://127.0.0.1:8080. */
+  readonly address: string;
+  /** Takes no more requests, answers those that it has, and resolves when the last is answered. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds between two looks for clients that are too slow. */
+const lookEvery = 1000;
+
+/** What the system's codes mean to someone who named an address. */
+const problems: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; take another --port, or 0 for a free one',
+  EACCES: 'permission denied; ports below 1024 are the system’s',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'there is no such name',
+};
+
+/**
+ * Serves an app over HTTP/1.1. TLS is for whatever stands before it.
+ *
+ * @throws GradcamppError INVALID_OPTION, also where the address cannot be had
+ */
+export async function listen(app: ServiceApp, options: ListenOptions = {}): Promise<Listening> {
+  const { host, port, patience } = readOptions('the server', listenOptions, options);
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: {
+      requestTimeout: 1000 * patience,
+      headersTimeout: 1000 * Math.min(patience, 10),
+      connectionsCheckingInterval: lookEvery,
+    },
+  }) as Server;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const reason = problems[cause.code ?? ''] ?? messageOf(cause);
+      reject(
+        new GradcamppError('INVALID_OPTION', `${show(`${host}:${port}`)} cannot be listened on: ${reason}.`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+  const { address, family, port: own } = server.address() as AddressInfo;
+  return {
+    address: `http://${family === 'IPv6' ? `[${address}]` : address}:${own}`,
+    close: () => {
+      app.drain();
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+    },
+  };
+}
