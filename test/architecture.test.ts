@@ -72,7 +72,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'batch'],
     packages: ['@huggingface/tokenizers'],
   },
-  fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3'] },
+  fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
   web: { parts: ['methods', 'targets', 'onnx', 'runtime', 'map', 'image', 'explain'] },
   serve: {
     parts: ['explain', 'batch', 'targets'],

@@ -25,6 +25,8 @@ export async function shardCommand(argv: readonly string[] = process.argv): Prom
   return command
     .addCommand(await plan())
     .addCommand(await run())
+    .addCommand(await submit())
+    .addCommand(await work())
     .addCommand(status())
     .addCommand(await merge());
 }
@@ -74,6 +76,64 @@ async function run(): Promise<Command> {
       const failed = done.failed > 0 ? `, ${done.failed} failed` : '';
       const pictures = done.outcome === 'stopped' ? '' : `: ${done.images} pictures${failed}`;
       printer.say(`Shard ${done.index} of ${done.shards} ${done.outcome}${pictures}.`);
+    },
+  );
+}
+
+async function submit(): Promise<Command> {
+  const { queueOptions } = await import('../fleet/queue.js');
+  const command = new Command('submit')
+    .description(
+      'Put the shards that are not done into a queue of BullMQ, on Redis. Doing it again changes nothing.',
+    )
+    .argument('<plan>', 'plan.json, or the folder that it is in, by the name under which workers find it');
+  return addFlags(command, queueOptions, printOptions).action(async (plan: string, flags) => {
+    const { submitShards } = await import('../fleet/submit.js');
+    const { shards, done, added, waiting, queue } = await submitShards({
+      ...fromFlags(queueOptions, flags),
+      plan,
+    });
+    if (flags.quiet) return;
+    print(
+      `${added} of ${shards} shards submitted to queue "${queue}"; ${waiting} were in it, ${done} are done.`,
+    );
+  });
+}
+
+async function work(): Promise<Command> {
+  const { queueOptions } = await import('../fleet/queue.js');
+  const { workOptions } = await import('../fleet/work.js');
+  const command = new Command('work')
+    .description('Run shards out of a queue, one after the other. Start it on as many machines as there are.')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 ended with --until-empty, 3 some shards failed here for good, 130 interrupted.',
+    );
+  return addFlags(command, queueOptions, workOptions, workforceOptions, printOptions).action(
+    async (flags) => {
+      const { workShards } = await import('../fleet/work.js');
+      const tell = flags.quiet ? () => undefined : say;
+      const signal = interruptSignal(tell);
+      const { failed } = await workShards(
+        {
+          ...fromFlags(queueOptions, flags),
+          ...fromFlags(workOptions, flags),
+          workforce: fromFlags(workforceOptions, flags),
+          signal,
+        },
+        {
+          ended: ({ index, shards, images, failed: own, outcome }, { plan }) =>
+            tell(
+              `${plan}: shard ${index} of ${shards} ${outcome}: ${images} pictures${own > 0 ? `, ${own} failed` : ''}`,
+            ),
+          failed: ({ plan, index }, error, isTriedAgain) =>
+            complain(
+              `${plan}: shard ${index} failed${isTriedAgain ? ', and is tried again' : ''}: ${error.message}`,
+            ),
+          note: complain,
+        },
+      );
+      process.exitCode = signal.aborted ? 130 : failed > 0 ? 3 : 0;
     },
   );
 }

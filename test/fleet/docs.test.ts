@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digest, makeInputs, root } from '../batch/inputs.js';
+import { hasRedis, RedisServer } from './redis-server.js';
 
 /** docs/fleet.md: its commands are run, in their order, beside photos/ and model.onnx. */
 const project = fileURLToPath(new URL('../../', import.meta.url));
@@ -41,13 +42,17 @@ function shell(command: string): { status: number | null; said: string } {
   return { status, said: stdout + stderr };
 }
 
-test.skipIf(process.platform === 'win32')('every command of docs/fleet.md works', () => {
-  expect(commands).toHaveLength(5);
-  for (const command of commands) {
+test.skipIf(process.platform === 'win32')('every command of docs/fleet.md works', async () => {
+  expect(commands).toHaveLength(6);
+  const server = hasRedis ? await RedisServer.start() : undefined; // what says that there is none is said where it is started
+  for (const typed of commands) {
+    const command = typed.replace('redis://queue.example:6379', server?.url ?? '');
+    if (command !== typed && !server) continue;
     const merges = command.includes('shard merge');
     const { status, said } = shell(command);
     expect(status, `${command}${said}`).toBe(merges ? 3 : 0); // some of the pictures are none
   }
+  await server?.end();
   expect(
     shell('gradcampp explain photos/ --model model.onnx --out one/ --table one/results.parquet').status,
   ).toBe(3);

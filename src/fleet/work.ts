@@ -1,0 +1,159 @@
+import { hostname } from 'node:os';
+import type { WorkforceOptions } from '../batch/run-options.js';
+import { messageOf } from '../errors.js';
+import { type OptionsOf, readOptions, yesOrNo } from '../options.js';
+import {
+  addressOf,
+  connectionTo,
+  loadBull,
+  type QueueOptions,
+  queueOptions,
+  type ShardJob,
+  unreachable,
+} from './queue.js';
+import { runShard, type ShardSummary } from './run-shard.js';
+import { shardOptions } from './shard-options.js';
+
+const { model, work, allowFailed } = shardOptions;
+
+/** What a machine that takes shards needs to know. */
+export const workOptions = {
+  model,
+  work,
+  allowFailed,
+  /** Default: wait for more. */
+  untilEmpty: yesOrNo({
+    default: false,
+    help: 'end when nothing is left in the queue, with others either',
+    flag: '--until-empty',
+  }),
+};
+
+export type WorkOptions = QueueOptions &
+  OptionsOf<typeof workOptions> & {
+    readonly workforce?: WorkforceOptions;
+    /** Finishes the pictures in flight, and gives the shard back. */
+    readonly signal?: AbortSignal;
+  };
+
+export interface WorkListener {
+  /** A shard was begun. */
+  begun?(job: ShardJob): void;
+  /** It ended. */
+  ended?(summary: ShardSummary, job: ShardJob): void;
+  /** It failed here; whether it is tried again. */
+  failed?(job: ShardJob, error: Error, isTriedAgain: boolean): void;
+  /** Something about the connection. */
+  note?(text: string): void;
+}
+
+/** Shards that were done here, and that failed here for good. */
+export interface Worked {
+  readonly done: number;
+  readonly failed: number;
+}
+
+/** Milliseconds for which a shard is this worker's without a sign of life; signs are given twice as often. */
+const lockDuration = 30_000;
+
+/** Milliseconds between two looks whether a queue is empty. */
+const lookEvery = 500;
+
+/**
+ * Takes shards out of a queue, one after the other, until it is stopped. A shard whose worker ended with it is run in processes of
+ * its own the next time (`workforce.isolate`), where a picture that ends its process becomes a line with an error.
+ *
+ * @throws GradcamppError
+ */
+export async function workShards(options: WorkOptions, listener: WorkListener = {}): Promise<Worked> {
+  const { workforce = {}, signal, redis, queue: name, ...rest } = options;
+  const { untilEmpty, ...own } = readOptions('the worker', workOptions, rest);
+  const chosen = readOptions('the queue', queueOptions, { redis, queue: name });
+  const address = addressOf(chosen.redis);
+  const bull = await loadBull();
+  const worked = { done: 0, failed: 0 };
+  const connection = connectionTo(address, { maxRetriesPerRequest: null });
+
+  const worker = new bull.Worker<ShardJob>(
+    chosen.queue,
+    async (job, token) => {
+      const { plan, index } = job.data;
+      listener.begun?.(job.data);
+      let pictures = 0;
+      const isSuspect = job.attemptsStarted > 1;
+      const summary = await runShard(
+        { ...own, plan, index, signal, workforce: isSuspect ? { ...workforce, isolate: true } : workforce },
+        {
+          picture: () =>
+            void (++pictures % 16 === 0 && void job.updateProgress({ pictures }).catch(() => undefined)),
+        },
+      );
+      if (summary.outcome === 'stopped') {
+        await job.moveToWait(token);
+        throw new bull.WaitingError();
+      }
+      worked.done++;
+      listener.ended?.(summary, job.data);
+      return summary;
+    },
+    {
+      connection,
+      name: `${hostname()} ${process.pid}`,
+      concurrency: 1,
+      lockDuration,
+      maxStalledCount: 20, // a shard whose workers are taken away is no fault of the shard
+    },
+  );
+  let said: string | undefined;
+  worker.on('error', (error) => {
+    const text = unreachable(address, error).message;
+    if (text !== said) listener.note?.(`${text} It is tried again.`);
+    said = text;
+  });
+  worker.on('ready', () => {
+    if (said !== undefined) listener.note?.('The Redis server is reached again.');
+    said = undefined;
+  });
+  worker.on('failed', (job, error) => {
+    if (!job || error.name === 'WaitingError') return;
+    const isTriedAgain = job.attemptsMade < (job.opts.attempts ?? 1);
+    if (!isTriedAgain) worked.failed++;
+    listener.failed?.(job.data, error, isTriedAgain);
+  });
+  const queue = new bull.Queue<ShardJob>(chosen.queue, { connection });
+  queue.on('error', () => undefined); // the worker says it
+  try {
+    for (;;) {
+      await paused(lookEvery, signal);
+      if (signal?.aborted) break;
+      if (untilEmpty && (await isEmpty(queue))) break;
+    }
+  } finally {
+    await worker.close().catch((error: unknown) => listener.note?.(messageOf(error)));
+    await queue.close().catch(() => undefined);
+  }
+  return worked;
+}
+
+/** Whether nothing waits and nobody works. A server that is away is waited for. */
+async function isEmpty(queue: {
+  getJobCounts(...types: string[]): Promise<Record<string, number>>;
+}): Promise<boolean> {
+  const counts = await queue
+    .getJobCounts('wait', 'active', 'delayed', 'prioritized', 'paused')
+    .catch(() => undefined);
+  return counts !== undefined && Object.values(counts).every((count) => count === 0);
+}
+
+function paused(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener('abort', end);
+  });
+}

@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type * as SubmitModule from '../../src/fleet/submit.js';
+import { digest, makeInputs, model, newFolder, photos, root } from '../batch/inputs.js';
+import { built } from '../support/built.js';
+import { hasRedis, RedisServer } from './redis-server.js';
+
+const { submitShards } = await built<typeof SubmitModule>('fleet/submit.js');
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+beforeAll(makeInputs);
+afterAll(() => rmSync(root, { recursive: true }));
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (data) => {
+      said += data;
+    });
+  const ended = once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, said }));
+  return { child, ended, said: () => said };
+}
+const gradcampp = (...args: string[]) => start(...args).ended;
+
+test('without a server, or its address, one sentence says so', async () => {
+  const out = newFolder();
+  await gradcampp('shard', 'plan', photos, '--model', model, '--size', '20', '--out', out);
+  await expect(submitShards({ plan: out })).rejects.toThrow(/Which Redis server.*--redis.*GRADCAMPP_REDIS/);
+  await expect(submitShards({ plan: out, redis: 'http://secret@host' })).rejects.toThrow(
+    /"redis" must be redis:\/\/HOST:PORT/,
+  );
+  await expect(submitShards({ plan: out, redis: 'redis://:secret@127.0.0.1:1' })).rejects.toThrow(
+    /^The Redis server at "127.0.0.1:1" cannot be reached: (?!.*secret)/,
+  );
+});
+
+describe.runIf(hasRedis)('with a Redis server', () => {
+  test('three workers, one killed, and a server that is killed and started again, make the folder of one run', async () => {
+    const server = await RedisServer.start();
+    const [out, one, merged] = [newFolder(), newFolder(), newFolder()];
+    await gradcampp('explain', photos, '--model', model, '--out', one);
+    await gradcampp('shard', 'plan', photos, '--model', model, '--size', '5', '--out', out);
+    const submit = () => gradcampp('shard', 'submit', out, '--redis', server.url);
+    expect((await submit()).said).toContain(
+      '8 of 8 shards submitted to queue "gradcampp"; 0 were in it, 0 are done.',
+    );
+    expect((await submit()).said).toContain(
+      '0 of 8 shards submitted to queue "gradcampp"; 8 were in it, 0 are done.',
+    );
+    const work = () => start('shard', 'work', '--redis', server.url, '--workers', '1', '--until-empty');
+    const killed = work();
+    const others = [work(), work()];
+    while (!/shard \d of 8 done/.test(killed.said() + others[0].said() + others[1].said())) await wait(20);
+    killed.child.kill('SIGKILL');
+    await server.kill();
+    await wait(500);
+    await server.again();
+    for (const { ended } of others) {
+      const { code, said } = await ended;
+      expect(code, said).toBe(0);
+      expect(said).not.toMatch(/internal fault|UnhandledPromise/);
+    }
+    expect((await gradcampp('shard', 'status', out)).said).toContain(
+      '8 of 8 shards done: 40 pictures, 4 failed',
+    );
+    expect((await gradcampp('shard', 'merge', out, '--out', merged)).code).toBe(3);
+    expect(digest(merged)).toEqual(digest(one));
+    expect((await submit()).said).toContain(
+      '0 of 8 shards submitted to queue "gradcampp"; 0 were in it, 8 are done.',
+    );
+    await server.end();
+  }, 240_000);
+
+  test('a server that forgets is told again; a shard that fails is said, and tried again when it is submitted anew', async () => {
+    const server = await RedisServer.start({ keeps: false });
+    const out = newFolder();
+    await gradcampp('shard', 'plan', photos, '--model', model, '--size', '20', '--out', out);
+    await submitShards({ plan: out, redis: server.url });
+    await server.kill();
+    await server.again();
+    expect(await submitShards({ plan: out, redis: server.url })).toMatchObject({ added: 2, waiting: 0 });
+    const missing = join(root, 'missing.onnx');
+    const args = ['shard', 'work', '--redis', server.url, '--workers', '0', '--until-empty'];
+    const failing = start(...args, '--model', missing);
+    while (!/is tried again/.test(failing.said())) await wait(20);
+    expect(failing.said()).toMatch(/shard \d failed, and is tried again: .*missing\.onnx/);
+    failing.child.kill('SIGINT');
+    expect((await failing.ended).code).toBe(130);
+    const { code, said } = await gradcampp(...args);
+    expect(code, said).toBe(0);
+    expect((await gradcampp('shard', 'status', out)).said).toContain('2 of 2 shards done');
+    await server.end();
+  }, 120_000);
+
+  test('a worker that is told to end gives its shard back at once', async () => {
+    const server = await RedisServer.start();
+    const out = newFolder();
+    await gradcampp(
+      'shard',
+      'plan',
+      photos,
+      '--model',
+      model,
+      '--method',
+      'rise',
+      '--size',
+      '40',
+      '--out',
+      out,
+    );
+    await submitShards({ plan: out, redis: server.url });
+    const leaving = start('shard', 'work', '--redis', server.url, '--workers', '1');
+    while ((await activeIn(server.url)) === 0) await wait(50);
+    await wait(1500);
+    leaving.child.kill('SIGTERM');
+    expect((await leaving.ended).code).toBe(130);
+    expect(await submitShards({ plan: out, redis: server.url })).toMatchObject({ added: 0, waiting: 1 });
+    expect(await activeIn(server.url)).toBe(0);
+    await server.end();
+  }, 120_000);
+});
+
+async function activeIn(url: string): Promise<number> {
+  const { Queue } = await import('bullmq');
+  const queue = new Queue('gradcampp', { connection: { url } as never });
+  try {
+    return await queue.getActiveCount();
+  } finally {
+    await queue.close();
+  }
+}
