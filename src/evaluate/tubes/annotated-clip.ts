@@ -51,7 +51,8 @@ export async function measureTubes(
     return excluded({ image, class: -1, probability: NaN, annotated: null }, 'class not in the clip');
   const explained = await subject.explain(prepared, variants, targets, onStep);
   const [{ class: index, confidence: probability }] = explained.targets;
-  const tube = tubes.find((one) => one.class === '' || isCalled(one, subject.classes[index]));
+  const tube =
+    tubes.find((one) => isCalled(one, subject.classes[index])) ?? tubes.find((one) => one.class === '');
   const what = { image, class: index, probability, annotated: tube?.class ?? null };
   if (!tube) return excluded(what, 'class not in the clip');
   const place = placeOfTube(tube.boxes, prepared.geometry, subject.size, prepared.clip);

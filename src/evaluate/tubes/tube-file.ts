@@ -130,10 +130,10 @@ function inTable(text: string, path: string): Line[] {
   });
 }
 
-/** One tube a class. @throws GradcamppError INVALID_IMAGE, with file and line */
+/** One tube a class, whatever its case. @throws GradcamppError INVALID_IMAGE, with file and line */
 function tubesOf(lines: readonly Line[]): Tube[] {
-  return [...groupBy(lines, (line) => line.class)].map(([name, own]) => ({
-    class: name,
+  return [...groupBy(lines, (line) => line.class.toLowerCase()).values()].map((own) => ({
+    class: own[0].class,
     boxes: own.map(boxOf),
   }));
 }

@@ -71,6 +71,7 @@ describe('tubes', () => {
     expect(await of([{ class: 'LEFT', boxes: [{ frame: 9, box: leftHalf }] }])).toBe(
       'outside the frames or the crop',
     );
+    expect((await measure([{ ...tube, class: '' }, tube])).annotated).toBe('left');
     const none = await measureTubes(subject, { image: 'clip', tubes: undefined }, settings);
     expect(none.record.excluded).toBe('not annotated');
   });
@@ -124,6 +125,15 @@ describe('files of tubes', () => {
         undefined,
         [{ class: '', boxes: [{ frame: 0, box }] }],
       ]);
+  });
+
+  it('join the boxes of a class, whatever its case', async () => {
+    const path = await write(
+      'case.csv',
+      'clip,class,frame,x0,y0,x1,y1\na.gif,Jump,0,0,0,1,1\na.gif,jump,1,0,0,1,1\n',
+    );
+    const [found] = await readTubes(['a.gif'], path);
+    expect((found as Tube[]).map((own) => [own.class, own.boxes.length])).toEqual([['Jump', 2]]);
   });
 
   it.each([
