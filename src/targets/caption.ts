@@ -21,7 +21,7 @@ export interface CaptionTarget {
 /**
  * S_t = log p(token t | tokens before it, picture), with p = softmax of row t of the decoder's output; of the caption S = Σ_t S_t.
  * ∂S_t/∂s_t = e_k − p, and 0 in all other rows. The decoder reads the tokens before (teacher forcing), so a caption that it would not
- * say has a map as well. Source: the caption's log-probability of arXiv 1710.11063, section 5; a token's is one term of it.
+ * say has a map as well. Source: the caption's log-probability of arXiv 1710.11063, section 6; a token's is one term of it.
  *
  * The probability of a token is p; of the caption it is exp of the mean log-probability, so that captions of any length compare.
  */
