@@ -26,6 +26,10 @@ if (!flags.out || (flags.teacher.length > 0 && !flags.data)) {
   process.exit(1);
 }
 const [seeds, epochs, limit, workers] = ['seeds', 'epochs', 'limit', 'workers'].map((name) => Number(flags[name]));
+if (!(seeds >= 3)) {
+  process.stderr.write('Give at least three --seeds: fewer have no interval.\n');
+  process.exit(1);
+}
 const { out, data } = flags;
 
 const nameOf = (teacher) => basename(teacher).replace(/(_cifar10)?\.onnx$/, '');

@@ -21,6 +21,10 @@ const { values: flags } = parseArgs({
   },
 });
 const [seeds, epochs] = [Number(flags.seeds), Number(flags.epochs)];
+if (!(seeds >= 3)) {
+  process.stderr.write('Give at least three --seeds: fewer have no interval.\n');
+  process.exit(1);
+}
 const perClass = { train: 100, test: 50 };
 const say = (line) => process.stderr.write(`${line}\n`);
 

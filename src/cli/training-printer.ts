@@ -80,6 +80,11 @@ function printTrained({ metric, arms, teacher, differences, measured, notes, fil
   say(`→ ${path}, and beside it ${others.join(', ')}`);
 }
 
-function interval({ low, high }: { low: number | null; high: number | null }): string {
-  return low === null || high === null ? '' : ` [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;
+/** ` [low, high]`, the 95 % interval; of two seeds, which have none, ` (least to greatest)`. */
+function interval({ low, high, range }: Trained['arms'][number]['value']): string {
+  const [from, to] = (low === null || high === null ? range : [low, high]).map((end) =>
+    (100 * end).toFixed(1),
+  );
+  if (low !== null) return ` [${from}, ${to}]`;
+  return from === to ? '' : ` (${from} to ${to})`;
 }

@@ -47,7 +47,7 @@ test('train, then distil from what was trained, in processes of their own', asyn
   );
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^teacher .*\nlabels alone .*\ndistilled .*\ndistilled: \d+\.\d points (less|more) than/m,
+    /^teacher .*\nlabels alone .*\ndistilled .*\ndistilled: \d+\.\d points (less|more) than labels alone( \(-?\d+\.\d to -?\d+\.\d\))?$/m,
   );
   const { settings } = JSON.parse(await readFile(join(folder, 'run', 'run.json'), 'utf8'));
   expect(settings.arms.distilled).toMatchObject({ labels: 1, interpret: 3, kd: 1, method: 'grad-cam++' });

@@ -3,6 +3,7 @@ import { NetworkExplainer } from '../../explain/network-explainer.js';
 import type { ExplanationMap } from '../../explain/explanation.js';
 import { format } from '../../evaluate/report/number.js';
 import type { Breakdown, Chart, Gallery, GalleryItem, Report, Series } from '../../evaluate/report/report.js';
+import { mean } from '../../evaluate/statistics.js';
 import { openThumbnails } from '../../evaluate/report/thumbnail.js';
 import { modelFile } from '../../graph/model-file.js';
 import { cropToInput, type Preprocessing, preprocess } from '../../image/preprocess.js';
@@ -50,9 +51,10 @@ export async function reportOf(parts: Parts): Promise<Report> {
   const { definition, measure: _, ...words } = metric;
   const values = arms.map(({ name, value }) => `${name} ${percent(value.mean)}`).join(', ');
   const told = differences.map(({ arm, against, difference }) => {
-    const { mean, low, high } = difference;
-    const interval =
-      low === null ? '' : ` (95 % ${format(100 * low, 1)} … ${format(100 * (high as number), 1)})`;
+    const { mean, low, high, range } = difference;
+    const ends = low === null || high === null ? range : [low, high];
+    const [from, to] = ends.map((end) => format(100 * end, 1));
+    const interval = from === to ? '' : ` (${low === null ? 'seeds' : '95 %'} ${from} … ${to})`;
     return ` ${metric.name} of “${arm}” is ${format(100 * Math.abs(mean), 1)} points ${mean < 0 ? 'below' : 'above'} that of “${against}”${interval}.`;
   });
   return {
@@ -67,7 +69,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
           {
             ...words,
             values: [
-              ...(teacher ? [estimate({ mean: teacher.value, low: null, high: null }, 1)] : []),
+              ...(teacher ? [estimate({ mean: teacher.value }, 1)] : []),
               undefined,
               ...arms.map(({ value, seeds }) => estimate(value, seeds.length)),
             ],
@@ -93,7 +95,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
     ],
     notes: [
       `${metric.name}: ${definition}.`,
-      'Intervals are Student’s t over seeds, 95 %; differences are taken seed by seed.',
+      'Intervals are Student’s t over seeds, 95 %, from three seeds on; differences are taken seed by seed.',
       'Curves are the means over the seeds at the end of each epoch; errors of training pictures are those of their augmented views while the weights move.',
       'Maps are of each picture’s own class, the first where it has several, of the first seed’s students.',
     ],
@@ -114,7 +116,7 @@ function termsText(terms: Job['terms']): string {
   return parts.filter(Boolean).join(' + ');
 }
 
-function estimate({ mean, low, high }: Interval, count: number) {
+function estimate({ mean, low, high }: Pick<Interval, 'mean'> & Partial<Interval>, count: number) {
   return { mean, low: low ?? Number.NaN, high: high ?? Number.NaN, count };
 }
 
@@ -124,7 +126,6 @@ function byClass(
   { labels }: Measured,
   before: number,
 ): Breakdown {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const untrained = before - (teacher ? 1 : 0);
   return {
     title: `${name} by class`,
@@ -160,9 +161,7 @@ function chartsOf({ outcomes, results, plan }: Parts, before: number): Chart[] {
     const lines = logs.map((own) => {
       const y = Array.from({ length: epochs }, (_, epoch) => {
         const values = own.map((log) => value(log[epoch]));
-        return values.every((one): one is number => one !== undefined)
-          ? values.reduce((sum, one) => sum + one, 0) / values.length
-          : undefined;
+        return values.every((one): one is number => one !== undefined) ? mean(values) : undefined;
       });
       return y.every((one): one is number => one !== undefined)
         ? { y, note: `${format(y[epochs - 1], 2)} at the end` }
