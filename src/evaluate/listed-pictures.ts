@@ -31,7 +31,7 @@ export function picturesOnly(evaluation: string, takesClips: boolean): void {
   if (!takesClips) return;
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    `"${evaluation}" evaluates networks of pictures, and the model takes clips; faithfulness, tubes, sanity and ablation take them.`,
+    `"${evaluation}" evaluates networks of pictures, and the model takes clips; faithfulness, tubes, sanity, ablation and generalization take them.`,
   );
 }
 
