@@ -50,6 +50,12 @@ const refused = (name: string, content: string, wanted: Parameters<typeof labell
 describe('a list', () => {
   test.each([
     ['with a head', 'x.csv', 'path,label\na.png,cat\nb.png,dog\n', 'columns "path" and "label"'],
+    [
+      'columns that are not used',
+      'x.csv',
+      'path,label,split\na.png,cat,train\nb.png,dog,test\n',
+      'columns "path" and "label" (not used: "split")',
+    ],
     ['without', 'x.csv', 'a.png,cat\nb.png,dog\n', 'no header'],
     ['classes first', 'x.csv', 'cat,a.png\ndog,b.png\n', 'no header'],
     ['a head in other words', 'x.csv', 'bild,art\na.png,cat\nb.png,dog\n', 'columns "bild" and "art"'],
@@ -78,6 +84,12 @@ describe('a list', () => {
     });
     expect(found.note).toContain(how);
     expect(found.note).toContain('one class a picture');
+  });
+
+  test('of numbers 0 and 1 under "label" has one class, whatever other column is so', async () => {
+    const found = await understood('x.csv', 'path,label,flag\na.png,1,0\nb.png,0,1\n');
+    expect(found).toMatchObject({ classes: ['0', '1'], labels: ['1', '0'] });
+    expect(found.note).toContain('(not used: "flag")');
   });
 
   test('the column of pictures is the one that names files', async () => {

@@ -84,7 +84,7 @@ function fromTable(place: Place, text: string): Table {
     if (label >= 0)
       return {
         rows: others.map(({ cells, line }) => rowOf(place, cells, picture, label, line)),
-        how: `columns "${heads[picture]}" and "${heads[label]}"`,
+        how: `columns "${heads[picture]}" and "${heads[label]}"${unusedOf(heads, [picture, label])}`,
         isPlural: isPluralHead(heads[label]),
       };
   }
@@ -105,6 +105,13 @@ function fromTable(place: Place, text: string): Table {
     how: isOtherHead || isHeaded ? `columns "${heads[own]}" and "${heads[1 - own]}"` : 'no header',
     isPlural: isOtherHead && isPluralHead(heads[1 - own]),
   };
+}
+
+/** A column such as `split` says more than is read: so it is named. */
+function unusedOf(heads: readonly string[], used: readonly number[]): string {
+  const others = heads.flatMap((head, i) => (used.includes(i) ? [] : [`"${head}"`]));
+  const shown = [...others.slice(0, 8), ...(others.length > 8 ? ['…'] : [])];
+  return others.length > 0 ? ` (not used: ${shown.join(', ')})` : '';
 }
 
 /** What stands alone in its line has no class; a table's reader would pass it over. */
@@ -144,7 +151,7 @@ function arrayIn(cell: string): string[] | undefined {
   return undefined;
 }
 
-/** A column for each class, 1 where the picture has it and 0 where not. */
+/** A column for each class, 1 where the picture has it and 0 where not; none of them is headed as the label. */
 function tickedClasses(
   heads: readonly string[],
   picture: number,
@@ -153,6 +160,8 @@ function tickedClasses(
   const columns = heads.flatMap((_, i) => (i === picture ? [] : [i]));
   const isTicked = rows.every(({ cells }) => columns.every((i) => /^[01](\.0*)?$/.test(cells[i] ?? '')));
   if (columns.length < 2 || rows.length === 0 || !isTicked) return undefined;
+  const isLabel = (head: string) => /^(label|class|category|target)(id|index|name)?$/.test(plain(head));
+  if (columns.some((i) => isLabel(heads[i]))) return undefined;
   return {
     rows: rows.map(({ cells, line }) => ({
       picture: cells[picture] ?? '',
