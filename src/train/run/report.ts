@@ -96,7 +96,7 @@ export async function reportOf(parts: Parts): Promise<Report> {
     notes: [
       `${metric.name}: ${definition}.`,
       'Intervals are Student’s t over seeds, 95 %, from three seeds on; differences are taken seed by seed.',
-      'Curves are the means over the seeds at the end of each epoch; errors of training pictures are those of their augmented views while the weights move.',
+      'Curves are the means over the seeds at the end of each epoch; training errors are those of their augmented views while the weights move.',
       'Maps are of each picture’s own class, the first where it has several, of the first seed’s students.',
     ],
   };
@@ -191,7 +191,7 @@ function chartsOf({ outcomes, results, plan }: Parts, before: number): Chart[] {
     chart(
       'trainError',
       'Training error, %',
-      'On the views of the epoch',
+      `${plan.isMultiLabel ? 'Share of wrong labels' : 'Share of wrong pictures'}, on the views of the epoch`,
       ({ trainError }) => 100 * trainError,
     ),
     ...[...terms].map((name) =>

@@ -577,7 +577,7 @@ function noteOf(line: NonNullable<JobProgress['line']>, { key }: Metric): string
   const { arm, seed, epoch, loss, trainError, validation } = line;
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const measured = validation === undefined ? '' : `, validation ${key} ${percent(validation)}`;
-  return `${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, error ${percent(trainError)}${measured}`;
+  return `${arm}, seed ${seed}, epoch ${epoch}: loss ${loss.toFixed(3)}, ${key === 'error' ? 'error' : 'wrong labels'} ${percent(trainError)}${measured}`;
 }
 
 /** Writes what the run came to. */
