@@ -19,6 +19,7 @@ const base = [
   'transfer',
   'upsample',
   'html',
+  'ticks',
   'package',
 ];
 
@@ -34,6 +35,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   'random-stream': {},
   transfer: {},
   html: {},
+  ticks: {},
   memory: {},
   files: {},
   package: {},

@@ -1,6 +1,8 @@
 import { html, Html, page } from '../../html.js';
 import { firstOn, linkTo, originalOf, type PagedResults, pageLinks, writePages } from './pages.js';
 import type { AnyLine, FailedLine, ResultLine } from './result-line.js';
+import { frameStrip } from './strip.js';
+import { extentOf, timelines, type Window, windowsOf } from './timeline.js';
 
 /** What a run's results are, for the page that shows them. */
 export interface IndexPage extends PagedResults {
@@ -56,7 +58,8 @@ function isResult(line: AnyLine): line is ResultLine {
 /** One picture: its name, and a figure for each target and method. */
 function card(index: IndexPage, lines: readonly AnyLine[]): Html {
   const [{ image }] = lines;
-  const path = image.path ?? `picture ${lines[0].index}`;
+  const windows = windowsOf(lines.filter(isResult));
+  const path = (windows.size > 1 ? videoOf(image) : image.path) ?? `picture ${lines[0].index}`;
   const original = index.overOriginal ? originalOf(index.out, image.path) : undefined;
   const under = original && html` style="--under: url('${original}')"`;
   const said = lines.map((line) =>
@@ -64,14 +67,19 @@ function card(index: IndexPage, lines: readonly AnyLine[]): Html {
   );
   return html`<li class="picture" data-text="${`${path} ${said.join(' ')}`.toLowerCase()}"${under}>
 <h2>${path}</h2>
-<div class="tiles">
+${timelines(windows.values())}<div class="tiles">
 ${
   original &&
   html`<figure class="plain"><a href="${original}"><img src="${original}" alt="${path}" loading="lazy"></a><figcaption>the picture</figcaption></figure>
 `
-}${lines.map((line) => (isResult(line) ? figure(line) : failure(line)))}</div>
+}${lines.map((line) => (isResult(line) ? figure(line, windows.get(line)) : failure(line)))}</div>
 </li>
 `;
+}
+
+/** The path of a window's video: a window's own has its number, too. */
+function videoOf({ path }: AnyLine['image']): string | undefined {
+  return path?.replace(/#\d+$/, '');
 }
 
 function failure({ error }: FailedLine): Html {
@@ -79,34 +87,24 @@ function failure({ error }: FailedLine): Html {
 `;
 }
 
-function figure({ target, method, map, files }: ResultLine): Html {
+/** @param window where the line is one of several of a video */
+function figure(line: ResultLine, window: Window | undefined): Html {
+  const { target, method, map, files } = line;
+  const id = window && html` id="${window.id}"`;
   const file = files.overlay ?? files.cutout ?? files.map;
   const value =
     target.probability === undefined
       ? target.score.toPrecision(4)
       : `${(100 * target.probability).toFixed(1)} %`;
-  const caption = html`<figcaption><b>${target.name}</b> ${value}<br><span class="method">${method}</span>${map.empty ? ' · empty' : undefined}${map.emptyBecause && html`<br>${map.emptyBecause}`}</figcaption>`;
+  const caption = html`<figcaption><b>${target.name}</b> ${value}<br>${window && html`${extentOf(line)}<br>`}<span class="method">${method}</span>${map.empty ? ' · empty' : undefined}${map.emptyBecause && html`<br>${map.emptyBecause}`}</figcaption>`;
   if (file === undefined)
-    return html`<figure data-method="${method}">${caption}</figure>
+    return html`<figure${id} data-method="${method}">${caption}</figure>
 `;
   const source = linkTo(file);
   if (/\.(mp4|webm)$/.test(file))
-    return html`<figure data-method="${method}"><video src="${source}" controls loop muted playsinline preload="metadata" aria-label="${`${target.name}, ${method}`}"></video>${strip(map.frames)}${caption}</figure>
+    return html`<figure${id} data-method="${method}"><video src="${source}" controls loop muted playsinline preload="metadata" aria-label="${`${target.name}, ${method}`}"></video>${frameStrip(map.frames)}${caption}</figure>
 `;
   const kind = files.overlay ? html` class="over"` : undefined;
-  return html`<figure data-method="${method}"><a href="${source}"${kind}><img src="${source}" alt="${`${target.name}, ${method}`}" loading="lazy"></a>${strip(map.frames)}${caption}</figure>
+  return html`<figure${id} data-method="${method}"><a href="${source}"${kind}><img src="${source}" alt="${`${target.name}, ${method}`}" loading="lazy"></a>${frameStrip(map.frames)}${caption}</figure>
 `;
-}
-
-/** How much of a clip's map each frame has, as bars: the highest fills the strip. */
-function strip(frames: ResultLine['map']['frames']): Html | undefined {
-  if (!frames || frames.length < 2) return undefined;
-  const most = Math.max(...frames.map(({ energy }) => energy)) || 1;
-  const peak = frames.findIndex(({ energy }) => energy === most);
-  const said = `Energy of the map in ${frames.length} frames; most, ${(100 * most).toFixed(0)} %, in frame ${peak + 1}`;
-  const bars = frames.map(({ energy }, t) => {
-    const height = Number(((20 * energy) / most).toFixed(2));
-    return html`<rect x="${t}" y="${20 - height}" width="0.85" height="${height}"><title>frame ${t + 1}: ${(100 * energy).toFixed(1)} %</title></rect>`;
-  });
-  return html`<svg class="strip" role="img" aria-label="${said}" viewBox="0 0 ${frames.length} 20" preserveAspectRatio="none">${bars}</svg>`;
 }

@@ -1,4 +1,5 @@
 import { type Html, html } from '../../html.js';
+import { ticksOver, ticksWithin, tickText } from '../../ticks.js';
 import { format } from './number.js';
 import type { Chart, Line, Series } from './report.js';
 import { seriesClass } from './summary.js';
@@ -71,32 +72,4 @@ ${x.map(
 `,
 )}</tbody></table></div></details>
 `;
-}
-
-/** Steps of 1, 2 or 5 times a power of ten that cover 0 and all values: about six of them. */
-function ticksOver(values: readonly number[]): number[] {
-  const high = Math.max(0, ...values);
-  const low = Math.min(0, ...values);
-  const step = stepFor(high > low ? high - low : 1, 6);
-  const first = Math.floor(low / step + 1e-6);
-  const last = Math.max(first + 1, Math.ceil(high / step - 1e-6));
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-}
-
-/** The same steps, those that lie between two values. */
-function ticksWithin(from: number, to: number): number[] {
-  const step = stepFor(to - from, 5);
-  const first = Math.ceil(from / step - 1e-6);
-  const last = Math.floor(to / step + 1e-6);
-  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-}
-
-function stepFor(length: number, parts: number): number {
-  const rough = length / parts;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([1, 2, 5].find((factor) => factor * power >= rough * 0.999) ?? 10);
-}
-
-function tickText(value: number): string {
-  return String(Number(value.toPrecision(3))).replace('-', '−');
 }
