@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { WorkforceOptions } from '../batch/run-options.js';
 import { messageOf } from '../errors.js';
-import { type OptionsOf, readOptions, yesOrNo } from '../options.js';
+import { number, type OptionsOf, readOptions, yesOrNo } from '../options.js';
 import {
   addressOf,
   connectionTo,
@@ -21,6 +21,14 @@ export const workOptions = {
   model,
   work,
   allowFailed,
+  /** In seconds; a worker gives two signs in that time. Default 30. */
+  lock: number({
+    from: 1,
+    to: 3600,
+    default: 30,
+    help: 'seconds without a sign of life after which a shard is another’s',
+    flag: '--lock <seconds>',
+  }),
   /** Default: wait for more. */
   untilEmpty: yesOrNo({
     default: false,
@@ -53,9 +61,6 @@ export interface Worked {
   readonly failed: number;
 }
 
-/** Milliseconds for which a shard is this worker's without a sign of life; signs are given twice as often. */
-const lockDuration = 30_000;
-
 /** Milliseconds between two looks whether a queue is empty. */
 const lookEvery = 500;
 
@@ -67,7 +72,7 @@ const lookEvery = 500;
  */
 export async function workShards(options: WorkOptions, listener: WorkListener = {}): Promise<Worked> {
   const { workforce = {}, signal, redis, queue: name, ...rest } = options;
-  const { untilEmpty, ...own } = readOptions('the worker', workOptions, rest);
+  const { untilEmpty, lock, ...own } = readOptions('the worker', workOptions, rest);
   const chosen = readOptions('the queue', queueOptions, { redis, queue: name });
   const address = addressOf(chosen.redis);
   const bull = await loadBull();
@@ -100,7 +105,8 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
       connection,
       name: `${hostname()} ${process.pid}`,
       concurrency: 1,
-      lockDuration,
+      lockDuration: 1000 * lock,
+      stalledInterval: 1000 * lock,
       maxStalledCount: 20, // a shard whose workers are taken away is no fault of the shard
     },
   );

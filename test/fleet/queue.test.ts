@@ -53,7 +53,8 @@ describe.runIf(hasRedis)('with a Redis server', () => {
     expect((await submit()).said).toContain(
       '0 of 8 shards submitted to queue "gradcampp"; 8 were in it, 0 are done.',
     );
-    const work = () => start('shard', 'work', '--redis', server.url, '--workers', '1', '--until-empty');
+    const work = () =>
+      start('shard', 'work', '--redis', server.url, '--workers', '1', '--lock', '4', '--until-empty');
     const killed = work();
     const others = [work(), work()];
     while (!/shard \d of 8 done/.test(killed.said() + others[0].said() + others[1].said())) await wait(20);
