@@ -82,14 +82,14 @@ async function run(given: CaptionRun, listener: CaptionListener): Promise<Summar
   let folder: ResultsFolder | undefined;
   try {
     networks = await CaptionNetworks.open(plan.open);
-    const { explainer } = networks.first;
+    const { explainer, layerIsAutomatic } = networks.first;
     await inputs.settle(false);
     const images = inputs.list.length;
     listener.listed?.(images, inputs.leftOut);
     const found = await ResultsFolder.open(plan.out, await recordOf(plan, networks, inputs), inputs, plan);
     if (found instanceof ResultsFolder) folder = found;
     const before = folder?.count() ?? { done: images, failed: (found as RunRecord).failed ?? 0 };
-    const { layers, layerIsAutomatic } = explainer;
+    const { layers } = explainer;
     if (folder)
       listener.started?.({
         images,

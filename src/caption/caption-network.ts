@@ -22,6 +22,8 @@ export interface Explained {
 /** Encoder and decoder as one network of picture and tokens, for captions of one length. */
 export class CaptionNetwork {
   readonly explainer: NetworkExplainer;
+  /** Whether nobody named the layer. */
+  readonly layerIsAutomatic: boolean;
   readonly #parts: CaptionParts;
   /** Tokens that the decoder reads. */
   readonly length: number;
@@ -31,13 +33,14 @@ export class CaptionNetwork {
   private constructor(
     explainer: NetworkExplainer,
     parts: CaptionParts,
-    own: { length: number; ids: string; attention: ReadAttention | undefined },
+    own: { length: number; ids: string; attention: ReadAttention | undefined; layerIsAutomatic: boolean },
   ) {
     this.explainer = explainer;
     this.#parts = parts;
     this.length = own.length;
     this.#ids = own.ids;
     this.#attention = own.attention;
+    this.layerIsAutomatic = own.layerIsAutomatic;
   }
 
   static async open(parts: CaptionParts, length: number): Promise<CaptionNetwork> {
@@ -48,6 +51,7 @@ export class CaptionNetwork {
     const openWith = (own: typeof options) =>
       NetworkExplainer.openMade(source, { ...own, output: logits, inputs }, made);
     let explainer = await openWith(options);
+    const { layerIsAutomatic } = explainer;
     const other = otherLayer(explainer, decoder);
     if (other !== undefined) {
       await explainer.close();
@@ -57,6 +61,7 @@ export class CaptionNetwork {
       length,
       ids,
       attention: attentionOf(explainer, attention, decoder),
+      layerIsAutomatic,
     });
   }
 
