@@ -1,7 +1,6 @@
 import type * as BullMQ from 'bullmq';
 import { GradcamppError, messageOf, show } from '../errors.js';
 import { option, text, type OptionsOf } from '../options.js';
-import { invalid } from '../check.js';
 
 /** The packages that speak with Redis, which the user installs. */
 export type Bull = typeof BullMQ;
@@ -12,7 +11,10 @@ export const queueOptions = {
   redis: option(
     (value, name): string => {
       if (typeof value === 'string' && /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value)) return value;
-      throw invalid(name, 'redis://HOST:PORT', typeof value === 'string' ? 'something else' : value);
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `"${name}" must be redis://HOST:PORT; what was received is another text, and not shown, since it may hold a password.`,
+      );
     },
     { help: 'the Redis server, redis://host:6379', otherwise: 'GRADCAMPP_REDIS', flag: '--redis <url>' },
   ),

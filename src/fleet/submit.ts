@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { asOurs } from '../errors.js';
 import { readOptions } from '../options.js';
 import { readManifests } from './manifest.js';
-import { readPlan } from './plan.js';
+import { type OpenPlan, readPlan } from './plan.js';
 import {
   addressOf,
   attempts,
@@ -57,13 +58,14 @@ export async function submitShards({
   try {
     await queue.waitUntilReady();
     let [added, waiting] = [0, 0];
+    const id = planId(open);
     for (let start = 0; start < missing.length; start += together) {
       const part = missing.slice(start, start + together);
       const states = await Promise.all(
-        part.map((index) => prepared(queue, jobId(open.plan.checksum, index))),
+        part.map((index) => prepared(queue, jobId(id, index))),
       );
       waiting += states.filter((isWaiting) => isWaiting).length;
-      const jobs = part.flatMap((index, i) => (states[i] ? [] : [jobOf(open.plan.checksum, plan, index)]));
+      const jobs = part.flatMap((index, i) => (states[i] ? [] : [jobOf(id, plan, index)]));
       await queue.addBulk(jobs);
       added += jobs.length;
     }
@@ -90,14 +92,20 @@ async function prepared(
   return false;
 }
 
-/** The plan and the shard: the same job cannot be there twice. */
-function jobId(checksum: string, index: number): string {
-  return `${checksum.slice(0, 16)}-${index}`;
+/** The same plan may lie in two places, whose results are not each other's. */
+function planId({ plan, storage }: OpenPlan): string {
+  const where = storage.address.replace(/\/+$/, '');
+  return createHash('sha256').update(`${plan.checksum} ${where}`).digest('hex').slice(0, 16);
 }
 
-function jobOf(checksum: string, plan: string, index: number) {
+/** The plan and the shard: the same job cannot be there twice. */
+function jobId(id: string, index: number): string {
+  return `${id}-${index}`;
+}
+
+function jobOf(id: string, plan: string, index: number) {
   const opts = {
-    jobId: jobId(checksum, index),
+    jobId: jobId(id, index),
     attempts,
     backoff: { type: 'exponential', delay: 1000 },
     removeOnComplete: { age: 7 * 24 * 3600 },

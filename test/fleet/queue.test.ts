@@ -41,6 +41,18 @@ test('without a server, or its address, one sentence says so', async () => {
 });
 
 describe.runIf(hasRedis)('with a Redis server', () => {
+  test('the same plan in another folder has jobs of its own', async () => {
+    const server = await RedisServer.start();
+    const folders = [newFolder(), newFolder()];
+    for (const out of folders) {
+      await gradcampp('shard', 'plan', photos, '--model', model, '--size', '20', '--out', out);
+      const submit = (plan: string) => submitShards({ plan, redis: server.url });
+      expect(await submit(out)).toMatchObject({ shards: 2, added: 2, waiting: 0 });
+      expect(await submit(`${out}/`)).toMatchObject({ shards: 2, added: 0, waiting: 2 });
+    }
+    await server.end();
+  }, 60_000);
+
   test('three workers, one killed, and a server that is killed and started again, make the folder of one run', async () => {
     const server = await RedisServer.start();
     const [out, one, merged] = [newFolder(), newFolder(), newFolder()];
