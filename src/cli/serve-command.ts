@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { workforceOptions } from '../batch/run-options.js';
 import { httpOptions, listenOptions, queueOptions } from '../serve/serve-options.js';
-import { choice } from '../options.js';
+import { choice, readOptions } from '../options.js';
 import { addExplainFlags, explainFlagsOf } from './explain-flags.js';
 import { addFlags, fromFlags } from './flags.js';
 import { complain, print, printOptions, say } from './terminal.js';
@@ -36,6 +36,7 @@ export function serveCommand() {
     const { outputs = {}, ...what } = explainFlagsOf(flags);
     const { save: _, ...drawing } = outputs;
     const { quiet = false } = fromFlags(printOptions, flags);
+    const { log } = readOptions('the log', logOptions, fromFlags(logOptions, flags));
     const token = process.env.GRADCAMPP_TOKEN;
     const service = await ExplainService.open({
       ...what,
@@ -46,7 +47,6 @@ export function serveCommand() {
     try {
       const http = { ...fromFlags(httpOptions, flags), ...(token ? { token } : {}) };
       const app = serviceApp(service, http);
-      const { log = 'text' } = fromFlags(logOptions, flags);
       if (log !== 'none')
         app.onAnswer = (answer) => say(log === 'json' ? JSON.stringify(entry(answer)) : line(answer));
       const server = await listen(app, fromFlags(listenOptions, flags));

@@ -1,5 +1,5 @@
 import { count, number, option, type OptionsOf, text } from '../options.js';
-import { invalid } from '../check.js';
+import { GradcamppError } from '../errors.js';
 
 /** How pictures are taken in, by whatever hands them over. */
 export const queueOptions = {
@@ -21,7 +21,10 @@ export const httpOptions = {
   token: option(
     (value, name): string => {
       if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value;
-      throw invalid(name, 'characters of ASCII without spaces', typeof value === 'string' ? 'others' : value);
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `"${name}" (GRADCAMPP_TOKEN) must be visible characters of ASCII without spaces; what was received is a secret, and not shown.`,
+      );
     },
     { help: 'who may ask' },
   ),

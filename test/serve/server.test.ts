@@ -105,10 +105,13 @@ test('clients that are half-closed, gone or hostile are answered or dropped, and
   expect(ready).toEqual({ status: 'ok', waiting: 0, running: 0 }); // no place is lost
 });
 
-test('a port that is taken, and a network that all can reach, are said', async () => {
+test('a port that is taken, a form of the log that is none, and a network that all can reach, are said', async () => {
   const { port } = new URL(running.address);
   await expect(start([command, 'serve', '--model', model, '--port', port, '--workers', '0'])).rejects.toThrow(
     /another program listens there; take another --port/,
+  );
+  await expect(start([command, 'serve', '--model', model, '--log', 'yaml'])).rejects.toThrow(
+    /"log" must be one of text, json, none; received "yaml"/,
   );
   const open = await start([
     command,
