@@ -61,9 +61,7 @@ export async function submitShards({
     const id = planId(open);
     for (let start = 0; start < missing.length; start += together) {
       const part = missing.slice(start, start + together);
-      const states = await Promise.all(
-        part.map((index) => prepared(queue, jobId(id, index))),
-      );
+      const states = await Promise.all(part.map((index) => prepared(queue, jobId(id, index))));
       waiting += states.filter((isWaiting) => isWaiting).length;
       const jobs = part.flatMap((index, i) => (states[i] ? [] : [jobOf(id, plan, index)]));
       await queue.addBulk(jobs);

@@ -110,6 +110,19 @@ test('the layer is one of the encoder, though the decoder has a later one', asyn
   expect(named.layers).toEqual(['decoder/own']);
 });
 
+test('a layer that moved to the encoder was still chosen automatically', async () => {
+  const options = { encoder: encoder(), decoder: wholeDecoder({ hasLayer: true }), tokenizer: vocabulary };
+  for (const [layer, isAutomatic] of [
+    [undefined, true],
+    ['features', false],
+  ] as const) {
+    const parts = await readParts({ ...options, backend: 'reference', threads: 1, layer });
+    const { explainer, layerIsAutomatic } = await CaptionNetwork.open(parts, 1);
+    expect([explainer.layers, layerIsAutomatic]).toEqual([['features'], isAutomatic]);
+    await explainer.close();
+  }
+});
+
 test('a decoder that reads a whole caption begins with the state of the encoder', async () => {
   await using plain = await open(wholeDecoder());
   await using captioner = await open(wholeDecoder({ hasState: true }));
