@@ -55,7 +55,7 @@ async function raw(address: string, text: string | Uint8Array, end = false): Pro
   socket.on('error', () => undefined);
   if (end) socket.end(text);
   else socket.write(text);
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.on('close', resolve)); // `once` would reject where the server resets it
   return Buffer.concat(answer).toString('latin1');
 }
 
@@ -85,12 +85,12 @@ test('clients that are half-closed, gone or hostile are answered or dropped, and
   ).toMatch(/^HTTP\/1.1 400/);
   expect(await raw(address, `${head}Content-Length: 99999999999\r\n\r\n`)).toMatch(/^HTTP\/1.1 413/);
   expect(await raw(address, `GET /${'a'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(
-    /^HTTP\/1.1 (431|414)/,
+    /^HTTP\/1.1 (431|414)|^$/,
   );
   expect(
     await raw(address, `POST /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
   ).toMatch(/^HTTP\/1.1 404/);
-  expect(await raw(address, new Uint8Array(5000).fill(255))).toMatch(/^HTTP\/1.1 400/);
+  expect(await raw(address, new Uint8Array(5000).fill(255))).toMatch(/^HTTP\/1.1 400|^$/);
   const body = Buffer.concat([
     Buffer.from(`${head}Connection: close\r\nContent-Length: ${bytes.length}\r\n\r\n`),
     bytes,
