@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Job } from 'bullmq';
 import type { WorkforceOptions } from '../batch/run-options.js';
 import { messageOf } from '../errors.js';
 import { number, type OptionsOf, readOptions, yesOrNo } from '../options.js';
@@ -77,29 +78,39 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   const address = addressOf(chosen.redis);
   const bull = await loadBull();
   const worked = { done: 0, failed: 0 };
+  let isRunning = false;
   const connection = connectionTo(address, { maxRetriesPerRequest: null });
+
+  const runOne = async (job: Job<ShardJob>, token: string | undefined) => {
+    const { plan, index } = job.data;
+    listener.begun?.(job.data);
+    let pictures = 0;
+    const isSuspect = job.attemptsStarted > 1;
+    const summary = await runShard(
+      { ...own, plan, index, signal, workforce: isSuspect ? { ...workforce, isolate: true } : workforce },
+      {
+        picture: () =>
+          void (++pictures % 16 === 0 && void job.updateProgress({ pictures }).catch(() => undefined)),
+      },
+    );
+    if (summary.outcome === 'stopped') {
+      await job.moveToWait(token);
+      throw new bull.WaitingError();
+    }
+    worked.done++;
+    listener.ended?.(summary, job.data);
+    return summary;
+  };
 
   const worker = new bull.Worker<ShardJob>(
     chosen.queue,
     async (job, token) => {
-      const { plan, index } = job.data;
-      listener.begun?.(job.data);
-      let pictures = 0;
-      const isSuspect = job.attemptsStarted > 1;
-      const summary = await runShard(
-        { ...own, plan, index, signal, workforce: isSuspect ? { ...workforce, isolate: true } : workforce },
-        {
-          picture: () =>
-            void (++pictures % 16 === 0 && void job.updateProgress({ pictures }).catch(() => undefined)),
-        },
-      );
-      if (summary.outcome === 'stopped') {
-        await job.moveToWait(token);
-        throw new bull.WaitingError();
+      isRunning = true;
+      try {
+        return await runOne(job, token);
+      } finally {
+        isRunning = false;
       }
-      worked.done++;
-      listener.ended?.(summary, job.data);
-      return summary;
     },
     {
       connection,
@@ -135,7 +146,9 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
       if (untilEmpty && (await isEmpty(queue))) break;
     }
   } finally {
-    await worker.close().catch((error: unknown) => listener.note?.(messageOf(error)));
+    // BullMQ waits for a server that is away, for ever. Without a shard there is nothing to give back to it.
+    const isForced = said !== undefined && !isRunning;
+    await worker.close(isForced).catch((error: unknown) => listener.note?.(messageOf(error)));
     await queue.close().catch(() => undefined);
   }
   return worked;

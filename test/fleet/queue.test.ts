@@ -40,6 +40,14 @@ test('without a server, or its address, one sentence says so', async () => {
   );
 });
 
+test('a worker whose server is away says so, and ends when it is told to', async () => {
+  const { child, ended, said } = start('shard', 'work', '--redis', 'redis://127.0.0.1:1', '--until-empty');
+  while (!said().includes('cannot be reached')) await wait(20);
+  child.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 130 });
+  expect(said()).toMatch(/The Redis server at "127.0.0.1:1" cannot be reached: .* It is tried again\./);
+}, 30_000);
+
 describe.runIf(hasRedis)('with a Redis server', () => {
   test('the same plan in another folder has jobs of its own', async () => {
     const server = await RedisServer.start();
