@@ -12,7 +12,9 @@ export async function startWorker(
   const worker = make === true ? ownWorker() : make();
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   let last = 0;
+  let failure: Error | undefined;
   const fail = (error: Error) => {
+    failure ??= error;
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
     worker.terminate();
@@ -41,6 +43,7 @@ export async function startWorker(
   });
   const ask = <T>(message: (id: number) => Ask): Promise<T> =>
     new Promise((resolve, reject) => {
+      if (failure) return reject(failure); // nobody is there to answer
       const id = ++last;
       waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       try {
@@ -80,7 +83,7 @@ export async function startWorker(
     explain: call('explain'),
     predict: call('predict'),
     close: async () => {
-      await call<void>('close')();
+      if (!failure) await call<void>('close')();
       worker.terminate();
     },
   };
