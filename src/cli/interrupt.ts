@@ -1,5 +1,12 @@
-/** A signal that Ctrl-C gives: once finishes what is in flight, twice stops now. */
-export function interruptSignal(say: (text: string) => void): AbortSignal {
+/**
+ * A signal that Ctrl-C gives: once finishes what is in flight, twice stops now.
+ *
+ * @param later what becomes of the rest
+ */
+export function interruptSignal(
+  say: (text: string) => void,
+  later = '--resume continues later',
+): AbortSignal {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals) => {
     if (controller.signal.aborted) {
@@ -8,7 +15,7 @@ export function interruptSignal(say: (text: string) => void): AbortSignal {
       return;
     }
     controller.abort();
-    say('Finishing the pictures in flight. Ctrl-C again stops now; --resume continues later.');
+    say(`Finishing the pictures in flight. Ctrl-C again stops now; ${later}.`);
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

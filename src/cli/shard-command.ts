@@ -63,7 +63,7 @@ async function run(): Promise<Command> {
       const { describeLine, RunPrinter } = await import('./run-printer.js');
       const printer = new RunPrinter(fromFlags(printOptions, flags), describeLine);
       const workforce = fromFlags(workforceOptions, flags);
-      const signal = interruptSignal(printer.say);
+      const signal = interruptSignal(printer.say, 'nothing of the shard is kept');
       const done = await runShard(
         { ...fromFlags(shardOptions, flags), plan: where, workforce, signal },
         {
@@ -113,7 +113,7 @@ async function work(): Promise<Command> {
     async (flags) => {
       const { workShards } = await import('../fleet/work.js');
       const tell = flags.quiet ? () => undefined : say;
-      const signal = interruptSignal(tell);
+      const signal = interruptSignal(tell, 'the shard goes back into the queue');
       const { failed } = await workShards(
         {
           ...fromFlags(queueOptions, flags),

@@ -140,7 +140,9 @@ describe.runIf(hasRedis)('with a Redis server', () => {
     while ((await activeIn(server.url)) === 0) await wait(50);
     await wait(1500);
     leaving.child.kill('SIGTERM');
-    expect((await leaving.ended).code).toBe(130);
+    const { code, said } = await leaving.ended;
+    expect(code).toBe(130);
+    expect(said).toContain('the shard goes back into the queue.');
     expect(await submitShards({ plan: out, redis: server.url })).toMatchObject({ added: 0, waiting: 1 });
     expect(await activeIn(server.url)).toBe(0);
     await server.end();
