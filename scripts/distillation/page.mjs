@@ -106,7 +106,8 @@ on validation pictures; the average precision is not interpolated, as VOC 2007's
 
 function timePart(studies) {
   const lines = studies.map(
-    ({ name, took }) => `${name} ${took.passed} minutes (${took.processor} of processor time)`,
+    ({ name, took: { passed, processor } }) =>
+      `${name} ${passed} minutes${processor === undefined ? '' : ` (${processor} of processor time)`}`,
   );
   return `## Time
 

@@ -181,13 +181,24 @@ export class ExplainService {
     const index = this.#count++;
     const picture: Picture = { index, path: name, name: 'picture', bytes, targets, save };
     return new Promise((resolve, reject) => {
-      const waiting = { picture, resolve, reject };
-      signal?.addEventListener('abort', () => {
-        const isHere = this.#waiting.includes(waiting);
-        if (isHere) this.#waiting = this.#waiting.filter((other) => other !== waiting);
-        if (isHere) reject(signal.reason);
+      const leave = () => {
+        if (!this.#waiting.includes(waiting)) return; // it is being explained
+        this.#waiting = this.#waiting.filter((other) => other !== waiting);
+        reject(signal?.reason);
         this.#settle();
-      });
+      };
+      const waiting: Waiting = {
+        picture,
+        resolve: (results) => {
+          signal?.removeEventListener('abort', leave);
+          resolve(results);
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', leave);
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', leave, { once: true });
       this.#waiting.push(waiting);
       this.#begin();
     });
