@@ -1,7 +1,7 @@
 import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { TokenGrid } from '../graph/tokens.js';
-import { defaultMaxPixels } from '../image/decode.js';
+import { defaultMaxPixels } from '../image/pixels.js';
 import { type FrameSampling, samplingLimits } from '../image/frame-sampling.js';
 import { backendChoices } from '../map/backend.js';
 import {

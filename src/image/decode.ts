@@ -5,7 +5,7 @@ import { release } from '../memory.js';
 import { Unreadable } from './decoders/decoder.js';
 import { readBytes } from './file.js';
 import { formatNames, recognize } from './formats.js';
-import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
+import { type AnyPixels, checkPixels, defaultMaxPixels, type Pixels, toRgb } from './pixels.js';
 import { unnamed, unreadable } from './unreadable.js';
 
 /** A path, a file URL, the bytes of a picture file, or pixels that are decoded already. */
@@ -17,8 +17,6 @@ export interface DecodeOptions {
   /** What bytes or pixels are called in messages. Default: the path, or "The picture". */
   readonly name?: string;
 }
-
-export const defaultMaxPixels = 100_000_000;
 
 /**
  * Any supported picture (PNG, JPEG, WebP, GIF, TIFF, AVIF) as upright RGB on white. Of several pages or frames the first is

@@ -1,7 +1,7 @@
 import { onlyKeys, wholeNumber } from '../check.js';
 import { GradcamppError, show } from '../errors.js';
 import { readBytes } from './file.js';
-import { type AnyPixels, checkPixels, type Pixels, toRgb } from './pixels.js';
+import { type AnyPixels, checkPixels, defaultMaxPixels, type Pixels, toRgb } from './pixels.js';
 import { unnamed, unreadable } from './unreadable.js';
 
 /** A URL, the bytes of a picture file, what a page holds of one, or pixels that are decoded already. */
@@ -13,9 +13,6 @@ export interface DecodeOptions {
   /** What it is called in messages. Default: the URL, or "The picture". */
   readonly name?: string;
 }
-
-/** As in Node. */
-export const defaultMaxPixels = 100_000_000;
 
 /**
  * Any picture that the browser reads as upright RGB on white. Embedded profiles are not applied, as in Node; a JPEG's pixels

@@ -1,5 +1,8 @@
 import { invalid } from '../check.js';
 
+/** Pictures of more pixels are refused where nothing else is said. */
+export const defaultMaxPixels = 100_000_000;
+
 /** A decoded picture: RGB, 8 bits a channel, rows from the top, `width · height · 3` bytes. */
 export interface Pixels {
   readonly data: Uint8Array;
