@@ -75,7 +75,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     packages: ['@huggingface/tokenizers'],
   },
   fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
-  web: { parts: ['methods', 'targets', 'onnx', 'runtime', 'map', 'image', 'explain'] },
+  web: { parts: ['methods', 'targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain'] },
   serve: {
     parts: ['explain', 'batch', 'targets'],
     packages: ['hono', '@hono/node-server', 'prom-client'],

@@ -49,6 +49,8 @@ export interface Answer {
   readonly attribution?: Float32Array;
   /** Facts worth keeping of each picture. */
   readonly facts?: readonly Readonly<Record<string, number>>[];
+  /** Where each of several layers has a map of its own: these. */
+  readonly each?: readonly Answer[];
 }
 
 /** What answers are computed with. */
@@ -58,6 +60,7 @@ export interface Question {
   readonly targets: readonly TargetEvidence[];
   readonly moments: ClassMoments | undefined;
   readonly combine: Settings['combine'];
+  readonly eachLayer: boolean;
 }
 
 /** One method's answer for each target. */
@@ -225,7 +228,7 @@ function centred({ forward, rows }: Batch, { goals }: TargetEvidence): Float32Ar
 async function ofLayer(question: Question, method: LayerMethod, variant: MethodSettings): Promise<Answer[]> {
   const { backend, batch, targets } = question;
   const results: ComputedMaps[] = [];
-  let made: readonly LayerMap[] = [];
+  const made: LayerMap[][] = [];
   for (const layer of isOfLayers(method) ? batch.passes.wrt.keys() : [0]) {
     const maps: LayerMap[] = [];
     const kept = keptFor(targets);
@@ -235,18 +238,18 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
     for (const target of targets)
       maps.push(shared ?? (await method.map(target.at(layer, kept), variant.settings as never)));
     results.push(await computeMaps(backend, modified(mapRequest(batch, layer, maps), variant)));
-    if (layer === 0) made = maps;
+    made.push(maps);
   }
-  return combined(question, results).map((answer, t) => {
-    const own = made[t];
-    const isMap = own.by === 'map';
-    return {
-      ...answer,
-      facts: own.facts,
-      rawDims: isMap ? own.dims : answer.rawDims,
-      of: isMap ? own.of : undefined,
-    };
+  const withFacts = (answer: Answer, own: LayerMap): Answer => ({
+    ...answer,
+    facts: own.facts,
+    rawDims: own.by === 'map' ? own.dims : answer.rawDims,
+    of: own.by === 'map' ? own.of : undefined,
   });
+  return combined(question, results).map((answer, t) => ({
+    ...withFacts(answer, made[0][t]),
+    each: answer.each?.map((own, layer) => withFacts(own, made[layer][t])),
+  }));
 }
 
 /** Nothing is kept for a single target. */
@@ -316,23 +319,26 @@ function fromZero(map: Float32Array | Float64Array, images: number): Float32Arra
   return moved;
 }
 
-/** The layers' maps as one, for each target. */
-function combined({ batch, combine }: Question, results: readonly ComputedMaps[]): Answer[] {
+/** The layers' maps as one, or each apart, for each target. */
+function combined({ batch, combine, eachLayer }: Question, results: readonly ComputedMaps[]): Answer[] {
   const [first] = results;
+  const ofOne = ({ maps, raw, empty, backend }: ComputedMaps, layer: number, target: number): Answer => ({
+    maps: maps[target],
+    size: batch.size,
+    raw: raw[target],
+    rawDims: batch.forward.dims[layer]?.slice(2),
+    empty: Array.from(empty[target], (value) => value === 1),
+    backend,
+  });
   return first.maps.map((_, target) => {
-    const all = results.map((result) => result.maps[target]);
-    const maps = combineMaps(all, combine);
-    return {
-      maps,
-      size: batch.size,
-      raw: first.raw[target],
-      rawDims: batch.forward.dims[0]?.slice(2),
-      empty:
-        all.length === 1
-          ? Array.from(first.empty[target], (value) => value === 1)
-          : zerosOf(maps, batch.images),
-      backend: first.backend,
-    };
+    const own = ofOne(first, 0, target);
+    if (results.length === 1) return own;
+    if (eachLayer) return { ...own, each: results.map((result, layer) => ofOne(result, layer, target)) };
+    const maps = combineMaps(
+      results.map((result) => result.maps[target]),
+      combine,
+    );
+    return { ...own, maps, empty: zerosOf(maps, batch.images) };
   });
 }
 

@@ -181,6 +181,7 @@ async function explainOutput(
       ),
       moments: own,
       combine: settings.combine,
+      eachLayer: settings.eachLayer,
     });
     const question = questionOf(batch);
     const answers: Answer[][] = [];
@@ -198,27 +199,23 @@ async function explainOutput(
     };
     await takeMeans(answers, { ...settings, variants: methods.all }, batch, again);
     if (watch) watch.map += performance.now() - since;
-    images.forEach((_, n) => {
+    for (const n of images.keys())
       for (const [t, slot] of group.entries()) {
         const asked = goals[n][slot];
         if (!asked) continue;
         const { goal, target } = asked;
         for (const v of methods.of(goal)) {
-          const explained = explanationOf({
-            context,
-            settings,
-            variant: methods.all[v],
-            goal,
-            output,
-            row: batch.rows[n],
-            n,
-            answer: answers[v][t],
-            moments,
-          });
-          found[n].push({ target, explained });
+          const { each, ...whole } = answers[v][t];
+          const variant = methods.all[v];
+          for (const [layer, answer] of (each ?? [whole]).entries()) {
+            const own = { answer, layer: each && layer, n, row: batch.rows[n] };
+            const explained = explanationOf({ context, settings, variant, goal, output, moments, ...own });
+            const isOfIt = settings.evidence && isOfLayers(methodNamed(variant.method));
+            const evidence = isOfIt ? await evidenceOf(batch, question.targets[t], { n, layer }) : undefined;
+            found[n].push({ target, explained: evidence ? { ...explained, evidence } : explained });
+          }
         }
       }
-    });
   }
   releaseBatch(batch);
   return images.map((_, n) => ({
@@ -230,6 +227,19 @@ async function explainOutput(
     targets: found[n],
     values: values?.[n],
   }));
+}
+
+/** Copies of what a map is made of, which outlive the batch. */
+async function evidenceOf(
+  { forward, passes }: Batch,
+  target: TargetEvidence,
+  { n, layer }: { readonly n: number; readonly layer: number },
+): Promise<TargetExplanation['evidence']> {
+  const dims = forward.dims[layer]?.slice(1);
+  if (!dims) return undefined;
+  const own = (data: Float32Array) => data.slice(n * sizeOf(dims), (n + 1) * sizeOf(dims));
+  const gradients = 'backward' in passes ? own(await target.at(layer).gradients()) : undefined;
+  return { dims, activations: own(forward.activations[layer]), gradients };
 }
 
 /** The values that are wanted beside the maps, picture by picture. */
@@ -440,6 +450,8 @@ interface Piece {
   readonly row: Row;
   /** The picture's place in the batch. */
   readonly n: number;
+  /** Where each layer has a map of its own: its number. */
+  readonly layer: number | undefined;
   readonly answer: Answer;
   readonly moments: { readonly epsilon: number } | undefined;
 }
@@ -452,10 +464,12 @@ function explanationOf({
   output,
   row,
   n,
+  layer,
   answer,
   moments,
 }: Piece): TargetExplanation {
   const method = methodNamed(variant.method);
+  const layers = layer === undefined ? context.layers : [context.layers[layer]];
   const score = goal.value(row);
   const probability = goal.probability?.(row);
   const { size: dims } = answer;
@@ -474,9 +488,8 @@ function explanationOf({
       box: goal.box,
     },
     layers:
-      answer.of ??
-      (isOfLayers(method) ? context.layers.map(({ name }) => name) : [context.network.original.name]),
-    combine: isOfLayers(method) && context.layers.length > 1 ? settings.combine : undefined,
+      answer.of ?? (isOfLayers(method) ? layers.map(({ name }) => name) : [context.network.original.name]),
+    combine: isOfLayers(method) && layers.length > 1 ? settings.combine : undefined,
     method: variant.method,
     instead: variant.instead,
     settings: { ...variant.settings, ...variant.modifiers },

@@ -25,6 +25,7 @@ import {
   readOptions,
   type Stage,
   text,
+  yesOrNo,
 } from '../options.js';
 import { parseTarget, type Target } from '../targets/index.js';
 import type { Tensor } from '../tensor.js';
@@ -144,6 +145,12 @@ const ownExplainOptions = {
     many: true,
     parse: asTyped,
   }),
+  /** Layers of this call, in place of those that were opened: the name of a tensor or node, or several. */
+  layer: option(checkLayer, { help: 'layers of this call' }),
+  /** Whether each of several layers has a map of its own, in their order within a method; default false: they are combined. */
+  eachLayer: yesOrNo({ default: false, help: 'a map of each layer' }),
+  /** Whether results hold what maps are made of: the layer's activations and their gradients. Default false. */
+  evidence: yesOrNo({ default: false, help: 'activations and gradients beside the maps' }),
   /** How the normalised maps of several layers become one: their mean (default), maximum or product. */
   combine: choice(layerCombinations, {
     default: 'mean',
@@ -192,6 +199,10 @@ export interface Settings {
   readonly targets: Target | readonly Target[] | undefined;
   readonly targetsPerImage: readonly (Target | readonly Target[])[] | undefined;
   readonly variants: readonly MethodSettings[];
+  /** Undefined: those that were opened. */
+  readonly layer: string | readonly string[] | undefined;
+  readonly eachLayer: boolean;
+  readonly evidence: boolean;
   readonly combine: (typeof layerCombinations)[number];
   readonly batchSize: number;
   readonly threshold: number;
@@ -210,8 +221,14 @@ export function settingsOf(options: ExplainOptions): Settings {
     ownExplainOptions,
     Object.fromEntries(Object.entries(options).filter(([key]) => key in ownExplainOptions)),
   );
-  const { targets, targetsPerImage, combine, batchSize, threshold } = own;
-  return { targets, targetsPerImage, variants: variantsOf(options), combine, batchSize, threshold };
+  const variants = variantsOf(options);
+  for (const { modifiers } of variants)
+    if (own.eachLayer && (modifiers.aug || modifiers.compat !== undefined))
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `"eachLayer" and "${modifiers.aug ? 'aug' : 'compat'}" exclude each other: explain one "layer" after the other.`,
+      );
+  return { ...own, variants };
 }
 
 /** Every method with its own settings. An option that none of the methods has is refused. */

@@ -79,6 +79,13 @@ export interface TargetExplanation {
   readonly map: ExplanationMap;
   /** The first layer's map before upsampling and normalisation, without the factor e^logScale. */
   readonly raw?: { readonly data: Float32Array; readonly dims: readonly number[] };
+  /** What the map is made of, where it was asked for: the layer's activations [K, …] and ∂S/∂A, both of `dims`. */
+  readonly evidence?: {
+    readonly dims: readonly number[];
+    readonly activations: Float32Array;
+    /** Undefined where the methods of the call need no gradients. */
+    readonly gradients?: Float32Array;
+  };
   /** Methods of the input: the attribution of every input element, dims of the input. */
   readonly attribution?: { readonly data: Float32Array; readonly dims: readonly number[] };
 }

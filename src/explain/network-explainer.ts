@@ -211,7 +211,7 @@ export class NetworkExplainer {
         start,
         total: prepared.length,
       };
-      const context = { ...this.#context, ...own };
+      const context = { ...this.#contextFor(settings), ...own };
       explanations.push(...(await explainBatch(context, pictures, settings, { watch, onStep })));
       start = end;
     }
@@ -287,11 +287,16 @@ export class NetworkExplainer {
       for (const output of new Set(ready.map(outputOf))) {
         const scores = this.targets.scoresOf(output);
         const own = ready.filter((target) => outputOf(target) === output);
-        const opened = await openFor(this.#context, scores, settings, own);
+        const opened = await openFor(this.#contextFor(settings), scores, settings, own);
         notes.push(...opened.settings.variants.flatMap(({ instead }) => instead ?? []));
       }
       return [...new Set(notes)];
     });
+  }
+
+  /** The layers that can be explained, best first, as `inspect` lists them. */
+  candidates(): Layer[] {
+    return this.network.layers(this.scores, this.options.tokens);
   }
 
   /**
@@ -355,6 +360,14 @@ export class NetworkExplainer {
       layerProblem: this.layerProblem,
       tokens: this.options.tokens,
     };
+  }
+
+  /** The same with the layers of a call. */
+  #contextFor({ layer }: Pick<Settings, 'layer'>): Context {
+    if (layer === undefined) return this.#context;
+    const names = typeof layer === 'string' ? [layer] : layer;
+    const layers = names.map((name) => this.network.layer(name, this.scores, this.options.tokens));
+    return { ...this.#context, layers, layerProblem: undefined };
   }
 
   #prediction({ data: scores, dims }: Row): Prediction {

@@ -83,6 +83,10 @@ export class Explainer {
   readonly notes: readonly string[];
   /** The execution provider that runs the network. */
   readonly provider: Facts['provider'];
+  /** The layers that can be explained, best first: `explain` takes one as "layer". */
+  readonly candidates: Facts['candidates'];
+  /** What is explained where no target is named; undefined: one must be. */
+  readonly defaultTarget: Facts['defaultTarget'];
 
   private constructor(service: Service) {
     this.#service = service;
@@ -93,6 +97,8 @@ export class Explainer {
     this.classes = classes;
     this.notes = notes;
     this.provider = provider;
+    this.candidates = service.facts.candidates;
+    this.defaultTarget = service.facts.defaultTarget;
   }
 
   /**

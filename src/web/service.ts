@@ -2,6 +2,8 @@ import { asOurs } from '../errors.js';
 import type { ExplainerOptions, ExplainOptions } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput } from '../explain/input.js';
+import type { Layer } from '../graph/layers.js';
+import type { Target } from '../targets/index.js';
 import { NetworkExplainer, type Prediction } from '../explain/network-explainer.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
@@ -25,6 +27,8 @@ export interface Facts {
   readonly classes: readonly ClassName[] | undefined;
   readonly notes: readonly string[];
   readonly provider: WebProvider;
+  readonly candidates: readonly Layer[];
+  readonly defaultTarget: Target | undefined;
 }
 
 /** What a page can have done, where the network is: in a worker or in the page's own thread. */
@@ -55,11 +59,12 @@ export async function openService(opening: Opening, download: DownloadOptions): 
     await explainer.close();
     throw download.signal.reason;
   }
-  const { layers, layerIsAutomatic, preprocessing, classes } = explainer;
+  const { layers, layerIsAutomatic, preprocessing, classes, defaultTarget } = explainer;
+  const candidates = explainer.candidates();
   const notes = note === undefined ? explainer.notes : [...explainer.notes, note];
   const inTurn = queue();
   return {
-    facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider },
+    facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider, candidates, defaultTarget },
     warmUp: () => inTurn(() => explainer.warmUp()),
     explain: (images, own) => inTurn(() => explainer.explain(images, own)),
     predict: (images) => inTurn(() => explainer.predict(images)),

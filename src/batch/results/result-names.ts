@@ -61,11 +61,11 @@ export function rootOfPattern(pattern: string): string {
 
 /**
  * What the files of one target add to the picture's name: nothing where a run has one target and one method, else
- * ".281" (the class, or the name of a combination) and ".grad-cam" (the method).
+ * ".281" (the class, or the name of a combination) and ".grad-cam" (the method), and the layer where each has a map of its own.
  */
 export function targetSuffix(
-  { target, method }: TargetExplanation,
-  { targets, targetsPerImage, variants }: Settings,
+  { target, method, layers }: TargetExplanation,
+  { targets, targetsPerImage, variants, eachLayer }: Settings,
 ): string {
   const list = Array.isArray(targets)
     ? (targets as readonly Target[])
@@ -73,6 +73,8 @@ export function targetSuffix(
       ? []
       : [targets as Target];
   const isOnlyTarget = !targetsPerImage && (list.length === 0 || (list.length === 1 && isSingle(list[0])));
-  const label = target.class ?? target.name.replaceAll(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60);
-  return `${isOnlyTarget ? '' : `.${label}`}${variants.length === 1 ? '' : `.${method}`}`;
+  const short = (name: string) => name.replaceAll(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60);
+  const ofTarget = isOnlyTarget ? '' : `.${target.class ?? short(target.name)}`;
+  const ofMethod = variants.length === 1 ? '' : `.${method}`;
+  return `${ofTarget}${ofMethod}${eachLayer ? `.${short(layers[0])}` : ''}`;
 }
