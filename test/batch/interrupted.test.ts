@@ -4,31 +4,38 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileS
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type * as RunModule from '../../src/batch/explain-folder.js';
-import { encodeNpy } from '../../src/image/npy.js';
 import { built } from '../support/built.js';
-import { count, digest, linesIn, makeInputs, model, newFolder, photos, root } from './inputs.js';
+import { Hold } from '../support/hold.js';
+import { count, digest, linesIn, makeInputs, model, newFolder, noise, photos, root } from './inputs.js';
 import { ownFileSystems } from '../support/own-file-systems.js';
 
 const { explainFolder } = await built<typeof RunModule>('batch/explain-folder.js');
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 let out = '';
 
-/** So many that a run is far from its end when a test sees that it has begun. */
-const sources = Array<string>(12).fill(photos);
-const total = sources.length * count;
+/** Behind each forty pictures one that a run comes to, and no farther, until it is let go. */
+const held = ['held-1.png', 'held-2.png', 'held-3.png'];
+const sources = [...held.flatMap((name) => [photos, join(root, name)]), photos];
+const total = held.length + (held.length + 1) * count;
 
 let whole: Record<string, string>;
+let hold: Hold;
 beforeAll(async () => {
   makeInputs();
+  for (const [i, name] of held.entries()) writeFileSync(join(root, name), noise(i));
+  hold = new Hold(newFolder());
+  hold.letGo(...held);
   const folder = newFolder();
   expect(await start(folder).exit).toBe(3);
   whole = digest(folder);
 });
 beforeEach(() => {
   out = newFolder();
+  hold = new Hold(newFolder());
 });
+afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(root, { recursive: true }));
 
 interface Run {
@@ -43,6 +50,7 @@ function start(folder: string, ...flags: string[]): Run {
   const files = ['--model', model, '--out', folder, '--save', 'overlay,npy', '--workers', '2'];
   const child = spawn(process.execPath, [main, 'explain', ...sources, ...files, ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...hold.env },
   });
   let text = '';
   child.stderr.on('data', (data) => {
@@ -66,12 +74,12 @@ function done(folder: string): number {
   return existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').length - 1 : 0;
 }
 
-/** Stops a run, until SIGCONT, once so many pictures are done. @returns how many are */
-async function pause(run: Run, least: number): Promise<number> {
-  await until(run, () => done(out) >= least);
+/** Stops a run, until SIGCONT, once all is done before the held picture of this number. @returns how many are */
+async function pause(run: Run, number: number): Promise<number> {
+  const before = number * (count + 1) + count;
+  await until(run, () => done(out) === before);
   run.child.kill('SIGSTOP');
-  await wait(50);
-  return done(out);
+  return before;
 }
 
 describe('interrupted and resumed', () => {
@@ -81,10 +89,11 @@ describe('interrupted and resumed', () => {
       let before = 0;
       for (let kill = 0; kill < 3; kill++) {
         const run = start(out, ...flags, '--resume');
-        before = await pause(run, before + 30);
+        before = await pause(run, kill);
         run.child.kill('SIGKILL');
         expect(await run.exit).toBe('SIGKILL');
         expect(existsSync(join(out, '.partial'))).toBe(true);
+        hold.letGo(held[kill]);
       }
       const last = start(out, ...flags, '--resume');
       expect(await last.exit).toBe(3);
@@ -95,11 +104,12 @@ describe('interrupted and resumed', () => {
 
   test('Ctrl-C finishes what is in flight; --resume does only the rest', async () => {
     const run = start(out);
-    const listed = await pause(run, 30);
+    const listed = await pause(run, 0);
     run.child.kill('SIGINT');
     run.child.kill('SIGCONT');
+    await until(run, () => run.said().includes('Finishing the pictures in flight'));
+    hold.letGo(...held);
     expect(await run.exit).toBe(130);
-    expect(run.said()).toContain('Finishing the pictures in flight');
     const before = linesIn(out).length;
     expect(before).toBeGreaterThanOrEqual(listed);
     expect(before).toBeLessThan(total);
@@ -112,9 +122,10 @@ describe('interrupted and resumed', () => {
 
   test('interrupted twice it stops now; what is listed stays', async () => {
     const run = start(out);
-    const listed = await pause(run, 30);
+    const listed = await pause(run, 0);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGCONT'] as const) run.child.kill(signal);
     expect(await run.exit).toMatch(/^SIG(INT|TERM)$/);
+    hold.letGo(...held);
     const rest = start(out, '--resume');
     expect(await rest.exit).toBe(3);
     const [, before] = /(\d+) were done before/.exec(rest.said()) ?? [];
@@ -126,11 +137,12 @@ describe('interrupted and resumed', () => {
     'worker processes that are killed are replaced, and nothing is lost (needs /proc)',
     async () => {
       const run = start(out, '--isolate');
-      await pause(run, 30);
+      await pause(run, 0);
       const { pid } = run.child;
       const workers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
       expect(workers).toHaveLength(2);
       for (const worker of workers) process.kill(Number(worker), 'SIGKILL');
+      hold.letGo(...held);
       run.child.kill('SIGCONT');
       expect(await run.exit).toBe(3);
       expect(digest(out)).toEqual(whole);
@@ -139,11 +151,8 @@ describe('interrupted and resumed', () => {
 });
 
 test('a picture that takes too long is listed as failed, and its worker stopped; the others are explained', async () => {
-  const slow = join(root, 'slow.npy'); // 20,000 inputs, each explained
-  writeFileSync(
-    slow,
-    encodeNpy({ type: 'float32', dims: [20_000, 3, 8, 8], data: new Float32Array(3_840_000) }),
-  );
+  for (const [name, value] of Object.entries(hold.env)) vi.stubEnv(name, value);
+  const slow = join(root, held[0]);
   const images = [photos, slow, photos];
   const workforce = { workers: 2, isolate: true, timeout: 3 };
   const outputs = { save: ['npy'] as const };

@@ -2,15 +2,14 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type * as MergeModule from '../../src/fleet/merge.js';
 import type * as PlanModule from '../../src/fleet/plan.js';
 import type * as ShardModule from '../../src/fleet/run-shard.js';
-import { encodeNpy } from '../../src/image/npy.js';
 import { digest, linesIn, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { built } from '../support/built.js';
+import { Hold } from '../support/hold.js';
 import { ownFileSystems } from '../support/own-file-systems.js';
 
 const { planShards } = await built<typeof PlanModule>('fleet/plan.js');
@@ -19,15 +18,14 @@ const { mergeShards } = await built<typeof MergeModule>('fleet/merge.js');
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 beforeAll(makeInputs);
+afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(root, { recursive: true }));
 
 test('a picture that ends its worker becomes a line with an error, of its shard alone', async () => {
   const [work, out] = [newFolder(), newFolder()];
-  const slow = join(root, 'slow.npy'); // 20,000 inputs, each explained
-  const dims = [20_000, 3, 8, 8];
-  writeFileSync(slow, encodeNpy({ type: 'float32', dims, data: new Float32Array(3_840_000) }));
-  const [a, b] = [join(root, 'a.png'), join(root, 'b.png')];
-  for (const [i, path] of [a, b].entries()) writeFileSync(path, noise(i));
+  for (const [name, value] of Object.entries(new Hold(newFolder()).env)) vi.stubEnv(name, value);
+  const [a, slow, b] = ['a.png', 'held.png', 'b.png'].map((name) => join(root, name));
+  for (const [i, path] of [a, slow, b].entries()) writeFileSync(path, noise(i));
   await planShards({ model, images: [a, slow, b, a], out: work, size: 2, outputs: { save: ['npy'] } });
   const workforce = { workers: 1, isolate: true, timeout: 3 };
   for (const index of [0, 1]) await runShard({ plan: work, index, workforce });
@@ -38,18 +36,23 @@ test('a picture that ends its worker becomes a line with an error, of its shard 
 
 test('a machine that stops, while another does its shard, and goes on later changes nothing', async () => {
   const [work, out] = [newFolder(), newFolder()];
-  await planShards({ model, images: [photos], out: work, size: 40 });
+  const held = join(root, 'held.png');
+  writeFileSync(held, noise(1));
+  await planShards({ model, images: [photos, held, photos], out: work });
+  const hold = new Hold(newFolder());
   const stopped = spawn(process.execPath, [main, 'shard', 'run', work, '--index', '0', '--workers', '1'], {
     stdio: 'ignore',
+    env: { ...process.env, ...hold.env },
   });
   const ended = once(stopped, 'close');
-  await wait(500);
+  await hold.asked('held.png');
   stopped.kill('SIGSTOP');
   expect(await runShard({ plan: work, index: 0, workforce: { workers: 0 } })).toMatchObject({
     outcome: 'done',
   });
   await mergeShards({ plan: work, out });
   const before = digest(out);
+  hold.letGo('held.png');
   stopped.kill('SIGCONT');
   expect(await ended).toEqual([0, null]);
   await mergeShards({ plan: work, out, overwrite: true });

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type * as SubmitModule from '../../src/fleet/submit.js';
-import { digest, makeInputs, model, newFolder, photos, root } from '../batch/inputs.js';
+import { digest, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { built } from '../support/built.js';
+import { Hold } from '../support/hold.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 
 const { submitShards } = await built<typeof SubmitModule>('fleet/submit.js');
@@ -16,8 +17,12 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 beforeAll(makeInputs);
 afterAll(() => rmSync(root, { recursive: true }));
 
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const start = (...args: string[]) => startWith({}, ...args);
+function startWith(env: Readonly<Record<string, string>>, ...args: string[]) {
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (data) => {
@@ -122,24 +127,17 @@ describe.runIf(hasRedis)('with a Redis server', () => {
   test('a worker that is told to end gives its shard back at once', async () => {
     const server = await RedisServer.start();
     const out = newFolder();
-    await gradcampp(
-      'shard',
-      'plan',
-      photos,
-      '--model',
-      model,
-      '--method',
-      'rise',
-      '--size',
-      '40',
-      '--out',
-      out,
-    );
+    const held = join(root, 'held.png');
+    writeFileSync(held, noise(1));
+    await gradcampp('shard', 'plan', photos, held, photos, '--model', model, '--out', out);
     await submitShards({ plan: out, redis: server.url });
-    const leaving = start('shard', 'work', '--redis', server.url, '--workers', '1');
-    while ((await activeIn(server.url)) === 0) await wait(50);
-    await wait(1500);
+    const hold = new Hold(newFolder());
+    const leaving = startWith(hold.env, 'shard', 'work', '--redis', server.url, '--workers', '1');
+    await hold.asked('held.png');
+    expect(await activeIn(server.url)).toBe(1);
     leaving.child.kill('SIGTERM');
+    while (!leaving.said().includes('in flight')) await wait(5);
+    hold.letGo('held.png');
     const { code, said } = await leaving.ended;
     expect(code).toBe(130);
     expect(said).toContain('the shard goes back into the queue.');

@@ -6,6 +6,7 @@ import { readModel } from '../../src/onnx/read.js';
 import { prepareGraph } from '../../src/runtime/prepare.js';
 import { classifier, graphFrom, type ShortNode, values } from '../support/network.js';
 import { outputsOf } from './equal.js';
+import { processorTime } from '../support/processor-time.js';
 
 const short = classifier({ tail: 'softmax' });
 
@@ -52,9 +53,10 @@ describe('the order of nodes', () => {
         attributes: new Map(),
       };
     });
-    const before = performance.now();
-    expect(inOrder(nodes.toReversed())).toEqual(nodes);
-    expect(performance.now() - before).toBeLessThan(5000);
+    const before = processorTime();
+    const found = inOrder(nodes.toReversed());
+    expect(processorTime() - before).toBeLessThan(5000);
+    expect(found).toEqual(nodes);
   });
 
   test('that nobody can give is refused', () => {

@@ -6,6 +6,7 @@ import { decodeImage } from '../../src/image/decode.js';
 import { encodePng } from '../../src/image/encode.js';
 import type { Pixels } from '../../src/image/pixels.js';
 import { digest, pattern, pngChunk, pngFile, pngHeader } from './pictures.js';
+import { processorTime } from '../support/processor-time.js';
 
 const colours = pattern(45, 34);
 const make = ({ data, width, height, channels }: Pixels = colours) =>
@@ -177,11 +178,11 @@ describe('PNG', () => {
     expect(await reasonOf(png(pngHeader(4, 4), Buffer.alloc(9), ...Array<Buffer>(100_000).fill(empty)))).toBe(
       'it has more than 100000 chunks',
     );
-    const start = performance.now();
+    const start = processorTime();
     expect(await reasonOf(png(pngHeader(1, 70_000), zlib.deflateSync(Buffer.alloc(4 * 70_000))))).toBe(
       'it has 1 × 70000 pixels, and a side has at most 65535; make it smaller first',
     );
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(processorTime() - start).toBeLessThan(1000);
   });
 
   test('36 million pixels of 16 bits are read', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
 import { encodeNpy, parseNpy, readNpy } from '../../src/image/npy.js';
 import { float32, type Tensor } from '../../src/tensor.js';
+import { processorTime } from '../support/processor-time.js';
 
 /** A file as `numpy.lib.format` lays it out: padded so that the numbers begin on a multiple of 64. */
 function npyFile(descriptor: string, shape: string, data: Uint8Array, version = 1, fortran = false): Buffer {
@@ -106,9 +107,9 @@ describe('reading', () => {
   test('64 dims in Fortran order take no longer than few', () => {
     const data = Float32Array.from({ length: 2 ** 20 }, (_, i) => i);
     const ones = '1, '.repeat(62);
-    const start = performance.now();
+    const start = processorTime();
     const many = parseNpy(npyFile("'<f4'", `(1024, 1024, ${ones})`, bytes(data), 1, true));
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(processorTime() - start).toBeLessThan(2000);
     expect(many.dims).toHaveLength(64);
     const few = parseNpy(npyFile("'<f4'", '(1024, 1024)', bytes(data), 1, true));
     expect(Buffer.compare(bytes(many.data), bytes(few.data))).toBe(0);

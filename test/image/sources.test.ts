@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GradcamppError } from '../../src/errors.js';
 import { naturalOrder } from '../../src/image/listing.js';
 import { expandSources } from '../../src/image/sources.js';
+import { processorTime } from '../support/processor-time.js';
 
 const files = [
   'photos/img10.png',
@@ -258,9 +259,9 @@ describe('expandSources', () => {
     const many = join(folder, 'many');
     await mkdir(many);
     for (let i = 0; i < 20_000; i++) writeFileSync(join(many, `${(i * 4_831) % 20_000}.jpg`), '');
-    const start = performance.now();
+    const start = processorTime();
     const found = await all([many]);
-    expect(performance.now() - start).toBeLessThan(10_000); // a fraction of a second, on a machine that does nothing else
+    expect(processorTime() - start).toBeLessThan(10_000); // a fraction of a second
     expect(found).toHaveLength(20_000);
     expect(found.slice(0, 12).map((path) => basename(path))).toEqual(
       Array.from({ length: 12 }, (_, i) => `${i}.jpg`),

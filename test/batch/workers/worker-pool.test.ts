@@ -15,7 +15,7 @@ writeFileSync(
   script,
   `import { serve } from ${JSON.stringify(new URL('../../../dist/batch/workers/serve.js', import.meta.url).href)};
   import { GradcamppError } from ${JSON.stringify(new URL('../../../dist/errors.js', import.meta.url).href)};
-  import { appendFileSync } from 'node:fs';
+  import { appendFileSync, existsSync } from 'node:fs';
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const hoard = () => { for (const all = [];;) all.push(new Array(1e6).fill(all.length)); };
   let held = 0;
@@ -25,12 +25,12 @@ writeFileSync(
     return {
       ready: { id: init.id },
       close: async () => {},
-      run: async ({ log, die, spin, fail, fault, ms = 0, block = 0, value, memory, steps = 0 }, tell) => {
+      run: async ({ log, die, spin, fail, fault, ms = 0, blockUntil, value, memory, steps = 0 }, tell) => {
         if (log) appendFileSync(log, value + '\\n');
         for (let step = 1; step <= steps; step++) tell({ step });
         held++;
         await wait(ms);
-        for (const end = performance.now() + block; performance.now() < end; );
+        while (blockUntil && !existsSync(blockUntil));
         if (die) process.exit(9);
         if (memory) hoard();
         if (spin) for (;;);
@@ -48,8 +48,8 @@ interface Body {
   /** How often it tells how far it is. */
   steps?: number;
   ms?: number;
-  /** Milliseconds in which the worker does not listen. */
-  block?: number;
+  /** The worker does not listen until this file is there. */
+  blockUntil?: string;
   log?: string;
   die?: boolean;
   spin?: boolean;
@@ -147,28 +147,32 @@ test('a task that takes too long is stopped; the clock starts when it is its wor
 });
 
 test('a thread that takes too long is waited for no more, and replaced', async () => {
-  const pool = open({ size: 1, timeout: 0.3 });
-  const stuck = pool.run({ block: 3000 });
+  const pool = open({ size: 1, timeout: 1 });
+  const blockUntil = join(folder, 'thread.free');
+  const stuck = pool.run({ blockUntil });
   const after = pool.run({ value: 'after' });
   await expect(stuck).rejects.toMatchObject({
-    reason: expect.stringMatching(/^took longer than 0.3 s; it still holds its thread.*"isolate"/),
+    reason: expect.stringMatching(/^took longer than 1 s; it still holds its thread.*"isolate"/),
   });
   expect(await after).toMatchObject({ value: 'after', worker: 1 });
+  writeFileSync(blockUntil, '');
 });
 
 test('a task of several pictures has their time together', async () => {
-  const pool = open({ size: 1, timeout: 0.3 });
-  await expect(pool.run({ ms: 700, value: 1 }, { share: 4 })).resolves.toMatchObject({ value: 1 });
+  const pool = open({ size: 1, timeout: 0.5 });
+  await expect(pool.run({ ms: 700, value: 1 }, { share: 8 })).resolves.toMatchObject({ value: 1 });
 });
 
 test('threads are not replaced for ever', async () => {
   const pool = open({ size: 1, depth: 1, timeout: 0.2 });
+  const blockUntil = join(folder, 'threads.free');
   const tasks = [1, 2, 3].map((value) =>
-    pool.run({ value, block: 2500 }).catch((error: Error) => error.message),
+    pool.run({ value, blockUntil }).catch((error: Error) => error.message),
   );
   expect((await Promise.all(tasks))[2]).toMatch(
     /^2 pictures took longer than 0.2 s each and still hold their threads/,
   );
+  writeFileSync(blockUntil, '');
 });
 
 test('what cannot be handed over is rejected alone', async () => {

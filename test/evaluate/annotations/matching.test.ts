@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AnnotationEntry } from '../../../src/evaluate/annotations/annotation.js';
 import { anyExtension, matchAnnotations } from '../../../src/evaluate/annotations/matching.js';
+import { processorTime } from '../../support/processor-time.js';
 
 /** What each picture gets: an annotation's name, nothing, or a problem. */
 function match(images: readonly string[], pictures: readonly string[]) {
@@ -75,9 +76,9 @@ describe('annotations are found', () => {
 
   it('in time that grows with their number alone', () => {
     const images = Array.from({ length: 20_000 }, (_, i) => `images/${i}/a.jpg`);
-    const start = performance.now();
+    const start = processorTime();
     expect(match(images, ['a.*']).every((found) => found?.includes('could be of'))).toBe(true);
     expect(match(images, images).every((found, i) => found === images[i])).toBe(true);
-    expect(performance.now() - start).toBeLessThan(20_000);
+    expect(processorTime() - start).toBeLessThan(20_000);
   });
 });
