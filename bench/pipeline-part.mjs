@@ -155,7 +155,7 @@ async function explain() {
     const name = basename(path).replace(/\.[^.]+$/, '');
     for (const kind of job.save) assert(files.get(name)?.[kind], name);
   }
-  const stages = Object.fromEntries([...said.matchAll(/(decode|inference|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
+  const stages = Object.fromEntries([...said.matchAll(/(decode|forward|backward|map|encode) (\d+(?:\.\d+)?)/g)].map(([, name, ms]) => [name, Number(ms)]));
   return { pictures: lines.length, seconds: (end - start) / 1000, cpu: used, steady: (end - started) / 1000, steadyCpu: used - (startedCpu - before), stages, peak };
 }
 

@@ -21,6 +21,7 @@ const base = [
   'html',
   'ticks',
   'package',
+  'watch',
 ];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
@@ -39,6 +40,8 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   memory: {},
   files: {},
   package: {},
+  watch: {},
+  observe: { packages: ['@opentelemetry/api'] },
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },
   graph: { parts: ['onnx'], packages: ['@bufbuild/protobuf'] },
@@ -60,7 +63,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   explain: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'image', 'clip'] },
   export: { parts: ['methods', 'targets', 'onnx', 'graph', 'autodiff', 'runtime', 'map', 'explain'] },
   batch: {
-    parts: ['methods', 'targets', 'explain', 'map', 'image', 'clip', 'telemetry'],
+    parts: ['methods', 'targets', 'explain', 'map', 'image', 'clip', 'telemetry', 'observe'],
     packages: ['hyparquet-writer'],
   },
   evaluate: {
@@ -74,10 +77,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'batch'],
     packages: ['@huggingface/tokenizers'],
   },
-  fleet: { parts: ['batch'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
+  fleet: { parts: ['batch', 'observe'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
   web: { parts: ['methods', 'targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain'] },
   serve: {
-    parts: ['explain', 'batch', 'targets'],
+    parts: ['explain', 'batch', 'targets', 'observe'],
     packages: ['hono', '@hono/node-server', 'prom-client'],
   },
   later: { parts: ['explain', 'export', 'batch'] },

@@ -1,11 +1,11 @@
 import { asOurs, type GradcamppError } from '../errors.js';
 import { release } from '../memory.js';
-import type { Watch } from '../explain/explain-batch.js';
 import type { ExplainerCalls } from '../explain/network-explainer.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { ImageInput, PreparedImage } from '../explain/input.js';
 import type { Settings } from '../explain/explain-options.js';
 import type { Target } from '../targets/index.js';
+import { eachDuring, unwatched, type Watch } from '../watch.js';
 
 /** One picture to explain. */
 export interface Item {
@@ -25,12 +25,6 @@ export interface Failure {
   readonly error: GradcamppError;
 }
 
-/** Milliseconds that pictures took: to read, decode and preprocess; in the passes; in the map stage. */
-export interface Stages extends Watch {
-  decode: number;
-  inference: number;
-}
-
 interface Ready {
   readonly image: PreparedImage;
   readonly targets: Item['targets'];
@@ -44,17 +38,14 @@ export async function explainEach(
   explainer: ExplainerCalls,
   items: readonly Item[],
   settings: Settings,
-  stages: Stages = { decode: 0, inference: 0, map: 0 },
+  watch: Watch = unwatched,
 ): Promise<Outcome[][]> {
-  const start = performance.now();
-  const prepared = await Promise.all(items.map((item) => prepareItem(explainer, item)));
-  const decoded = performance.now();
-  const mapBefore = stages.map;
+  const prepared = await watch.during('decode', () =>
+    Promise.all(items.map((item) => prepareItem(explainer, item))),
+  );
   const ready = prepared.flat().filter(isReady);
-  const outcomes = await explainReady(explainer, ready, settings, stages);
+  const outcomes = await explainReady(explainer, ready, settings, watch);
   releaseTensors(ready);
-  stages.decode += decoded - start;
-  stages.inference += performance.now() - decoded - (stages.map - mapBefore);
   return prepared.map((list) => list.map((entry) => (isReady(entry) ? outcomes.shift()! : entry)));
 }
 
@@ -67,24 +58,19 @@ export async function* explainClips(
   clips: AsyncIterable<PreparedImage>,
   { path, targets }: Pick<Item, 'path' | 'targets'>,
   settings: Settings,
-  stages: Stages = { decode: 0, inference: 0, map: 0 },
+  watch: Watch = unwatched,
 ): AsyncGenerator<Outcome> {
   let group: Ready[] = [];
   const explain = async () => {
-    const [start, mapBefore] = [performance.now(), stages.map];
-    const outcomes = await explainReady(explainer, group, settings, stages);
-    stages.inference += performance.now() - start - (stages.map - mapBefore);
+    const outcomes = await explainReady(explainer, group, settings, watch);
     releaseTensors(group);
     group = [];
     return outcomes;
   };
-  let since = performance.now();
   try {
-    for await (const image of clips) {
-      stages.decode += performance.now() - since;
+    for await (const image of eachDuring(watch, 'decode', clips)) {
       group.push({ image, targets });
       if (group.length === settings.batchSize) yield* await explain();
-      since = performance.now();
     }
     yield* await explain();
   } catch (error) {
@@ -120,7 +106,7 @@ async function explainReady(
   explainer: ExplainerCalls,
   ready: readonly Ready[],
   settings: Settings,
-  stages: Stages,
+  watch: Watch,
 ): Promise<Outcome[]> {
   if (ready.length === 0) return [];
   const own = ready.some(({ targets }) => targets !== undefined)
@@ -128,11 +114,11 @@ async function explainReady(
     : settings;
   try {
     const images = ready.map(({ image }) => image);
-    return (await explainer.explainPrepared(images, own, stages)).map((explanation) => ({ explanation }));
+    return (await explainer.explainPrepared(images, own, watch)).map((explanation) => ({ explanation }));
   } catch (error) {
     if (ready.length === 1) return [{ path: ready[0].image.path, error: asOurs(error) as GradcamppError }];
     const outcomes: Outcome[] = [];
-    for (const one of ready) outcomes.push(...(await explainReady(explainer, [one], settings, stages)));
+    for (const one of ready) outcomes.push(...(await explainReady(explainer, [one], settings, watch)));
     return outcomes;
   }
 }

@@ -9,6 +9,7 @@ import {
 } from '../explain/explain-options.js';
 import { hashFile } from '../files.js';
 import type { SourceOptions } from '../image/sources.js';
+import { type Observed, type Observer, observer } from '../observe.js';
 import { option, type OptionsOf, readOptions, text } from '../options.js';
 import { drive } from './drive.js';
 import { type FilesInit, type FilesResult, openFiles, type Sample } from './workers/files-service.js';
@@ -20,7 +21,7 @@ import { outputOptions, type OutputOptions } from './output-options.js';
 import type { Done, Input, Picture } from './picture.js';
 import { differences, makeRecord, type RunParts, type RunRecord } from './results/run-record.js';
 import { prepareTable, writeResultTable } from './results/result-table.js';
-import { type AnyLine, failedLine } from './results/result-line.js';
+import { type AnyLine, type FailedLine, failedLine } from './results/result-line.js';
 import { ResultsFolder } from './results/results-folder.js';
 import { backendOfRun, resultsFile } from './results/run-folder.js';
 import { explainRunOptions, paths, type WorkforceOptions, workforceSettingsOf } from './run-options.js';
@@ -117,9 +118,18 @@ export interface Listener {
  * @throws GradcamppError where the run cannot start; what ends it later is the summary's `error`
  */
 export async function explainFolder(given: RunOptions, listener: Listener = {}): Promise<Summary> {
-  return run(given, careful(listener)).catch((error: unknown) => {
+  try {
+    const seen = await observer();
+    return await seen.during('explain run', {}, async (own) => {
+      const summary = await run(given, careful(listener), { seen, own });
+      const { images, explained, failed, error } = summary;
+      own.set({ 'gradcampp.images': images, 'gradcampp.explained': explained, 'gradcampp.failed': failed });
+      if (error) own.fail(error.message);
+      return summary;
+    });
+  } catch (error) {
     throw asOurs(error);
-  });
+  }
 }
 
 /** The listener, whose errors are told from ours. */
@@ -138,9 +148,14 @@ function careful(listener: Listener): Listener {
   };
 }
 
-async function run(given: RunOptions, listener: Listener): Promise<Summary> {
+async function run(
+  given: RunOptions,
+  listener: Listener,
+  { seen, own }: { readonly seen: Observer; readonly own: Observed },
+): Promise<Summary> {
   const since = performance.now();
   const plan = planOf(given);
+  own.set({ 'gradcampp.model': plan.model });
   if (plan.table !== undefined) await prepareTable(plan.table, plan);
   const listed = plan.part?.inputs;
   const inputs = listed ? await Inputs.of(listed) : await Inputs.list(plan.images, plan.archives, plan);
@@ -161,7 +176,7 @@ async function run(given: RunOptions, listener: Listener): Promise<Summary> {
     if (folder) listener.started?.(startOf(opened, folder, inputs));
     let error: GradcamppError | undefined;
     try {
-      if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener });
+      if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener, seen });
       const isComplete = tally.done === inputs.list.length;
       const writePages = (others: ReadonlySet<string>) => writeIndex(plan, opened, inputs, others);
       if (folder && isComplete) await Promise.all([folder.finish(writePages), team.close()]);
@@ -354,18 +369,30 @@ async function explainInto(
     readonly opened: Opened;
     readonly tally: Tally;
     readonly listener: Listener;
+    readonly seen: Observer;
   },
 ): Promise<void> {
-  const { plan, inputs, team, opened, tally, listener } = parts;
+  const { plan, inputs, team, opened, tally, listener, seen } = parts;
   const batch = batchOf(plan, opened);
   for await (const done of drive({
     groups: groupsOf(inputs.list, batch, folder, plan.signal),
     run: async (pictures) => {
-      const result = await team.run(pictures, { share: pictures.length });
+      const result = await seen.during('explain pictures', describe(pictures), async (own) => {
+        const found = await team.run(pictures, { share: pictures.length });
+        own.add(found.times);
+        const failed = found.done.flatMap(({ lines }) => failureIn(lines) ?? []);
+        if (failed.length > 0) own.fail(failed[0].error.message);
+        seen.count(found.times, { explained: found.done.length - failed.length, failed: failed.length });
+        return found;
+      });
       tally.sample(result);
       return result.done;
     },
-    failed: (picture, cause) => (cause instanceof TaskError ? blamed(picture, cause) : undefined),
+    failed: (picture, cause) => {
+      if (!(cause instanceof TaskError)) return undefined;
+      seen.count([], { explained: 0, failed: 1 });
+      return blamed(picture, cause);
+    },
     limit: team.depth,
     window: 16 * team.depth,
     order: 'input',
@@ -375,6 +402,14 @@ async function explainInto(
     tally.count(done);
     listener.picture?.(done.lines);
   }
+}
+
+/** What is said of the pictures of a pass to whoever looks on. */
+function describe(pictures: readonly Input[]) {
+  return {
+    'gradcampp.images': pictures.length,
+    ...(pictures.length === 1 ? { 'gradcampp.image': pictures[0].path } : {}),
+  };
 }
 
 /** Pictures of a pass. */
@@ -407,6 +442,11 @@ function blamed({ index, path }: Input, { code, reason }: TaskError): Done {
   return { index, lines: [failedLine(index, path, error)], files: [], bytes: [] };
 }
 
+/** The first line of a picture that says what is wrong. */
+function failureIn(lines: readonly AnyLine[]): FailedLine | undefined {
+  return lines.find((line) => 'error' in line);
+}
+
 /** What the summary needs of every result. */
 class Tally {
   /** Pictures that are done, and how many of them failed. */
@@ -415,7 +455,7 @@ class Tally {
   /** Those that an earlier run had done. */
   readonly before: number;
   #worker = 0;
-  readonly #sum: Sample = { decode: 0, inference: 0, map: 0, encode: 0, pictures: 0 };
+  readonly #sum: Sample = { decode: 0, forward: 0, backward: 0, map: 0, encode: 0, pictures: 0 };
 
   constructor({ done, failed }: { readonly done: number; readonly failed: number }) {
     this.before = this.done = done;
@@ -424,7 +464,7 @@ class Tally {
 
   count({ lines }: Done): void {
     this.done++;
-    if (lines.some((line) => 'error' in line)) this.failed++;
+    if (failureIn(lines)) this.failed++;
   }
 
   sample({ sample, peakMemory }: FilesResult): void {

@@ -116,7 +116,9 @@ export function describeSummary(summary: Summary): string[] {
     ...(others.length > 0 ? [`${others.join(', ')}.`] : []),
   ];
   if (stages) {
-    const parts = Object.entries(stages).map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
+    const parts = Object.entries(stages)
+      .filter(([, ms]) => ms > 0)
+      .map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
     const sum = Object.values(stages).reduce((a, b) => a + b, 0);
     lines.push(`A picture alone took ${sum.toFixed(1)} ms: ${parts.join(', ')}.`);
   }

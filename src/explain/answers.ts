@@ -145,7 +145,7 @@ async function ofGradients(
       const own = gradients.map((layers) => layers[layer]);
       const moments = isSoftmax ? question.moments?.moments[layer] : undefined;
       const request = gradientRequest({ batch, method, variant, layer, gradients: own, moments });
-      return computeMaps(backend, modified(request, variant), { isFinite });
+      return batch.watch.during('map', () => computeMaps(backend, modified(request, variant), { isFinite }));
     }),
   );
   return combined(question, results);
@@ -237,7 +237,11 @@ async function ofLayer(question: Question, method: LayerMethod, variant: MethodS
       : await method.map(targets[0].at(layer), variant.settings as never);
     for (const target of targets)
       maps.push(shared ?? (await method.map(target.at(layer, kept), variant.settings as never)));
-    results.push(await computeMaps(backend, modified(mapRequest(batch, layer, maps), variant)));
+    results.push(
+      await batch.watch.during('map', () =>
+        computeMaps(backend, modified(mapRequest(batch, layer, maps), variant)),
+      ),
+    );
     made.push(maps);
   }
   const withFacts = (answer: Answer, own: LayerMap): Answer => ({
@@ -374,7 +378,7 @@ async function ofInput(question: Question, method: InputMethod, variant: MethodS
     const evidence = target.at(0, kept);
     const { values, facts } = await method.attribute(evidence, variant.settings as never);
     const attribution = factors ? multiplied(batch, values, factors[t].maps) : values;
-    const { maps, empty } = reduced(batch, attribution, method);
+    const { maps, empty } = await batch.watch.during('map', () => reduced(batch, attribution, method));
     answers.push({
       maps,
       size: batch.size,

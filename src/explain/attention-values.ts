@@ -2,6 +2,7 @@ import type { SelfAttention } from '../graph/self-attention.js';
 import type { Scores } from '../graph/scores.js';
 import type { AttentionValues } from '../methods/common/evidence.js';
 import type { Tensor } from '../tensor.js';
+import type { Watch } from '../watch.js';
 import { tokenCells } from './layout.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward } from './passes.js';
@@ -24,10 +25,12 @@ export async function attentionPass(
     feeds,
     forward,
     needsGradients,
+    watch,
   }: {
     readonly feeds: Readonly<Record<string, Tensor>>;
     readonly forward: Forward;
     readonly needsGradients: boolean;
+    readonly watch: Watch;
   },
 ): Promise<AttentionPass> {
   if (!needsGradients) {
@@ -36,10 +39,10 @@ export async function attentionPass(
   }
   const wanted = attention.names.map((name) => ({ name }));
   const passes: Differentiator = await network.differentiator(wanted, scores);
-  const own = await passes.forward(feeds);
+  const own = await watch.during('forward', () => passes.forward(feeds));
   return {
     values: valuesOf(attention, own.results),
-    gradients: (seed) => passes.backward(own, seed),
+    gradients: (seed) => watch.during('backward', () => passes.backward(own, seed)),
     release: () => passes.release(own),
   };
 }

@@ -11,6 +11,7 @@ import { type Facts, type Goal, isOfScores, type Row } from '../targets/target.j
 import { goalsOf, outputOf, readsOf, type Target } from '../targets/index.js';
 import { probabilitiesOf } from '../targets/common/probabilities.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
+import { unwatched, type Watch } from '../watch.js';
 import { type Augmentation, augmentationsOf, augmented, meanOf } from './augmented.js';
 import { fitting, variantsOf } from './automatic-method.js';
 import { attentionPass } from './attention-values.js';
@@ -59,11 +60,6 @@ export interface Pictures {
   readonly total: number;
 }
 
-/** Where time goes: milliseconds in the map stage. */
-export interface Watch {
-  map: number;
-}
-
 /** Targets whose gradients are held at the same time; their maps are computed in one request. */
 const mostTargetsAtOnce = 8;
 
@@ -72,7 +68,7 @@ export async function explainBatch(
   context: Context,
   pictures: Pictures,
   settings: Settings,
-  { watch, onStep }: { watch?: Watch; onStep?: OnStep } = {},
+  { watch = unwatched, onStep }: { watch?: Watch; onStep?: OnStep } = {},
 ): Promise<Explanation[]> {
   const ownOutput = (target: Target) => otherOutput(context, outputOf(target));
   const outputs = new Set(pictures.targets.flat().map(ownOutput));
@@ -135,7 +131,7 @@ async function explainOutput(
   context: Context,
   pictures: Pictures,
   given: Settings,
-  { output, watch, progress }: { output?: string; watch?: Watch; progress: Progress },
+  { output, watch, progress }: { output?: string; watch: Watch; progress: Progress },
 ): Promise<Found[]> {
   const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
@@ -150,6 +146,7 @@ async function explainOutput(
     passes,
     heads,
     progress,
+    watch,
     attention,
   });
   checkFinite(batch.rows, images);
@@ -163,8 +160,7 @@ async function explainOutput(
   const slots = Math.max(...goals.map((list) => list.length));
   const needsMoments = neededBy(settings.variants).has('moments');
   const areClasses = slots > 0 && goals.flat().every(({ goal }) => goal.place !== undefined);
-  const moments =
-    needsMoments && areClasses ? await classMoments(passes as Differentiator, batch.forward) : undefined;
+  const moments = needsMoments && areClasses ? await momentsOf(batch) : undefined;
   const values = valuesOf(context.reads, batch);
   const found: FoundTarget[][] = images.map(() => []);
   for (let first = 0; first < slots; first += mostTargetsAtOnce) {
@@ -185,20 +181,19 @@ async function explainOutput(
     });
     const question = questionOf(batch);
     const answers: Answer[][] = [];
-    const since = performance.now();
     for (const variant of methods.all) answers.push(await answersOf(question, variant));
     const again = async (augmentation: Augmentation): Promise<Again> => {
       const own = await forwardPass(context, changed(context, pictures, augmentation), settings, {
         passes,
         heads,
         progress,
+        watch,
         attention,
       });
-      const moved = moments && (await classMoments(passes as Differentiator, own.forward));
+      const moved = moments && (await momentsOf(own));
       return { question: questionOf(own, moved), release: () => releaseBatch(own) };
     };
     await takeMeans(answers, { ...settings, variants: methods.all }, batch, again);
-    if (watch) watch.map += performance.now() - since;
     for (const n of images.keys())
       for (const [t, slot] of group.entries()) {
         const asked = goals[n][slot];
@@ -240,6 +235,10 @@ async function evidenceOf(
   const own = (data: Float32Array) => data.slice(n * sizeOf(dims), (n + 1) * sizeOf(dims));
   const gradients = 'backward' in passes ? own(await target.at(layer).gradients()) : undefined;
   return { dims, activations: own(forward.activations[layer]), gradients };
+}
+
+function momentsOf({ passes, forward, watch }: Batch) {
+  return watch.during('backward', () => classMoments(passes as Differentiator, forward));
 }
 
 /** The values that are wanted beside the maps, picture by picture. */
@@ -388,8 +387,11 @@ async function forwardPass(
     passes,
     heads,
     progress,
+    watch,
     attention,
-  }: Pick<Batch, 'passes' | 'heads' | 'progress'> & { readonly attention: AskedAttention | undefined },
+  }: Pick<Batch, 'passes' | 'heads' | 'progress' | 'watch'> & {
+    readonly attention: AskedAttention | undefined;
+  },
 ): Promise<Batch> {
   const { network, feeds, channelAxis } = context;
   const { images, start, total } = pictures;
@@ -397,7 +399,7 @@ async function forwardPass(
   const [N] = input.dims;
   const others = feeds.of(start, images.length, total, N);
   const whole = { ...others, [network.image.name]: input };
-  const forward = await passes.forward(whole);
+  const forward = await watch.during('forward', () => passes.forward(whole));
   const dims = input.dims.slice(1);
   return {
     network,
@@ -420,8 +422,10 @@ async function forwardPass(
         feeds: whole,
         forward,
         needsGradients: attention.needsGradients,
+        watch,
       })),
     progress,
+    watch,
   };
 }
 

@@ -10,7 +10,8 @@ import { noScores, outputOf, type Target, targetLists } from '../targets/index.j
 import { best, probabilitiesOf } from '../targets/common/probabilities.js';
 import { isOfScores, type Row } from '../targets/target.js';
 import type { Tensor } from '../tensor.js';
-import type { Context, Watch } from './explain-batch.js';
+import type { Watch } from '../watch.js';
+import type { Context } from './explain-batch.js';
 import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
@@ -174,7 +175,7 @@ export class NetworkExplainer {
   /**
    * Explains pictures that are prepared already, in passes of `batchSize`.
    *
-   * @param watch what the stages took is added to
+   * @param watch told which work is which stage
    * @param onStep told how far methods are that run the network many times, batch by batch
    * @param own other values of the inputs beside the picture, and values of the network that are wanted beside the maps
    */

@@ -13,6 +13,7 @@ import { normals, random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { linearBlocks } from '../upsample.js';
+import type { Watch } from '../watch.js';
 import type { AttentionPass } from './attention-values.js';
 import { groupSize, type KeptRows, runChanges } from './changed.js';
 import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
@@ -47,6 +48,7 @@ export interface Batch {
   /** Where a method needs it. */
   readonly attention: AttentionPass | undefined;
   readonly progress: Progress;
+  readonly watch: Watch;
 }
 
 /** Changed activations in one pass of the head. */
@@ -135,7 +137,7 @@ export class TargetEvidence {
   }
 
   #backward(passes: Differentiator, seed: Float32Array): Promise<Float32Array[]> {
-    return passes.backward(this.#batch.forward, seed);
+    return this.#batch.watch.during('backward', () => passes.backward(this.#batch.forward, seed));
   }
 
   /** A gradient that is the same at every position, written out. */
@@ -170,12 +172,14 @@ export class TargetEvidence {
     data: Float32Array,
     rules: Readonly<Record<string, Rule>> = {},
   ): Promise<Float32Array[]> {
-    const { network, scores, input, feeds, progress, forward } = this.#batch;
+    const { network, scores, input, feeds, progress, forward, watch } = this.#batch;
     const own = { ...feeds, [network.image.name]: { ...input, data } };
     let gradients: Float32Array[];
     if (data === input.data || this.goals.every((goal) => !goal || goal.isLinear)) {
       const gradient = await network.gradient(layers, scores, rules);
-      gradients = await gradient(own, { ...forward.scores, data: this.seed() });
+      gradients = await watch.during('backward', () =>
+        gradient(own, { ...forward.scores, data: this.seed() }),
+      );
     } else gradients = await this.#afterScores(layers, own, rules);
     if (data !== input.data) progress.step(1);
     return gradients;
@@ -187,11 +191,11 @@ export class TargetEvidence {
     feeds: Readonly<Record<string, Tensor>>,
     rules: Readonly<Record<string, Rule>>,
   ): Promise<Float32Array[]> {
-    const { network, scores, images } = this.#batch;
+    const { network, scores, images, watch } = this.#batch;
     const passes = await network.differentiator(layers, scores, { rules });
-    const forward = await passes.forward(feeds);
+    const forward = await watch.during('forward', () => passes.forward(feeds));
     const seed = this.#seedFor(rowsOf(forward.scores, images), forward.scores.data.length);
-    const gradients = await passes.backward(forward, seed);
+    const gradients = await watch.during('backward', () => passes.backward(forward, seed));
     passes.release(forward);
     return gradients;
   }
@@ -299,7 +303,7 @@ export class TargetEvidence {
       readonly value: (row: Row, goal: Goal) => number;
     },
   ): Promise<void> {
-    const { network, rows, progress } = this.#batch;
+    const { network, rows, progress, watch } = this.#batch;
     const isAsked = changes.map(({ of }) => this.goals[of] !== undefined); // not the pictures that fill up a fixed batch
     const earlier = run.kept?.of(run.name, isAsked);
     if (earlier) {
@@ -318,7 +322,8 @@ export class TargetEvidence {
       length: run.length,
       size: network.fixedBatch ?? groupSize(run.wanted, run.length),
       isFixed: network.fixedBatch !== undefined,
-      rows: async (data, count, of) => rowsOf(await run.scores(data, count, of), count),
+      rows: async (data, count, of) =>
+        rowsOf(await watch.during('forward', () => run.scores(data, count, of)), count),
       rowLength: rows[0].data.length,
       value: (row, of) => {
         if (run.kept) found.push(row);
@@ -338,7 +343,9 @@ export class TargetEvidence {
     const backward = await openConstantGradient(network, heads[index], scores);
     if (!backward) return undefined;
     const { type, dims } = forward.scores;
-    const gradient = await backward({ type, dims, data: this.seed() });
+    const gradient = await this.#batch.watch.during('backward', () =>
+      backward({ type, dims, data: this.seed() }),
+    );
     const isWhole = gradient.data.length === forward.layers[index].data.length;
     if (!isWhole && passes.wrt[index].layout?.folded) return undefined; // one number a channel and a frame
     return this.#spread(isWhole ? laidOut(gradient, passes.wrt[index]).data : gradient.data, index);
@@ -357,9 +364,11 @@ export class TargetEvidence {
     if (isClass)
       for (const [n, goal] of this.goals.entries()) if (goal) seed[n * length + (goal.place as number)] = 1;
     const values = forward.layers[index];
-    const { gradients, product } = await second.run(
-      { ...this.#batch.feeds, ...headFeeds(head, this.#batch), [head.layer]: values },
-      { type: 'float32', dims: forward.scores.dims, data: seed },
+    const { gradients, product } = await this.#batch.watch.during('backward', () =>
+      second.run(
+        { ...this.#batch.feeds, ...headFeeds(head, this.#batch), [head.layer]: values },
+        { type: 'float32', dims: forward.scores.dims, data: seed },
+      ),
     );
     const layer = this.#batch.passes.wrt[index];
     const { dims } = values;

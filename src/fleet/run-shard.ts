@@ -11,6 +11,7 @@ import { makeFolder } from '../batch/results/write-file.js';
 import { invalid } from '../check.js';
 import { asOurs, GradcamppError } from '../errors.js';
 import { hashFile } from '../files.js';
+import { observer } from '../observe.js';
 import {
   type Manifest,
   manifestName,
@@ -50,6 +51,28 @@ export interface ShardSummary {
 export async function runShard(
   { plan, workforce, signal, ...own }: ShardOptions,
   listener: Listener = {},
+): Promise<ShardSummary> {
+  const seen = await observer();
+  return seen.during('shard run', { 'gradcampp.plan': plan }, async (watched) => {
+    const summary = await run({ plan, workforce, signal, ...own }, listener).catch((error: unknown) => {
+      seen.countShard('failed');
+      throw error;
+    });
+    const { index, images, failed, outcome } = summary;
+    seen.countShard(outcome);
+    watched.set({
+      'gradcampp.shard': index,
+      'gradcampp.images': images,
+      'gradcampp.failed': failed,
+      'gradcampp.outcome': outcome,
+    });
+    return summary;
+  });
+}
+
+async function run(
+  { plan, workforce, signal, ...own }: ShardOptions,
+  listener: Listener,
 ): Promise<ShardSummary> {
   try {
     const settings = readOptions('the shard', shardOptions, own);

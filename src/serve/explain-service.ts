@@ -16,8 +16,10 @@ import {
   type ExplainOptions,
   settingsOf,
 } from '../explain/explain-options.js';
+import { type NamedTime, type Observed, type Observer, observer } from '../observe.js';
 import { readOptions } from '../options.js';
 import type { Target } from '../targets/index.js';
+import { clock } from '../watch.js';
 import { queueOptions, type QueueOptions } from './serve-options.js';
 
 /** What a service explains, and how; the options are those of `explainFolder`, in the same groups. */
@@ -52,6 +54,8 @@ type Team = Workforce<readonly Picture[], FilesResult, Opened>;
 
 interface Waiting {
   readonly picture: Picture;
+  readonly since: number;
+  readonly seen: Observed;
   readonly resolve: (results: ServiceResult[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -82,6 +86,9 @@ export class ExplainService {
   readonly #team: Team;
   readonly #queue: number;
   readonly #batch: number;
+  readonly #observer: Observer;
+  /** Ends what is told to whoever looks on. */
+  readonly #unwatch: readonly (() => void)[];
   #waiting: Waiting[] = [];
   #tasks = 0;
   #pictures = 0;
@@ -92,11 +99,18 @@ export class ExplainService {
   /** Seconds of a picture, smoothed. */
   #seconds = 0.1;
 
-  private constructor(team: Team, opened: Opened, queue: number, batch: number) {
+  private constructor(team: Team, opened: Opened, queue: number, batch: number, seen: Observer) {
     this.#team = team;
     this.opened = opened;
     this.#queue = queue;
     this.#batch = batch;
+    this.#observer = seen;
+    const gauge = (name: string, description: string, read: () => number) =>
+      seen.gauge(`gradcampp.service.${name}`, { unit: '{picture}', description }, read);
+    this.#unwatch = [
+      gauge('waiting', 'Pictures in the queue', () => this.waiting),
+      gauge('running', 'Pictures that are being explained', () => this.running),
+    ];
   }
 
   /**
@@ -130,7 +144,7 @@ export class ExplainService {
     try {
       const opened = await team.ready;
       const batch = explain.batchSize ?? opened.fixedBatch ?? batchSize;
-      return new ExplainService(team, opened, queue, batch);
+      return new ExplainService(team, opened, queue, batch, await observer());
     } catch (error) {
       await team.close();
       throw asOurs(error);
@@ -180,6 +194,12 @@ export class ExplainService {
     if (this.waiting >= this.#queue && !this.#hasRoom) throw new Busy(this.waiting, this.retryAfter);
     const index = this.#count++;
     const picture: Picture = { index, path: name, name: 'picture', bytes, targets, save };
+    return this.#observer.during('explain picture', { 'gradcampp.bytes': bytes.length }, (seen) =>
+      this.#enqueue(picture, seen, signal),
+    );
+  }
+
+  #enqueue(picture: Picture, seen: Observed, signal: AbortSignal | undefined): Promise<ServiceResult[]> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         if (!this.#waiting.includes(waiting)) return; // it is being explained
@@ -189,6 +209,8 @@ export class ExplainService {
       };
       const waiting: Waiting = {
         picture,
+        since: clock(),
+        seen,
         resolve: (results) => {
           signal?.removeEventListener('abort', leave);
           resolve(results);
@@ -209,7 +231,10 @@ export class ExplainService {
     this.#closing ??= new Promise<void>((resolve) => {
       this.#idle = resolve;
       this.#settle();
-    }).then(() => this.#team.close());
+    }).then(() => {
+      for (const end of this.#unwatch) end();
+      return this.#team.close();
+    });
     return this.#closing;
   }
 
@@ -229,10 +254,16 @@ export class ExplainService {
   async #run(group: readonly Waiting[]): Promise<void> {
     this.#tasks++;
     this.#pictures += group.length;
-    const since = performance.now();
+    const [begun, since] = [clock(), performance.now()];
     try {
       const pictures = group.map(({ picture }) => picture);
-      const { done } = await this.#team.run(pictures, { share: pictures.length });
+      const { done, times } = await this.#team.run(pictures, { share: pictures.length });
+      const failed = done.filter(({ lines }) => lines.some((line) => 'error' in line)).length;
+      this.#observer.count(times, { explained: done.length - failed, failed });
+      for (const { seen, since: start } of group) {
+        const wait: NamedTime = { stage: 'wait', start, end: begun };
+        seen.add([wait, ...times]);
+      }
       group.forEach(({ resolve, reject, picture }, i) => answer(done[i], picture, resolve, reject));
       this.#seconds += 0.1 * ((performance.now() - since) / 1000 / group.length - this.#seconds);
     } catch (error) {
@@ -252,6 +283,7 @@ export class ExplainService {
     const error = asOurs(cause) as GradcamppError;
     const isTask = error instanceof TaskError;
     if (!isTask) this.#failure = error;
+    this.#observer.count([], { explained: 0, failed: group.length });
     for (const { reject, picture } of group)
       reject(isTask ? new GradcamppError(error.code, `${picture.path} ${error.reason}.`) : error);
   }

@@ -6,6 +6,7 @@ import type { SaveKind } from '../batch/output-options.js';
 import { saveKinds } from '../batch/output-options.js';
 import { oneOf, onlyKeys, wholeNumber } from '../check.js';
 import { asOurs, type ErrorCode, GradcamppError } from '../errors.js';
+import { observer } from '../observe.js';
 import { readOptions } from '../options.js';
 import type { Target } from '../targets/index.js';
 import { Busy, type ExplainService, type ServiceResult } from './explain-service.js';
@@ -53,6 +54,7 @@ export function serviceApp(service: ExplainService, options: HttpOptions = {}): 
   const app = new Hono<{ Variables: { message?: string } }>();
   let isDraining = false;
   let taken = 0;
+  const looking = observer();
 
   const own: ServiceApp = {
     fetch: async (request) => app.fetch(request),
@@ -87,29 +89,38 @@ export function serviceApp(service: ExplainService, options: HttpOptions = {}): 
   );
   app.get('/openapi.json', (c) => c.json(openApi({ maxBody, hasToken: token !== undefined })));
 
+  /** Answers a request, or has it answered where there is a place for it. */
+  const take = async (c: Context, next: () => Promise<void>) => {
+    // A place is taken before the body is read, so that bodies, too, are bounded.
+    if (isDraining || taken >= service.capacity) {
+      const seconds = isDraining ? 1 : service.retryAfter;
+      c.header('Retry-After', String(seconds));
+      c.res = problem(
+        c,
+        503,
+        'RUNTIME',
+        isDraining ? 'The service is ending.' : `All ${taken} places are taken; try again in ${seconds} s.`,
+      );
+    } else {
+      taken++;
+      await next().finally(() => taken--);
+    }
+    if (isDraining) c.res.headers.set('Connection', 'close');
+  };
+
   app.post(
     '/explain',
     async (c, next) => {
       const since = performance.now();
-      // A place is taken before the body is read, so that bodies, too, are bounded.
-      if (isDraining || taken >= service.capacity) {
-        const seconds = isDraining ? 1 : service.retryAfter;
-        c.header('Retry-After', String(seconds));
-        c.res = problem(
-          c,
-          503,
-          'RUNTIME',
-          isDraining ? 'The service is ending.' : `All ${taken} places are taken; try again in ${seconds} s.`,
-        );
-      } else {
-        taken++;
-        await next().finally(() => taken--);
-      }
-      if (isDraining) c.res.headers.set('Connection', 'close');
-      const { status } = c.res;
-      const milliseconds = performance.now() - since;
-      metrics.answered(status, status === 200 ? milliseconds : undefined);
-      own.onAnswer?.({ status, milliseconds, message: c.get('message') });
+      const asked = { method: 'POST', route: '/explain', headers: c.req.raw.headers };
+      await (await looking).request(asked, async (seen) => {
+        await take(c, next);
+        const { status } = c.res;
+        const milliseconds = performance.now() - since;
+        metrics.answered(status, status === 200 ? milliseconds : undefined);
+        seen.answered(status);
+        own.onAnswer?.({ status, milliseconds, message: c.get('message') });
+      });
     },
     bodyLimit({
       maxSize: maxBody,

@@ -69,14 +69,14 @@ test('a summary', () => {
     stopped: true,
     seconds: 20,
     workers: 2,
-    stages: { decode: 3.04, inference: 14, map: 0.9, encode: 3 },
+    stages: { decode: 3.04, forward: 14, backward: 0, map: 0.9, encode: 3 },
     peakMemory: 412e6,
     leftOut: new LeftOut(),
   };
   expect(describeSummary(summary)).toEqual([
     '1500 of 2000 pictures explained in 20.0 s (50.0/s, 2 workers) → maps',
     '10 failed, 510 were done before, 490 are left: --resume continues.',
-    'A picture alone took 20.9 ms: decode 3.0, inference 14.0, map 0.9, encode 3.0.',
+    'A picture alone took 20.9 ms: decode 3.0, forward 14.0, map 0.9, encode 3.0.',
     'Peak memory 412 MB.',
   ]);
 });

@@ -9,7 +9,7 @@ import { openFile, readInto } from '../../files.js';
 import { loadSharp } from '../../image/sharp.js';
 import { release } from '../../memory.js';
 import { readOptions } from '../../options.js';
-import { explainClips, explainEach, type Item, type Outcome, type Stages } from '../each.js';
+import { explainClips, explainEach, type Item, type Outcome } from '../each.js';
 import { HeldFrames } from '../held-frames.js';
 import type { Done, Picture } from '../picture.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
@@ -20,6 +20,7 @@ import { encodeOutput, endingOf, type Parts, writerFor } from '../output-files.j
 import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
 import type { Service } from './messages.js';
 import { ownBuffers } from '../../transfer.js';
+import { type Stage, type StageTime, StageWatch } from '../../watch.js';
 
 export interface FilesInit extends Opening {
   readonly kind: 'files';
@@ -32,14 +33,12 @@ export interface FilesInit extends Opening {
 }
 
 /** Milliseconds of pictures that were explained alone, so that the stages do not overlap. */
-export interface Sample extends Stages {
-  pictures: number;
-  /** Drawing, encoding and writing. */
-  encode: number;
-}
+export type Sample = Record<Stage | 'pictures', number>;
 
 export interface FilesResult {
   readonly done: readonly Done[];
+  /** When what was done for them. */
+  readonly times: readonly StageTime[];
   readonly sample?: Sample;
   /** Largest resident set so far of a worker that is a process, in bytes. */
   readonly peakMemory: number;
@@ -97,28 +96,24 @@ class FilesWorker {
     pictures: readonly Picture[],
     isSample: boolean,
   ): Promise<FilesResult> {
-    const stages: Stages = { decode: 0, inference: 0, map: 0 };
-    const start = performance.now();
-    const items = await Promise.all(pictures.map((picture) => this.#itemOf(picture)));
-    stages.decode += performance.now() - start;
+    const watch = new StageWatch();
+    const items = await watch.during('decode', () =>
+      Promise.all(pictures.map((picture) => this.#itemOf(picture))),
+    );
     const done: Done[] = [];
-    let encode = 0;
-    const finish = async (report: Report, outcome: Outcome, name: string) => {
-      const since = performance.now();
-      await this.#finish(explainer, report, outcome, name);
-      encode += performance.now() - since;
-    };
+    const finish = (report: Report, outcome: Outcome, name: string) =>
+      watch.during('encode', () => this.#finish(explainer, report, outcome, name));
     await explainer.use(async (calls) => {
       const clips = items.map(({ input, path, problem }) =>
         problem ? undefined : calls.clipsOf(input, path),
       );
       const others = items.filter((_, i) => !clips[i]);
-      const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, stages) : [];
+      const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, watch) : [];
       for (const [i, picture] of pictures.entries()) {
         const report: Report = { picture, lines: [], files: [], bytes: [] };
         const { name, path, targets } = picture;
         const own = clips[i]
-          ? explainClips(calls, clips[i], { path, targets }, this.settings, stages)
+          ? explainClips(calls, clips[i], { path, targets }, this.settings, watch)
           : (outcomes.shift() as Outcome[]);
         const isMany = Array.isArray(own) && own.length > 1;
         const held = new HeldFrames();
@@ -138,9 +133,14 @@ class FilesWorker {
       }
     });
     const isWhole = done.every(({ lines }) => lines.every((line) => !('error' in line)));
-    const sample = isSample && isWhole ? { ...stages, encode, pictures: pictures.length } : undefined;
+    const sample = isSample && isWhole ? { ...watch.sums, pictures: pictures.length } : undefined;
     // Threads are part of the process that asks, which knows its own.
-    return { done, sample, peakMemory: isMainThread ? process.resourceUsage().maxRSS * 1024 : 0 };
+    return {
+      done,
+      times: watch.times,
+      sample,
+      peakMemory: isMainThread ? process.resourceUsage().maxRSS * 1024 : 0,
+    };
   }
 
   async close(): Promise<void> {
