@@ -1,10 +1,12 @@
+import type { Happening } from './terminal.js';
+
 /**
  * A signal that Ctrl-C gives: once finishes what is in flight, twice stops now.
  *
  * @param later what becomes of the rest
  */
 export function interruptSignal(
-  say: (text: string) => void,
+  say: (text: string, what: Happening) => void,
   later = '--resume continues later',
 ): AbortSignal {
   const controller = new AbortController();
@@ -15,7 +17,7 @@ export function interruptSignal(
       return;
     }
     controller.abort();
-    say(`Finishing the pictures in flight. Ctrl-C again stops now; ${later}.`);
+    say(`Finishing the pictures in flight. Ctrl-C again stops now; ${later}.`, { event: 'interrupted' });
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

@@ -14,7 +14,7 @@ import { serveCommand } from './serve-command.js';
 import { shardCommand } from './shard-command.js';
 import { studyCommand } from './study-command.js';
 import { trainCommand } from './train-command.js';
-import { complain, printText, say, watchStreams } from './terminal.js';
+import { complain, log, logAs, printText, say, watchStreams } from './terminal.js';
 
 /** The command line: argv → the options the API takes. Commands load what they need when they run. */
 async function program(): Promise<Command> {
@@ -49,8 +49,9 @@ async function program(): Promise<Command> {
 function printThroughTerminal(command: Command): void {
   command.configureOutput({
     writeOut: (text) => printText(text),
-    writeErr: (text) => printText(text, say),
+    writeErr: (text) => printText(text, (line) => log('error', line, { event: 'usage' })),
   });
+  command.on('option:log', logAs); // at once, so that what is wrong with the others is said in the same way
   for (const own of command.commands) printThroughTerminal(own);
 }
 
@@ -58,7 +59,7 @@ function printThroughTerminal(command: Command): void {
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (error instanceof GradcamppError && !(error instanceof InternalFault)) {
-    complain(error.message);
+    complain(error.message, { event: 'error', code: error.code });
     return 1;
   }
   const fault = error instanceof InternalFault ? error.cause : error;

@@ -71,8 +71,8 @@ export class ProgressLine {
     const isDue = time - this.#shownAt >= (this.#terminal.isTTY ? redrawn : repeated);
     if (!isDue && (this.#isShown || !this.#terminal.isTTY)) return;
     this.#shownAt = time;
-    const line = this.line();
-    if (!this.#terminal.isTTY) this.#terminal.write(`${line}\n`);
+    const { line, ...facts } = this.#state();
+    if (!this.#terminal.isTTY) this.#terminal.say(line, { event: 'progress', ...facts });
     else this.#terminal.write(`\r\x1b[K${line.slice(0, (this.#terminal.columns || 80) - 1)}`);
     this.#isShown = this.#terminal.isTTY === true;
   }
@@ -83,17 +83,25 @@ export class ProgressLine {
     this.#isShown = false;
   }
 
-  /** `812/2000 (41 %), 43.1/s, 0:28 left, 3 failed · relu_conv_final, native` */
-  line(): string {
+  /** `812/2000 (41 %), 43.1/s, 0:28 left, 3 failed · relu_conv_final, native`, and what it is made of. */
+  #state() {
     const { images, note } = this.#counted;
     const [{ time, done }] = this.#recent;
     const now = this.#done + this.#within;
     const rate = Math.max(0, ((now - done) * 1000) / Math.max(this.#now() - time, 1));
     const share = Math.floor((100 * now) / Math.max(images, 1));
-    const left = rate > 0 ? `, ${duration((images - now) / rate)} left` : '';
+    const secondsLeft = rate > 0 ? (images - now) / rate : undefined;
+    const left = secondsLeft === undefined ? '' : `, ${duration(secondsLeft)} left`;
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : '';
     const place = `${this.#done}/${images} (${share} %), ${shownRate(rate)}`;
-    return visible(`${place}${left}${failed} · ${note}`);
+    return {
+      line: visible(`${place}${left}${failed} · ${note}`),
+      done: this.#done,
+      total: images,
+      failed: this.#failed,
+      perSecond: Math.round(1000 * rate) / 1000,
+      secondsLeft: secondsLeft && Math.ceil(secondsLeft),
+    };
   }
 }
 

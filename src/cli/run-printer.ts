@@ -3,7 +3,7 @@ import type { LeftOut } from '../batch/inputs/left-out.js';
 import type { FailedLine, ResultLine } from '../batch/results/result-line.js';
 import { visible } from '../errors.js';
 import { describeSummary, ProgressLine } from './progress-line.js';
-import { complain, drawn, nowhere, print, say } from './terminal.js';
+import { complain, drawn, type Happening, nowhere, print, say } from './terminal.js';
 
 /** Prints a run: a line a result on standard output; layer, progress, failures and summary on standard error. */
 export class RunPrinter<Line extends object = ResultLine> {
@@ -23,13 +23,13 @@ export class RunPrinter<Line extends object = ResultLine> {
     this.#progress = new ProgressLine(quiet ? nowhere : drawn);
   }
 
-  readonly say = (text: string): void => {
+  readonly say = (text: string | readonly string[], what?: Happening): void => {
     this.#progress.clear();
-    if (!this.#quiet) say(text);
+    if (!this.#quiet) say(text, what);
   };
 
   listed(_: number, leftOut: LeftOut): void {
-    if (leftOut.sentence) this.say(leftOut.sentence);
+    if (leftOut.sentence) this.say(leftOut.sentence, { event: 'left out', count: leftOut.count });
   }
 
   started(
@@ -39,8 +39,9 @@ export class RunPrinter<Line extends object = ResultLine> {
   ): void {
     const { layers, layerIsAutomatic, notes, backend } = start;
     for (const note of notes) this.say(note);
-    if (layers.length > 0)
-      this.say(`Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`);
+    const named = `Layer: ${layers.join(', ')}${layerIsAutomatic ? ' (chosen automatically)' : ''}`;
+    const { images, before } = start;
+    this.say(layers.length > 0 ? [named] : [], { event: 'started', images, before, layers, backend });
     this.#progress.start({ ...start, note: `${layers.join(', ')}, ${backend}` });
   }
 
@@ -49,7 +50,8 @@ export class RunPrinter<Line extends object = ResultLine> {
     if (failed || process.stdout.isTTY) this.#progress.clear();
     for (const line of lines) {
       if (this.#json) print(JSON.stringify(line));
-      if ('error' in line) complain(named(line));
+      if ('error' in line)
+        complain(named(line), { event: 'picture', path: line.image.path, ...codeOf(line) });
       else if (!this.#json && !this.#quiet) print(this.#describe(line));
     }
     this.#progress.step(failed);
@@ -57,9 +59,25 @@ export class RunPrinter<Line extends object = ResultLine> {
 
   summary(summary: Summary): void {
     this.#progress.clear();
-    if (summary.error) complain(summary.error.message);
-    for (const line of describeSummary(summary)) this.say(line);
+    const { error, images, explained, failed, before, stopped, seconds, out, stages, peakMemory } = summary;
+    if (error) complain(error.message, { event: 'error', code: error.code });
+    const facts = {
+      images,
+      explained,
+      failed,
+      before,
+      stopped,
+      seconds,
+      out,
+      milliseconds: stages,
+      peakMemory,
+    };
+    this.say(describeSummary(summary), { event: 'finished', ...facts });
   }
+}
+
+function codeOf({ error }: FailedLine) {
+  return { code: error.code };
 }
 
 /** The message, after the picture's path where it does not hold it. */

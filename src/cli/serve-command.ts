@@ -1,18 +1,10 @@
 import { Command } from '@commander-js/extra-typings';
 import { workforceOptions } from '../batch/run-options.js';
+import type { Answered } from '../serve/http.js';
 import { httpOptions, listenOptions, queueOptions } from '../serve/serve-options.js';
-import { choice, readOptions } from '../options.js';
 import { addExplainFlags, explainFlagsOf } from './explain-flags.js';
 import { addFlags, fromFlags } from './flags.js';
-import { complain, print, printOptions, say } from './terminal.js';
-
-const logOptions = {
-  log: choice(['text', 'json', 'none'], {
-    default: 'text',
-    help: 'how answers are logged on standard error: text, json, or none',
-    flag: '--log <form>',
-  }),
-};
+import { complain, log, print, printOptions, say } from './terminal.js';
 
 const examples = `
 Example:
@@ -30,13 +22,12 @@ export function serveCommand() {
     .addHelpText('after', examples);
   addExplainFlags(command as never);
   addFlags(command, listenOptions, queueOptions, httpOptions, workforceOptions);
-  addFlags(command, logOptions, printOptions);
+  addFlags(command, printOptions);
   return command.action(async (flags) => {
     const { ExplainService, listen, serviceApp } = await import('../serve/index.js');
     const { outputs = {}, ...what } = explainFlagsOf(flags);
     const { save: _, ...drawing } = outputs;
     const { quiet = false } = fromFlags(printOptions, flags);
-    const { log } = readOptions('the log', logOptions, fromFlags(logOptions, flags));
     const token = process.env.GRADCAMPP_TOKEN;
     const service = await ExplainService.open({
       ...what,
@@ -47,8 +38,7 @@ export function serveCommand() {
     try {
       const http = { ...fromFlags(httpOptions, flags), ...(token ? { token } : {}) };
       const app = serviceApp(service, http);
-      if (log !== 'none')
-        app.onAnswer = (answer) => say(log === 'json' ? JSON.stringify(entry(answer)) : line(answer));
+      if (!quiet) app.onAnswer = tell;
       const server = await listen(app, fromFlags(listenOptions, flags));
       const end = ended();
       if (!quiet) {
@@ -56,11 +46,13 @@ export function serveCommand() {
         if (!token && !/\/\/(127\.|\[::1\])/.test(server.address))
           complain(
             'Whoever reaches this address can ask: set GRADCAMPP_TOKEN, or see to it that only yours do.',
+            { event: 'note' },
           );
         print(`${server.address}/explain`);
+        say([], { event: 'listening', address: server.address });
       }
       await end;
-      if (!quiet) say('Answering what was taken. Ctrl-C again stops now.');
+      if (!quiet) say('Answering what was taken. Ctrl-C again stops now.', { event: 'interrupted' });
       await server.close();
     } finally {
       await service.close();
@@ -79,20 +71,10 @@ function ended(): Promise<void> {
   });
 }
 
-type Answer = { readonly status: number; readonly milliseconds: number; readonly message?: string };
-
-function entry({ status, milliseconds, message }: Answer) {
-  const level = status < 500 ? 'info' : 'error';
-  return {
-    time: new Date().toISOString(),
-    level,
-    event: 'explain',
-    status,
-    milliseconds: Math.round(milliseconds),
-    message,
-  };
-}
-
-function line({ status, milliseconds, message }: Answer): string {
-  return `${new Date().toISOString()} ${status} ${Math.round(milliseconds)} ms${message ? ` ${message}` : ''}`;
+/** An answer, with its time: it is the log of a server. */
+function tell({ status, milliseconds, message }: Answered): void {
+  const took = Math.round(milliseconds);
+  const text = `${new Date().toISOString()} ${status} ${took} ms${message ? ` ${message}` : ''}`;
+  const what = { event: 'answer', status, milliseconds: took, message };
+  log(status < 500 ? 'info' : 'error', text, what);
 }

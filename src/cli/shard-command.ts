@@ -71,11 +71,16 @@ async function run(): Promise<Command> {
           picture: (lines) => printer.picture(lines.filter(isFailed)),
         },
       );
-      for (const note of done.notes) complain(note);
+      for (const note of done.notes) complain(note, { event: 'note' });
       if (done.outcome === 'stopped') process.exitCode = 130;
       const failed = done.failed > 0 ? `, ${done.failed} failed` : '';
       const pictures = done.outcome === 'stopped' ? '' : `: ${done.images} pictures${failed}`;
-      printer.say(`Shard ${done.index} of ${done.shards} ${done.outcome}${pictures}.`);
+      const { notes: _, ...facts } = done;
+      printer.say(`Shard ${done.index} of ${done.shards} ${done.outcome}${pictures}.`, {
+        event: 'shard',
+        plan: where,
+        ...facts,
+      });
     },
   );
 }
@@ -122,15 +127,18 @@ async function work(): Promise<Command> {
           signal,
         },
         {
+          begun: (job) => tell([], { event: 'shard begun', ...job }),
           ended: ({ index, shards, images, failed: own, outcome }, { plan }) =>
             tell(
               `${plan}: shard ${index} of ${shards} ${outcome}: ${images} pictures${own > 0 ? `, ${own} failed` : ''}`,
+              { event: 'shard', plan, index, shards, outcome, images, failed: own },
             ),
           failed: ({ plan, index }, error, isTriedAgain) =>
             complain(
               `${plan}: shard ${index} failed${isTriedAgain ? ', and is tried again' : ''}: ${error.message}`,
+              { event: 'shard', plan, index, outcome: 'failed', isTriedAgain },
             ),
-          note: complain,
+          note: (text) => complain(text, { event: 'connection' }),
         },
       );
       process.exitCode = signal.aborted ? 130 : failed > 0 ? 3 : 0;

@@ -25,7 +25,9 @@ export function trainingPrinter(quiet: boolean | undefined, out: string): Traini
   let whole = 0;
   const stop = (signal: NodeJS.Signals) => {
     line.clear();
-    say(`Stopped. What is done is kept in ${out}: the same command with --resume goes on with it.`);
+    say(`Stopped. What is done is kept in ${out}: the same command with --resume goes on with it.`, {
+      event: 'interrupted',
+    });
     process.removeAllListeners(signal);
     process.kill(process.pid, signal); // as if it had never been caught
   };
@@ -77,7 +79,13 @@ function printTrained({ metric, arms, teacher, differences, measured, notes, fil
   }
   const [report, ...others] = ['report.html', 'student.onnx', 'student.json', 'results.json', 'log.jsonl'];
   const path = files.find((file) => basename(file) === report) ?? '';
-  say(`→ ${path}, and beside it ${others.join(', ')}`);
+  say(`→ ${path}, and beside it ${others.join(', ')}`, {
+    event: 'finished',
+    metric,
+    teacher: teacher?.value,
+    arms: arms.map(({ name, value }) => ({ name, value })),
+    files,
+  });
 }
 
 /** ` [low, high]`, the 95 % interval; of two seeds, which have none, ` (least to greatest)`. */

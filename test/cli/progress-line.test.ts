@@ -8,7 +8,8 @@ const start = { images: 200, before: 20, failedBefore: 1, note: 'relu5, native' 
 function setUp(isTTY: boolean) {
   const written: string[] = [];
   const clock = { ms: 0 };
-  const terminal = { isTTY, columns: 60, write: (text: string) => written.push(text) };
+  const write = (text: string) => written.push(text);
+  const terminal = { isTTY, columns: 60, write, say: (line: string) => void write(`${line}\n`) };
   return { written, clock, progress: new ProgressLine(terminal, () => clock.ms) };
 }
 

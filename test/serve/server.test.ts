@@ -62,7 +62,7 @@ async function raw(address: string, text: string | Uint8Array, end = false): Pro
 test('the command prints its address, explains, and logs every answer as JSON', async () => {
   const { status, body } = await explained(running.address);
   expect([status, body.results[0].target.name]).toEqual([200, 'apple']);
-  expect(JSON.parse(running.log.at(-1)!)).toMatchObject({ level: 'info', event: 'explain', status: 200 });
+  expect(JSON.parse(running.log.at(-1)!)).toMatchObject({ level: 'info', event: 'answer', status: 200 });
 });
 
 const head = 'POST /explain HTTP/1.1\r\nHost: x\r\n';
