@@ -1,17 +1,19 @@
-// Networks of the two kinds that people explain most, with random weights: what they compute does not matter here, how long
+// Networks of the kinds that people explain most, with random weights: what they compute does not matter here, how long
 // it takes does. ResNet-50 (He et al., arXiv 1512.03385, Table 1) and MobileNetV2 (Sandler et al., arXiv 1801.04381, Table 2),
-// batch normalisation folded into the convolutions, as exporters do for inference; 224 × 224, 1,000 classes.
+// batch normalisation folded into the convolutions, as exporters do for inference; 224 × 224, 1,000 classes. And of clips, four
+// 3-D convolutions on 16 frames of 112 × 112.
 import { modelFile } from '../dist/graph/model-file.js';
 import { Builder } from '../dist/graph/builder.js';
 import { floatConstant } from '../dist/onnx/constant.js';
 import { DataType } from '../dist/onnx/types.js';
 
 export const networks = { 'resnet50-like': resnet, 'mobilenet-like': mobilenet };
+const clipNetworks = { 'c3d-like': c3d };
 
 /** Writes a network's ONNX file, always the same. */
 export async function saveNetwork(name, path) {
   const net = new Net();
-  const { features, channels } = networks[name](net);
+  const { features, channels, size = [224, 224] } = { ...networks, ...clipNetworks }[name](net);
   const b = net.builder;
   const pooled = b.op('Flatten', [b.op('GlobalAveragePool', [features])]);
   b.op('Gemm', [pooled, net.weights([1000, channels], 1), net.weights([1000], 0.1)], { transB: 1 }, 'logits');
@@ -19,7 +21,7 @@ export async function saveNetwork(name, path) {
     name,
     opset: 18,
     domains: new Map(),
-    inputs: [{ name: 'input', type: DataType.FLOAT, dims: ['N', 3, 224, 224] }],
+    inputs: [{ name: 'input', type: DataType.FLOAT, dims: ['N', 3, ...size] }],
     outputs: [{ name: 'logits', type: DataType.FLOAT, dims: ['N', 1000] }],
     nodes: b.nodes,
     constants: b.constants,
@@ -93,4 +95,14 @@ function mobilenet(net) {
       channels = to;
     }
   return { features: relu6(net.conv(x, channels, 1280)), channels: 1280 };
+}
+
+function c3d(net) {
+  const conv = (x, from, to, strides = [1, 1, 1]) =>
+    net.relu(net.builder.op('Conv', [x, net.weights([to, from, 3, 3, 3], 1), net.weights([to], 0.05)], { pads: Array(6).fill(1), strides }));
+  const pool = (x, sizes) => net.builder.op('MaxPool', [x], { kernel_shape: sizes, strides: sizes });
+  const first = pool(conv('input', 3, 8, [1, 2, 2]), [1, 2, 2]);
+  const second = pool(conv(first, 8, 16), [2, 2, 2]);
+  const third = pool(conv(second, 16, 16), [2, 2, 2]);
+  return { features: conv(third, 16, 32), channels: 32, size: [16, 112, 112] };
 }

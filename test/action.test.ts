@@ -149,7 +149,7 @@ describe('the embedded clips', () => {
     const [{ frames, clip }] = stored;
     expect(clip).toMatchObject({ start: 0, interval: 1, count: frameCount });
     expect(clip.rate).toBeCloseTo(clipRate, 1);
-    for (const [t, { data }] of frames.entries()) {
+    for (const [t, { data }] of frames!.entries()) {
       const difference =
         data.reduce((sum, value, i) => sum + Math.abs(value - drawn.frames[t][i]), 0) / data.length;
       expect(difference).toBeLessThan(6); // lossy

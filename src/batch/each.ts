@@ -81,7 +81,7 @@ export async function* explainClips(
 
 /** Those without a picture or frames are the caller's. */
 function releaseTensors(ready: readonly Ready[]): void {
-  release(ready.map(({ image }) => (image.picture ?? image.frames) && image.tensor));
+  release(ready.map(({ image }) => (image.picture ?? image.clip) && image.tensor));
 }
 
 async function prepareItem(

@@ -32,16 +32,18 @@ type Kind =
       readonly ending: string;
       readonly format: PictureFormat;
       readonly draw: (drawing: Drawing) => AnyPixels;
+      /** Whether it shows the picture, and not the map alone. */
+      readonly isOverPicture: boolean;
     }
   | { readonly ending: string; readonly numbers: (drawing: Drawing) => Floats };
 
 const kinds: Readonly<Record<SaveKind, Kind>> = {
-  overlay: { ending: '.overlay', format: 'jpeg', draw: overlay },
-  map: { ending: '.map', format: 'png', draw: ({ target }) => drawMap(target.map) },
+  overlay: { ending: '.overlay', format: 'jpeg', draw: overlay, isOverPicture: true },
+  map: { ending: '.map', format: 'png', draw: ({ target }) => drawMap(target.map), isOverPicture: false },
   npy: { ending: '.npy', numbers: ({ target }) => target.map },
   raw: { ending: '.raw.npy', numbers: rawOf },
-  cutout: { ending: '.cutout', format: 'png', draw: cutout },
-  sheet: { ending: '.sheet', format: 'png', draw: overlay },
+  cutout: { ending: '.cutout', format: 'png', draw: cutout, isOverPicture: true },
+  sheet: { ending: '.sheet', format: 'png', draw: overlay, isOverPicture: true },
 };
 
 /**
@@ -53,6 +55,12 @@ export function endingOf(kind: SaveKind, settings: OutputSettings, writer?: Clip
   const own = kinds[kind];
   if (writer && kind === 'overlay') return own.ending + writer.ending;
   return 'draw' in own ? own.ending + pictureEndings[settings.format ?? own.format] : own.ending;
+}
+
+/** Whether a kind's file shows the picture: frames that nobody shows are not kept. */
+export function showsPicture(kind: SaveKind): boolean {
+  const own = kinds[kind];
+  return 'draw' in own && own.isOverPicture;
 }
 
 /** The content of one file; numbers are those of the explanation, not copied. */
@@ -88,7 +96,7 @@ function framesOf(drawing: Drawing): Drawing[] | undefined {
   if (map.dims.length !== 3) return undefined;
   const [count, ...dims] = map.dims;
   const size = sizeOf(dims);
-  return Array.from({ length: explanation.frames?.length ?? count }, (_, t) => ({
+  return Array.from({ length: explanation.image.clip?.count ?? count }, (_, t) => ({
     ...drawing,
     explanation: { ...explanation, picture: explanation.frames?.[t] },
     target: { ...target, map: { ...map, dims, data: map.data.subarray(t * size, (t + 1) * size) } },

@@ -1,6 +1,6 @@
 import type { ImageSource } from '../image/decode.js';
 import type { ClipLayout, FrameSampling } from '../image/frame-sampling.js';
-import type { Pixels } from '../image/pixels.js';
+import type { Pixels, Rectangle } from '../image/pixels.js';
 import type { Preprocessing } from '../image/preprocess.js';
 
 /** How a clip becomes the network's input. */
@@ -35,13 +35,20 @@ export interface FrameStream {
    * Every frame in its turn: its pixels where they are wanted, else undefined. Ending the loop early frees what it holds.
    *
    * @param isWanted asked once for each frame, in order
-   * @param pattern which frames those are, where that is known before
    * @throws Unreadable
    */
   readonly read: (
     isWanted: (index: number) => boolean,
-    pattern?: FramePattern,
+    reading?: Reading,
   ) => AsyncIterable<Pixels | undefined>;
+}
+
+/** What is known before of how frames are used, and may save work. */
+export interface Reading {
+  /** Which frames are wanted. */
+  readonly pattern?: FramePattern;
+  /** Frames are looked at in this part only, of whole pixels, and no longer than until the next one comes. */
+  readonly part?: Rectangle;
 }
 
 /** Frames of a video, numbered from 0: those of some runs, which begin anew every `period` frames where there is one. */

@@ -5,7 +5,7 @@ import { recognize } from '../image/formats.js';
 import { filesIn } from '../image/listing.js';
 import { whyNoPicture } from '../image/formats.js';
 import { type Pixels, type Rectangle } from '../image/pixels.js';
-import { inputGeometry, preprocess } from '../image/preprocess.js';
+import { inputGeometry, preprocess, seenPart } from '../image/preprocess.js';
 import { unreadable, unnamed } from '../image/unreadable.js';
 import { sizeOf } from '../tensor.js';
 import type { ClipFrames, ClipInput, ClipPreprocessing, FrameStream } from './clip.js';
@@ -19,7 +19,10 @@ export interface ReadClip {
   /** Dims of the input, without N. */
   readonly dims: readonly number[];
   readonly tensor: Float32Array;
-  readonly frames: readonly Pixels[];
+  /** Absent where they were not asked for. */
+  readonly frames?: readonly Pixels[];
+  /** What they measure. */
+  readonly frameSize: { readonly width: number; readonly height: number };
   /** The part of each frame that the network sees. */
   readonly geometry: Rectangle;
   readonly clip: ClipFrames;
@@ -30,28 +33,35 @@ export interface ReadClip {
 /** Frames of one clip have so many pixels together at most: they are held until its map is drawn. */
 const mostPixels = 200_000_000;
 
+/** How clips are read. */
+export interface ClipOptions {
+  /** What the video is called in messages; default its path. */
+  readonly name?: string;
+  /** Whether clips come with their frames, as they are, for drawing. Default true; without them much less is moved and held. */
+  readonly frames?: boolean;
+}
+
 /**
  * The clips of a video, one after the other: frames are decoded once, and no more of them are held than the clips need that are
  * not complete.
  *
- * @param name what it is called in messages; default its path
  * @throws GradcamppError INVALID_IMAGE
  */
 export async function* readClips(
   input: ClipInput | URL,
   preprocessing: ClipPreprocessing,
-  name = typeof input === 'string' ? input : unnamed,
+  { name = typeof input === 'string' ? input : unnamed, frames = true }: ClipOptions = {},
 ): AsyncGenerator<ReadClip> {
   const { sampling } = preprocessing;
   try {
     const source = input instanceof URL ? fileURLToPath(input) : input;
     const stream = await openStream(source, sampling.rate, name);
     const pixels = stream.width * stream.height * sampling.count;
-    if (pixels > mostPixels)
+    if (frames && pixels > mostPixels)
       throw new Unreadable(
         `${sampling.count} frames of ${stream.width} × ${stream.height} have ${pixels} pixels, and a clip has at most ${mostPixels}; make the video smaller first`,
       );
-    yield* clipsOf(stream, preprocessing, planSampling(sampling, stream.count));
+    yield* clipsOf(stream, preprocessing, planSampling(sampling, stream.count), frames);
   } catch (cause) {
     if (cause instanceof Unreadable) throw unreadable(name, cause.message, cause.cause, 'a clip');
     throw cause;
@@ -85,6 +95,9 @@ interface Window {
   readonly number: number;
   readonly start: number;
   readonly tensor: Float32Array;
+  /** How many of its frames there are. */
+  filled: number;
+  /** Where they are kept. */
   readonly frames: Pixels[];
 }
 
@@ -92,6 +105,7 @@ async function* clipsOf(
   stream: FrameStream,
   { layout, frame, sampling }: ClipPreprocessing,
   plan: SamplingPlan,
+  keepsFrames: boolean,
 ): AsyncGenerator<ReadClip> {
   const { count, interval, startOf } = plan;
   const channels = frame.channels === 'gray' ? 1 : 3;
@@ -108,7 +122,7 @@ async function* clipsOf(
     open.filter(({ start }) => index >= start && (index - start) % interval === 0);
   const isWanted = (index: number): boolean => {
     for (let start = startOf(next); start !== undefined && start <= index; start = startOf(++next))
-      open.push({ number: next, start, tensor: new Float32Array(sizeOf(dims)), frames: [] });
+      open.push({ number: next, start, tensor: new Float32Array(sizeOf(dims)), filled: 0, frames: [] });
     return taking(index).some(({ start }) => index < start + count * interval);
   };
   const put = ({ tensor }: Window, values: Float32Array, t: number) => {
@@ -117,33 +131,35 @@ async function* clipsOf(
     for (let c = 0; c < channels; c++)
       tensor.set(values.subarray(c * plane, (c + 1) * plane), (c * count + t) * plane);
   };
-  const clip = ({ number, start, tensor, frames }: Window): ReadClip => ({
+  const clip = ({ number, start, tensor, filled, frames }: Window): ReadClip => ({
     dims,
     tensor,
-    frames,
+    ...(keepsFrames ? { frames } : {}),
+    frameSize: { width: stream.width, height: stream.height },
     geometry,
     clip: {
       ...(plan.isMany ? { number } : {}),
       start,
       interval,
-      count: frames.length,
+      count: filled,
       ...(stream.rate === undefined ? {} : { rate: stream.rate }),
     },
     sound: stream.sound,
   });
   let index = 0;
-  let last: Float32Array | undefined;
-  for await (const pixels of stream.read(isWanted, plan.frames)) {
+  const last = new Float32Array(height * width * channels);
+  const part = keepsFrames ? undefined : seenPart(stream.width, stream.height, frame);
+  for await (const pixels of stream.read(isWanted, { pattern: plan.frames, part })) {
     if (pixels) {
       checkSame(stream, pixels);
-      last = preprocess(pixels, frame).tensor;
+      preprocess(pixels, frame, last);
       for (const window of taking(index)) {
-        if (window.frames.length === count) continue;
-        put(window, last, window.frames.length);
-        window.frames.push(pixels);
+        if (window.filled === count) continue;
+        put(window, last, window.filled++);
+        if (keepsFrames) window.frames.push(pixels);
       }
-      const done = open.filter(({ frames }) => frames.length === count);
-      open = open.filter(({ frames }) => frames.length < count);
+      const done = open.filter(({ filled }) => filled === count);
+      open = open.filter(({ filled }) => filled < count);
       for (const window of done) yield clip(window);
     }
     index++;
@@ -152,10 +168,10 @@ async function* clipsOf(
   // What the video was too short for is filled with its last frame; a window's rest, where it is half a clip.
   const rest = sampling.stride === undefined ? open : open.slice(0, 1);
   for (const window of rest) {
-    const { frames, number } = window;
-    if (frames.length === 0 || !last) continue;
-    if (sampling.stride !== undefined && number > 0 && frames.length < count / 2) continue;
-    for (let t = frames.length; t < count; t++) put(window, last, t);
+    const { filled, number } = window;
+    if (filled === 0) continue;
+    if (sampling.stride !== undefined && number > 0 && filled < count / 2) continue;
+    for (let t = filled; t < count; t++) put(window, last, t);
     yield clip(window);
   }
 }

@@ -83,12 +83,11 @@ function checkVariants(value: unknown, name: string): readonly Variant[] {
   throw invalid(name, 'a list of {name, method}, at least one', value);
 }
 
-/** Whether a network takes clips, before it is opened. */
+/** Whether a network takes clips, before it is opened. @throws GradcamppError where it cannot be read */
 export async function isOfClips(model: Network, open: ExplainerOptions): Promise<boolean> {
   if (typeof model !== 'string') return model.subject.takesClips ?? false;
-  // What cannot be read is said when the network is opened.
   const { takesClips } = await import('../explain/open-parts.js'); // importing the package stays cheap
-  return takesClips(model, open).catch(() => false);
+  return takesClips(model, open);
 }
 
 /** Opens a network, for as many jobs. */

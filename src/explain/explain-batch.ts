@@ -104,13 +104,13 @@ interface FoundTarget {
 
 /** The targets of all outputs in the order asked for; the scores are the model's, or those of the first output that was named. */
 function explanationFrom(
-  { path, picture, dims, geometry, frames, clip, sound }: PreparedImage,
+  { path, picture, dims, geometry, frames, frameSize, clip, sound }: PreparedImage,
   found: readonly Found[],
   asked: readonly Target[],
 ): Explanation {
   const { row, probabilities, values } = found.find(({ output }) => output === undefined) ?? found[0];
   const targets = found.flatMap((own) => own.targets);
-  const shown = picture ?? frames?.[0];
+  const shown = picture ?? frameSize;
   if (found.length > 1) targets.sort((a, b) => asked.indexOf(a.target) - asked.indexOf(b.target));
   return {
     image: { path, width: shown?.width, height: shown?.height, frames: picture?.frames, clip },
@@ -521,8 +521,8 @@ function explanationOf({
 /** What each frame of a map [T, H, W] has of it. */
 function framesOf(data: Float32Array, [count, ...dims]: readonly number[], threshold: number): FrameFacts[] {
   const frames = Array.from({ length: count }, (_, t) => part(data, t, sizeOf(dims)));
-  const sums = frames.map((frame) => frame.reduce((sum, value) => sum + value, 0));
-  const peaks = frames.map((frame) => frame.reduce((most, value) => Math.max(most, value), 0));
+  const sums = frames.map(sumOf);
+  const peaks = frames.map(peakOf);
   const [total, peak] = [sums.reduce((sum, own) => sum + own, 0), Math.max(...peaks)];
   return frames.map((frame, t) => {
     const share = (threshold * peak) / peaks[t]; // of the frame's own maximum
@@ -531,6 +531,18 @@ function framesOf(data: Float32Array, [count, ...dims]: readonly number[], thres
       bounds: share <= 1 ? regions(frame, dims, { threshold: share }) : [],
     };
   });
+}
+
+function sumOf(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum;
+}
+
+function peakOf(values: Float32Array): number {
+  let peak = 0;
+  for (let i = 0; i < values.length; i++) if (values[i] > peak) peak = values[i];
+  return peak;
 }
 
 /** Dims of one picture's input: those of the map, and the channels where there are any. */

@@ -2,6 +2,7 @@ import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
 import { clipChannelAxis } from '../clip/assumed.js';
 import type { ClipFrames, ClipPreprocessing, FrameList } from '../clip/clip.js';
+import type { ClipOptions } from '../clip/read-clips.js';
 import { decodeImage, type DecodeOptions, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
@@ -32,8 +33,9 @@ export interface PreparedImage {
   readonly picture?: Pixels;
   /** The part of the picture, or of each frame, that the network sees. */
   readonly geometry?: Rectangle;
-  /** Of clips: the frames that the network sees, which of the video's they are, and the file that holds the sound. */
+  /** Of clips: the frames that the network sees where they are kept, what they measure, which of the video's they are, and the file that holds the sound. */
   readonly frames?: readonly Pixels[];
+  readonly frameSize?: { readonly width: number; readonly height: number };
   readonly clip?: ClipFrames;
   readonly sound?: string;
 }
@@ -71,16 +73,16 @@ export async function prepareImages(
 export async function* prepareClips(
   input: Exclude<ImageInput, Tensor>,
   preprocessing: ClipPreprocessing,
-  name?: string,
+  options: ClipOptions = {},
 ): AsyncGenerator<PreparedImage> {
-  const path = name ?? (typeof input === 'string' ? input : undefined);
+  const path = options.name ?? (typeof input === 'string' ? input : undefined);
   if (!isClipInput(input))
     throw new GradcamppError(
       'INVALID_IMAGE',
       `The model takes clips: give the path or bytes of a video or an animation, a folder of frames, {frames: [picture, …]} or a tensor; received ${show(input)}.`,
     );
   const { readClips } = await import('../clip/read-clips.js'); // importing the package stays cheap
-  for await (const { clip, ...read } of readClips(input, preprocessing, path)) {
+  for await (const { clip, ...read } of readClips(input, preprocessing, { ...options, name: path })) {
     const own = path !== undefined && clip.number !== undefined ? `${path}#${clip.number}` : path;
     yield { path: own, clip, ...read };
   }

@@ -2,6 +2,7 @@ import { asOurs, GradcamppError } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import type { ClipPreprocessing } from '../clip/clip.js';
+import type { ClipOptions } from '../clip/read-clips.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
@@ -81,7 +82,7 @@ export class NetworkExplainer {
   #closing: Promise<void> | undefined;
   readonly #inner: ExplainerCalls = {
     prepare: (image, name) => this.#prepare(image, name),
-    clipsOf: (image, name) => this.clipsOf(image, name),
+    clipsOf: (image, options) => this.clipsOf(image, options),
     explainPrepared: (prepared, settings, watch, onStep) => this.#explain(prepared, settings, watch, onStep),
     targetsOf: (settings) => this.targetsOf(settings),
   };
@@ -252,12 +253,12 @@ export class NetworkExplainer {
    * The clips of a video, decoded and preprocessed one after the other, so that a long one needs no more memory than a short one;
    * undefined where the network takes no clips, or the input is a tensor.
    */
-  clipsOf(image: ImageInput, name?: string): AsyncGenerator<PreparedImage> | undefined {
-    return this.clips && !isTensorInput(image) ? prepareClips(image, this.clips, name) : undefined;
+  clipsOf(image: ImageInput, options?: ClipOptions): AsyncGenerator<PreparedImage> | undefined {
+    return this.clips && !isTensorInput(image) ? prepareClips(image, this.clips, options) : undefined;
   }
 
   async #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {
-    const clips = this.clipsOf(image, name);
+    const clips = this.clipsOf(image, { name });
     if (!clips)
       return prepareImages(image, this.preprocessing, this.network, {
         name,

@@ -64,6 +64,21 @@ export function inputGeometry(width: number, height: number, p: Preprocessing): 
   return geometryOf({ width, height }, planResize(width, height, p), p);
 }
 
+/** The part of a picture of `width`×`height`, in whole pixels, that the network's input is computed from: all else changes nothing. */
+export function seenPart(width: number, height: number, p: Preprocessing): Rectangle {
+  const plan = planResize(width, height, p);
+  const reach = p.interpolation === 'pillow-bicubic' ? 2 : 1;
+  const along = (length: number, resized: number, start: number, count: number) => {
+    const scale = length / resized;
+    const margin = reach * Math.max(scale, 1) + 1;
+    const first = Math.max(0, Math.floor(start * scale - margin));
+    return [first, Math.min(length, Math.ceil((start + count) * scale + margin)) - first];
+  };
+  const [x, across] = along(width, plan.width, plan.window.x, plan.window.width);
+  const [y, down] = along(height, plan.height, plan.window.y, plan.window.height);
+  return { x, y, width: across, height: down };
+}
+
 /** The picture as the network sees it, before mean and std: RGB, size[1]×size[0]. */
 export function cropToInput(pixels: Pixels, p: Preprocessing): Pixels {
   const values = inputValues(pixels, p, planResize(pixels.width, pixels.height, p));

@@ -35,14 +35,17 @@ function preprocessing(
   };
 }
 
-async function read(input: ClipInput, ...args: Parameters<typeof preprocessing>): Promise<ReadClip[]> {
-  const clips: ReadClip[] = [];
-  for await (const clip of readClips(input, preprocessing(...args))) clips.push(clip);
+type WithFrames = ReadClip & Required<Pick<ReadClip, 'frames'>>;
+
+async function read(input: ClipInput, ...args: Parameters<typeof preprocessing>): Promise<WithFrames[]> {
+  const clips: WithFrames[] = [];
+  for await (const clip of readClips(input, preprocessing(...args))) clips.push(clip as WithFrames);
   return clips;
 }
 
 /** Which drawn frame each frame of each clip is: red says it. */
-const numbers = (clips: readonly ReadClip[]) => clips.map(({ frames }) => frames.map(({ data }) => data[0]));
+const numbers = (clips: readonly WithFrames[]) =>
+  clips.map(({ frames }) => frames.map(({ data }) => data[0]));
 /** The same of what the network is given, where it is pixels in their own places. */
 const fed = ({ tensor }: ReadClip) => [0, 1, 2, 3].map((t) => tensor[t * 12 * 20 * 3]);
 
@@ -176,6 +179,20 @@ test('pictures in a stream, whatever pieces it comes in', async () => {
   }
 });
 
+test('parts of larger pictures in a stream stand in their place', async () => {
+  const stream = Buffer.concat([Buffer.from('P6\n1 2\n255\nabcdefP6\n1 2\n255\nghijklP6\n2 1\n255\nmnopqr')]);
+  for (const size of [1, 4, 100]) {
+    const pieces = (async function* () {
+      for (let at = 0; at < stream.length; at += size) yield stream.subarray(at, at + size);
+    })();
+    const whole = { width: 3, height: 2, part: { x: 1, y: 0, width: 1, height: 2 } };
+    const found: string[] = [];
+    for await (const frame of picturesIn(pieces, (index) => index !== 1, whole))
+      found.push(frame ? `${frame.width}x${frame.height} ${Buffer.from(frame.data)}` : '-');
+    expect(found).toEqual(['3x2 \0\0\0abc\0\0\0\0\0\0def\0\0\0', '-', '2x1 mnopqr']);
+  }
+});
+
 describe.skipIf(!hasFfmpeg)(`videos${ffmpegNote}`, () => {
   beforeAll(() => {
     ffmpeg(
@@ -227,6 +244,49 @@ describe.skipIf(!hasFfmpeg)(`videos${ffmpegNote}`, () => {
     expect(numbers(await read(readFileSync(file('video.mp4'))))).toEqual([[5, 15, 25, 35]]);
     ffmpeg(['-plays', '0', '-f', 'apng', file('moving.png')], drawnFrames(20));
     expect(numbers(await read(file('moving.png')))).toEqual([[2, 7, 12, 17]]);
+  });
+
+  test.each(['pillow-bilinear', 'pillow-bicubic', 'torch-bilinear'] as const)(
+    'without their frames the same clips: %s',
+    async (interpolation) => {
+      const frames = drawnFrames(20, 64, 36);
+      ffmpeg([...lossless, file('wide.mp4')], frames);
+      for (const sampling of [{ stride: 4 }, { stride: 3, interval: 2 }, { clips: 2 }]) {
+        const { frame, ...rest } = preprocessing(sampling, 'NCTHW');
+        const own = { ...rest, frame: { ...frame, size: [8, 8], resize: 9, interpolation } as const };
+        const all = async (options: { frames: boolean }) => {
+          const clips: ReadClip[] = [];
+          for await (const clip of readClips(file('wide.mp4'), own, options)) clips.push(clip);
+          return clips;
+        };
+        const [bare, whole] = [await all({ frames: false }), await all({ frames: true })];
+        expect(whole[0].frames?.[0]).toEqual(frames[whole[0].clip.start]);
+        expect(bare.some(({ frames: kept }) => kept)).toBe(false);
+        expect(bare).toEqual(whole.map(({ frames: _, ...clip }) => clip));
+      }
+    },
+  );
+
+  test('one that changes its size on its way keeps the first, whatever is looked at of its frames', async () => {
+    const half = (name: string, width: number) =>
+      ffmpeg(
+        ['-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-f', 'mpegts', file(name)],
+        drawnFrames(20, width, 32),
+      );
+    half('1.ts', 64);
+    half('2.ts', 48);
+    ffmpeg(['-i', `concat:${file('1.ts')}|${file('2.ts')}`, '-c', 'copy', file('changing.mkv')]);
+    const own = preprocessing({ stride: 4 });
+    const seen = { ...own, frame: { ...own.frame, size: [8, 8], resize: 9 } as const };
+    const all = async (frames: boolean) => {
+      const clips: ReadClip[] = [];
+      for await (const clip of readClips(file('changing.mkv'), seen, { frames })) clips.push(clip);
+      return clips;
+    };
+    const [bare, whole] = [await all(false), await all(true)];
+    expect(whole.flatMap(({ frames = [] }) => frames.filter(({ width }) => width !== 64))).toEqual([]);
+    expect(whole[7].frameSize).toEqual({ width: 64, height: 32 });
+    expect(bare.map(({ tensor }) => tensor)).toEqual(whole.map(({ tensor }) => tensor));
   });
 
   test('one that is turned is upright', async () => {

@@ -131,6 +131,25 @@ describe('evaluations of clips', () => {
     );
   });
 
+  it('say what is wrong with a model, where what it takes cannot be told', async () => {
+    writeFileSync(file('damaged.onnx'), 'no model');
+    writeFileSync(file('damaged-sidecar.onnx'), clipNetwork());
+    writeFileSync(file('damaged-sidecar.json'), '{');
+    const problem = (model: string) =>
+      evaluate('faithfulness', {
+        ...common,
+        model: file(model),
+        images: [file('clips/c0.webp')],
+        out: file('none'),
+      }).then(
+        () => 'none',
+        (error: Error) => error.message.replaceAll(folder, ''),
+      );
+    expect(await problem('missing.onnx')).toBe('Cannot read model "/missing.onnx": there is no such file.');
+    expect(await problem('damaged.onnx')).toContain('"/damaged.onnx"');
+    expect(await problem('damaged-sidecar.onnx')).toMatch(/^"\/damaged-sidecar\.json" is not JSON/);
+  });
+
   it('know which of the frames of a video are in a clip', async () => {
     const subject = await openSubject(file('NTCHW.onnx'), { backend: 'reference' });
     try {

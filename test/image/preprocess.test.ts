@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { defaultPreprocessing } from '../../src/image/imagenet.js';
-import { cropToInput, inputGeometry, type Preprocessing, preprocess } from '../../src/image/preprocess.js';
+import {
+  cropToInput,
+  inputGeometry,
+  type Preprocessing,
+  preprocess,
+  seenPart,
+} from '../../src/image/preprocess.js';
 import type { Pixels } from '../../src/image/pixels.js';
 import { digest, pattern } from './pictures.js';
 
@@ -161,6 +167,30 @@ describe('geometry: what the network sees, in the picture', () => {
     }
   });
 });
+
+test.each(['pillow-bilinear', 'pillow-bicubic', 'torch-bilinear'] as const)(
+  'what lies outside the part that is seen changes nothing: %s',
+  (interpolation) => {
+    for (const [width, height, size, resize] of [
+      [320, 90, [40, 40], 46],
+      [61, 143, [24, 32], undefined],
+      [30, 20, [64, 64], 100], // enlarged
+      [64, 64, [64, 48], 32], // padded
+    ] as const) {
+      const p: Preprocessing = { ...plain, interpolation, size, resize };
+      const whole = pattern(width, height);
+      const { x, y, width: across, height: down } = seenPart(width, height, p);
+      const data = new Uint8Array(whole.data.length);
+      for (let row = y; row < y + down; row++) {
+        const [from, to] = [(row * width + x) * 3, (row * width + x + across) * 3];
+        data.set(whole.data.subarray(from, to), from);
+      }
+      expect(preprocess({ ...whole, data }, p)).toEqual(preprocess(whole, p));
+    }
+    const wide = seenPart(320, 90, { ...plain, interpolation, size: [40, 40], resize: 46 });
+    expect(wide.width).toBeLessThan(100);
+  },
+);
 
 describe('cropToInput: the picture as the network sees it', () => {
   test('is the tensor before normalisation, RGB whatever the order', () => {

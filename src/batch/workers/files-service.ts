@@ -16,7 +16,7 @@ import { folderWriter, isFatal } from '../results/write-file.js';
 import { ResultNames, targetSuffix } from '../results/result-names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from '../output-options.js';
-import { encodeOutput, endingOf, type Parts, writerFor } from '../output-files.js';
+import { encodeOutput, endingOf, type Parts, showsPicture, writerFor } from '../output-files.js';
 import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
 import type { Service } from './messages.js';
 import { ownBuffers } from '../../transfer.js';
@@ -104,9 +104,10 @@ class FilesWorker {
     const finish = (report: Report, outcome: Outcome, name: string) =>
       watch.during('encode', () => this.#finish(explainer, report, outcome, name));
     await explainer.use(async (calls) => {
-      const clips = items.map(({ input, path, problem }) =>
-        problem ? undefined : calls.clipsOf(input, path),
-      );
+      const clips = items.map(({ input, path, problem }, i) => {
+        const frames = (pictures[i].save ?? this.#outputs.save).some(showsPicture);
+        return problem ? undefined : calls.clipsOf(input, { name: path, frames });
+      });
       const others = items.filter((_, i) => !clips[i]);
       const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, watch) : [];
       for (const [i, picture] of pictures.entries()) {

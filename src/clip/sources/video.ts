@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { brandsOf } from '../../image/decoders/iso-boxes.js';
 import { checkSize, endsTooEarly, Unreadable } from '../../image/decoders/decoder.js';
 import { defaultMaxPixels, type Pixels } from '../../image/pixels.js';
-import type { ClipSource, FramePattern, FrameStream } from '../clip.js';
+import type { ClipSource, FrameStream, Reading } from '../clip.js';
 import { reading, run, selection, start } from '../ffmpeg.js';
 import { picturesIn } from '../ppm.js';
 
@@ -74,13 +74,13 @@ async function openPath(path: string, asked: number | undefined): Promise<FrameS
   const count = Math.round(rate === mean ? (numberOf(stream.nb_frames) ?? seconds * rate) : seconds * rate);
   if (count < 1) throw new Unreadable('it holds no frames');
   const isTurned = Math.abs(stream.side_data_list?.find((data) => data.rotation)?.rotation ?? 0) % 180 === 90;
+  const size = isTurned ? { width: height, height: width } : { width, height };
   return {
-    width: isTurned ? height : width,
-    height: isTurned ? width : height,
+    ...size,
     rate,
     count,
     sound: path,
-    read: (isWanted, pattern) => framesOf(path, { rate, count, codec }, isWanted, pattern),
+    read: (isWanted, use) => framesOf(path, { ...size, rate, count, codec }, isWanted, use),
   };
 }
 
@@ -126,23 +126,33 @@ function numberOf(text: string | undefined): number | undefined {
 async function* framesOf(
   path: string,
   {
+    width,
+    height,
     rate,
     count,
     codec,
-  }: { readonly rate: number; readonly count: number; readonly codec: string | undefined },
+  }: Pick<FrameStream, 'width' | 'height' | 'count'> & {
+    readonly rate: number;
+    readonly codec: string | undefined;
+  },
   isWanted: (index: number) => boolean,
-  pattern: FramePattern | undefined,
+  { pattern, part }: Reading = {},
 ): AsyncGenerator<Pixels | undefined> {
   const selected = pattern && selection(pattern);
+  const cutOut = part && { width, height, part };
+  // Frames that change their size on the way become what the first are: ffmpeg would do it behind the crop.
+  const crop = part ? `,crop=${part.width}:${part.height}:${part.x}:${part.y}` : '';
+  const pictures = `format=rgb24,scale=${width}:${height}${crop}[pictures]`;
   // What is selected is written without gaps; one byte a frame says how many there were.
-  const select = selected ? `select='${selected}',setpts=N/(${rate}*TB),` : '';
-  const graph = `[0:V:0]fps=${rate},split[all][each];[all]${select}format=rgb24[pictures];[each]scale=1:1:flags=neighbor,format=gray[ticks]`;
+  const graph = selected
+    ? `split[all][each];[all]select='${selected}',setpts=N/(${rate}*TB),${pictures};[each]scale=1:1:flags=neighbor,format=gray[ticks]`
+    : pictures;
   const { process, extra, ended } = start(
     'ffmpeg',
     [
-      ['-nostdin', '-v', 'error', ...reading(path), '-filter_complex', graph],
+      ['-nostdin', '-v', 'error', ...reading(path), '-filter_complex', `[0:V:0]fps=${rate},${graph}`],
       ['-map', '[pictures]', '-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', 'pipe:1'],
-      ['-map', '[ticks]', '-f', 'rawvideo', 'pipe:3'],
+      selected ? ['-map', '[ticks]', '-f', 'rawvideo', 'pipe:3'] : [],
     ].flat(),
   );
   let got = 0;
@@ -150,14 +160,13 @@ async function* framesOf(
     got += ticks.length;
   });
   try {
-    if (!selected) yield* picturesIn(process.stdout, isWanted);
-    else {
-      let index = 0;
-      for await (const frame of picturesIn(process.stdout, () => true)) {
-        for (; !isWanted(index); index++) yield undefined;
-        yield frame;
-        index++;
-      }
+    let index = 0;
+    const wanted = selected ? () => true : isWanted;
+    for await (const frame of picturesIn(process.stdout, wanted, cutOut)) {
+      if (selected) for (; !isWanted(index); index++) yield undefined;
+      else got++;
+      yield frame;
+      index++;
     }
     const { code, complaints } = await ended;
     const missing = count - got; // what a file says of its length is only nearly so
