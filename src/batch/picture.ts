@@ -26,6 +26,8 @@ export interface Picture {
 /** A picture as it is listed, and the archive that its results go to, where it came from one. */
 export interface Input extends Picture {
   readonly archive?: string;
+  /** What it has in common with itself alone, where that is not its file's size and time of change. */
+  readonly state?: string;
 }
 
 /** A picture that is done. */

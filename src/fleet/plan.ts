@@ -2,16 +2,21 @@ import { createHash } from 'node:crypto';
 import { describeRun, type RunKind, type RunOptions } from '../batch/explain-folder.js';
 import { archiveName, namedPictures, nothingNamed } from '../batch/inputs/inputs.js';
 import { LeftOut } from '../batch/inputs/left-out.js';
+import { concurrently } from '../batch/ordered.js';
 import type { Input } from '../batch/picture.js';
 import { ResultNames } from '../batch/results/result-names.js';
 import { missing } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { version } from '../package.js';
+import { remoteSources } from './remote-pictures.js';
 import { planOptions } from './shard-options.js';
 import { openStorage, readWhole, type Storage } from './storages/index.js';
 
 const planFile = 'plan.json';
+
+/** Lists that are written together: each waits for the storage. */
+const listsTogether = 8;
 
 /** What every machine has to know: `plan.json`. */
 export interface Plan extends Planned {
@@ -76,13 +81,14 @@ export async function planShards(given: PlanOptions): Promise<PlanSummary> {
   const names = new ResultNames();
   for (const archive of archives) shards.push({ archive, name: archiveName(archive, names) });
   const onSkipped = (path: string, reason: string) => leftOut.add(path, reason);
-  const named = namedPictures(images, { stdin, onSkipped, lists });
-  for await (const list of cut(pictures.length > 0 ? named : [], Math.ceil(size / batch) * batch)) {
-    const bytes = Buffer.from(list.map(({ path, name }) => `${JSON.stringify([path, name])}\n`).join(''));
-    const shard = { pictures: list.length, sha256: createHash('sha256').update(bytes).digest('hex') };
-    await storage.put(listName(shards.length, shard.sha256), bytes);
-    shards.push(shard);
-  }
+  const named = namedPictures(images, { stdin, onSkipped, lists, remote: remoteSources });
+  const planned = listsOf(pictures.length > 0 ? named : [], Math.ceil(size / batch) * batch, shards.length);
+  const written = async ({ name, bytes, shard }: List): Promise<Shard> => {
+    await storage.put(name, bytes);
+    return shard;
+  };
+  const concurrency = { limit: listsTogether, window: listsTogether, order: 'input' } as const;
+  for await (const shard of concurrently(planned, written, concurrency)) shards.push(shard);
   if (shards.length === 0) throw nothingNamed();
   const plan = withChecksum({ format: 'gradcampp shards 1', gradcampp: version, options, run: kind, shards });
   if (!(await storage.create(planFile, Buffer.from(`${JSON.stringify(plan)}\n`))))
@@ -144,15 +150,31 @@ function listName(index: number, sha256: string): string {
   return `lists/${padded(index)}-${sha256.slice(0, 16)}.jsonl`;
 }
 
-async function* cut<T>(items: AsyncIterable<T> | readonly T[], size: number): AsyncGenerator<T[]> {
-  let group: T[] = [];
-  for await (const item of items) {
-    group.push(item);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
+interface List {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly shard: Shard;
+}
+
+/** The lists of shards, the first of which is numbered `first`: as bytes, which is all that is held of them. */
+async function* listsOf(
+  pictures: AsyncIterable<Pick<Input, 'path' | 'name'>> | readonly never[],
+  size: number,
+  first: number,
+): AsyncGenerator<List> {
+  let [index, count, text] = [first, 0, ''];
+  const list = (): List => {
+    const bytes = Buffer.from(text);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const whole = { name: listName(index++, sha256), bytes, shard: { pictures: count, sha256 } };
+    [count, text] = [0, ''];
+    return whole;
+  };
+  for await (const { path, name } of pictures) {
+    text += `${JSON.stringify([path, name])}\n`;
+    if (++count === size) yield list();
   }
-  if (group.length > 0) yield group;
+  if (count > 0) yield list();
 }
 
 function withChecksum(planned: Planned): Plan {

@@ -22,6 +22,7 @@ import {
   readManifest,
 } from './manifest.js';
 import { type OptionsOf, readOptions } from '../options.js';
+import { bringPictures } from './remote-pictures.js';
 import { indexVariables, shardOptions } from './shard-options.js';
 import { type OpenPlan, readList, readPlan } from './plan.js';
 
@@ -110,7 +111,7 @@ async function runIn(
 ): Promise<ShardSummary> {
   const { plan, storage } = open;
   const out = join(work, 'out');
-  const { options, pictures, files } = await tasksOf(open, index);
+  const { options, pictures, files } = await tasksOf(open, index, join(work, 'pictures'));
   const run: RunOptions = {
     ...plan.options,
     ...options,
@@ -160,16 +161,21 @@ async function runIn(
   return { ...told, outcome: 'done meanwhile', notes: isSame ? [] : [note] };
 }
 
-/** What is explained, and the archive that its files are put into. */
+/**
+ * What is explained, and the archive that its files are put into.
+ *
+ * @param work a folder for pictures that lie elsewhere
+ */
 async function tasksOf(
   open: OpenPlan,
   index: number,
+  work: string,
 ): Promise<{ options: Partial<RunOptions>; pictures?: Omit<Input, 'index'>[]; files: string }> {
   const shard = open.plan.shards[index];
   if ('archive' in shard)
     return { options: { archives: [shard.archive] }, files: archiveName(shard.archive, new ResultNames()) };
   const { files } = outputNames;
-  const list = await readList(open, index, shard);
+  const list = await bringPictures(await readList(open, index, shard), work);
   return { options: {}, pictures: list.map((picture) => ({ ...picture, archive: files })), files };
 }
 

@@ -11,6 +11,14 @@ export interface SourceOptions {
   readonly onSkipped?: (path: string, reason: string) => void;
   /** Files that folders and patterns are searched for beside pictures: extensions in lower case, with the dot. */
   readonly extensions?: readonly string[];
+  /** Sources that are no paths of this machine. */
+  readonly remote?: RemoteSources;
+}
+
+export interface RemoteSources {
+  readonly isMeant: (source: string) => boolean;
+  /** The paths of all that is there, one after the other, in an order that stays. */
+  readonly list: (source: string) => AsyncIterable<string>;
 }
 
 /**
@@ -19,7 +27,7 @@ export interface SourceOptions {
  * pictures in it and in its folders, by extension, in natural order, without names that begin with a dot; a
  * pattern is the pictures and `.npy` files that match it, and the pictures in folders that do; `-` is a list of
  * files on standard input. Nothing is dropped that is named twice, but folders and `**` leave out the pictures
- * that an earlier run wrote. Folders and patterns are tried before the first path is given out.
+ * that an earlier run wrote. Folders and patterns are tried before the first path is given out. What `remote` means it lists.
  * @throws GradcamppError INVALID_OPTION: a folder without pictures, a pattern without a match, `-` twice
  */
 export async function* expandSources(
@@ -38,6 +46,7 @@ async function expansionOf(
   options: SourceOptions,
 ): Promise<AsyncIterable<string> | readonly string[]> {
   if (source === '-') return linesOf(options.stdin ?? process.stdin);
+  if (options.remote?.isMeant(source)) return remotePictures(source, options.remote, options.onSkipped);
   const found = await stat(source).catch(() => undefined);
   const isFolder = found?.isDirectory() ?? false;
   if (!isFolder && (found || !isGlob(source))) return [source];
@@ -51,6 +60,32 @@ async function expansionOf(
   throw new GradcamppError(
     'INVALID_OPTION',
     `${what} (${imageExtensions.join(', ')}); ${skipped.length > 0 ? leftOut(skipped) : advice}.`,
+  );
+}
+
+/** The pictures of a place that is not held: as of a folder, by extension. A source that is called like a picture is one. */
+async function* remotePictures(
+  source: string,
+  { list }: RemoteSources,
+  onSkipped: SourceOptions['onSkipped'],
+): AsyncGenerator<string> {
+  if (whyNoPicture(source) === undefined) return yield source;
+  let [count, skipped] = [0, 0];
+  for await (const path of list(source)) {
+    if (path.endsWith('/')) continue; // what some programs put there for an empty folder
+    const reason = whyNoPicture(path);
+    if (reason === undefined) {
+      count++;
+      yield path;
+    } else {
+      skipped++;
+      onSkipped?.(path, reason);
+    }
+  }
+  if (count > 0) return;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `${JSON.stringify(source)} holds no pictures (${imageExtensions.join(', ')})${skipped > 0 ? `; ${skipped} others are left out` : ''}.`,
   );
 }
 

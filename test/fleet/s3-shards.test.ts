@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { digest, makeInputs, model, newFolder, photos, root } from '../batch/inputs.js';
+import { openStorage } from '../../src/fleet/storages/index.js';
+import { digest, linesIn, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { randomNumbers } from '../map/random.js';
 import { type Fault, type S3Server, startS3 } from './s3-server.js';
 
@@ -56,3 +58,67 @@ test('shards in a bucket, where every fifth request goes wrong, make the folder 
   expect(digest(folder)).toEqual(digest(one));
   expect(server.faults).toBeGreaterThan(5);
 });
+
+test('pictures below a prefix are planned and explained from there; results are named below it', async () => {
+  server.fault = () => undefined;
+  const bucket = await openStorage('s3://bucket');
+  const names = ['a/1.png', 'a/b/2.png', 'b/1.png', 'c.png'];
+  for (const [i, name] of names.entries()) await bucket.put(`pictures/${name}`, noise(i));
+  for (const name of ['a/readme.md', 'empty/']) await bucket.put(`pictures/${name}`, Buffer.of(1));
+  await bucket.put('pictures/none.png', Buffer.from('no picture'));
+  const list = join(root, 'list.txt');
+  writeFileSync(list, 's3://bucket/pictures/c.png\ns3://bucket/pictures/gone.png\n');
+  const [out, merged, local] = [newFolder(), newFolder(), join(root, 'local')];
+  const settings = ['--model', model, '--save', 'overlay,npy'];
+  const images = ['s3://bucket/pictures', 's3://bucket/pictures/b/1.png', '--list', list];
+  const planned = await gradcampp('shard', 'plan', ...images, ...settings, '--size', '3', '--out', out);
+  expect(planned.said).toContain(`8 pictures, 3 shards → ${out}/plan.json`);
+  expect(planned.said).toContain('1 file left out: s3://bucket/pictures/a/readme.md');
+  for (const index of ['0', '1', '2']) {
+    const { code, said } = await gradcampp('shard', 'run', out, '--index', index, '--workers', '0');
+    expect(code, said).toBe(0);
+  }
+  expect((await gradcampp('shard', 'merge', out, '--out', merged)).code).toBe(3);
+  const lines = linesIn(merged);
+  expect(lines.map(({ image }) => image.path.slice('s3://bucket/pictures/'.length))).toEqual([
+    ...names,
+    'none.png',
+    'b/1.png',
+    'c.png',
+    'gone.png',
+  ]);
+  expect(lines.map(({ files }) => files?.npy)).toEqual([
+    'a/1.npy',
+    'a/b/2.npy',
+    'b/1.npy',
+    'c.npy',
+    undefined,
+    'b/1-2.npy',
+    'c-2.npy',
+    undefined,
+  ]);
+  expect(lines.at(-1).error.message).toBe(
+    '"s3://bucket/pictures/gone.png" cannot be read: there is no such object.',
+  );
+  expect(readFileSync(join(merged, 'index.html'), 'utf8')).not.toMatch(/(src|href)="[^"]*s3/);
+
+  for (const [i, name] of names.entries()) {
+    mkdirSync(dirname(join(local, name)), { recursive: true });
+    writeFileSync(join(local, name), noise(i));
+  }
+  const here = newFolder();
+  expect((await gradcampp('explain', local, ...settings, '--out', here)).code).toBe(0);
+  const maps = (folder: string) =>
+    Object.entries(digest(folder)).filter(([name]) => /^(a|b\/1|c)(\/.*)?\.\w+/.test(name));
+  for (const [name, value] of maps(here)) expect(maps(merged)).toContainEqual([name, value]);
+
+  const empty = await gradcampp(
+    'shard',
+    'plan',
+    's3://bucket/pictures/none',
+    ...settings,
+    '--out',
+    newFolder(),
+  );
+  expect(empty.said).toMatch(/^gradcampp: "s3:\/\/bucket\/pictures\/none" holds no pictures \(\.png/m);
+}, 60_000);

@@ -87,6 +87,8 @@ export class Inputs {
 
   /** Size and time of change of a picture when it was listed, as text: what it has in common with itself alone. */
   stateOf(index: number): string {
+    const { state } = this.list[index];
+    if (state !== undefined) return state;
     const size = this.#sizes[index];
     return size < 0 ? '-' : `${size} ${this.#times[index]}`;
   }
@@ -168,7 +170,8 @@ export class Inputs {
 
   /** The file that each is in. */
   *#files(): Generator<string> {
-    for (const { path, part } of this.list) yield part ? (this.#origins.get(part.archive) as string) : path;
+    for (const { path, part } of this.list)
+      yield part ? (this.#origins.get(part.archive) ?? part.archive) : path;
   }
 }
 
@@ -208,7 +211,7 @@ export async function* namedPictures(
   images: readonly string[],
   { lists = [], ...options }: SourceOptions & { readonly lists?: readonly string[] } = {},
 ): AsyncGenerator<Pick<Input, 'path' | 'name'>> {
-  const names = new ResultNames(await rootsOf(images));
+  const names = new ResultNames(await rootsOf(images, options));
   for await (const path of expandSources(images, options)) yield { path, name: names.nameOf(path) };
   for (const list of lists) for await (const path of listedIn(list)) yield { path, name: names.nameOf(path) };
 }
@@ -285,11 +288,15 @@ function keyOf(member: string): string {
   return posix.join(posix.dirname(member), stem).replace(/^(\.{0,2}\/)+/, '');
 }
 
-/** The folders that arguments name, and those in which patterns begin. */
-async function rootsOf(sources: readonly string[]): Promise<string[]> {
+/** The folders and prefixes that arguments name, and those in which patterns begin. */
+async function rootsOf(sources: readonly string[], { remote }: SourceOptions = {}): Promise<string[]> {
   const roots: string[] = [];
   for (const source of sources) {
     if (source === '-') continue;
+    if (remote?.isMeant(source)) {
+      if (whyNoPicture(source) !== undefined) roots.push(source);
+      continue;
+    }
     const found = await stat(source).catch(() => undefined);
     if (found?.isDirectory()) roots.push(source);
     else if (!found && isGlob(source)) roots.push(rootOfPattern(source));

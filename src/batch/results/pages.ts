@@ -97,7 +97,7 @@ ${near.map((other) =>
 
 /** A picture's own file, seen from the output folder; undefined where no browser would show it. */
 export function originalOf(out: string, path: string | undefined): string | undefined {
-  if (path === undefined || !shown.test(path)) return undefined;
+  if (path === undefined || /^\w+:\/\//.test(path) || !shown.test(path)) return undefined;
   return linkTo(relative(resolve(out), resolve(path)));
 }
 

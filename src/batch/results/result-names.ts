@@ -2,6 +2,7 @@ import { basename, dirname, extname, isAbsolute, normalize, resolve, sep } from 
 import type { TargetExplanation } from '../../explain/explanation.js';
 import type { Settings } from '../../explain/explain-options.js';
 import { isSingle, type Target } from '../../targets/index.js';
+import { TextSet } from './text-set.js';
 
 /**
  * What a picture's results are called: its path under the folder that was named (or the folder in which a pattern
@@ -10,8 +11,9 @@ import { isSingle, type Target } from '../../targets/index.js';
  */
 export class ResultNames {
   readonly #roots: readonly string[];
-  /** ResultNames that are taken, and how often each was asked for. */
-  readonly #taken = new Map<string, number>();
+  readonly #taken = new TextSet();
+  /** How often a name was asked for, where that was more than once. */
+  readonly #counts = new Map<string, number>();
 
   /** @param roots the folders that were named */
   constructor(roots: readonly string[] = []) {
@@ -31,11 +33,15 @@ export class ResultNames {
   /** The name, or what it becomes where it is taken. */
   reserve(name: string): string {
     const key = name.toLowerCase();
-    for (let count = (this.#taken.get(key) ?? 0) + 1; ; count++) {
-      const candidate = count === 1 ? name : `${name}-${count}`;
-      if (count > 1 && this.#taken.has(candidate.toLowerCase())) continue;
-      this.#taken.set(key, count);
-      if (count > 1) this.#taken.set(candidate.toLowerCase(), 1);
+    if (!this.#taken.has(key)) {
+      this.#taken.add(key);
+      return name;
+    }
+    for (let count = (this.#counts.get(key) ?? 1) + 1; ; count++) {
+      const candidate = `${name}-${count}`;
+      if (this.#taken.has(candidate.toLowerCase())) continue;
+      this.#taken.add(candidate.toLowerCase());
+      this.#counts.set(key, count);
       return candidate;
     }
   }

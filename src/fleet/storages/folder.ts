@@ -43,15 +43,18 @@ class Folder implements Storage {
     return isMade;
   }
 
-  async *list(folder: string): AsyncGenerator<string> {
+  async *list(folder: string, { isDeep = false } = {}): AsyncGenerator<string> {
     const entries = await readdir(join(this.address, folder), { withFileTypes: true }).catch(
       (cause: NodeJS.ErrnoException) => {
         if (cause.code === 'ENOENT') return [];
         throw cause;
       },
     );
-    for (const entry of entries)
-      if (entry.isFile() && !entry.name.startsWith(partial)) yield `${folder}/${entry.name}`;
+    for (const entry of entries) {
+      const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (isDeep && entry.isDirectory()) yield* this.list(name, { isDeep });
+      else if (entry.isFile() && !entry.name.startsWith(partial)) yield name;
+    }
   }
 
   /** @param publish gives what was written its name */

@@ -89,10 +89,11 @@ class S3 implements Storage {
     }
   }
 
-  async *list(folder: string): AsyncGenerator<string> {
-    const Prefix = `${this.#prefix}${folder}/`;
+  async *list(folder: string, { isDeep = false } = {}): AsyncGenerator<string> {
+    const Prefix = folder === '' ? this.#prefix : `${this.#prefix}${folder}/`;
+    const Delimiter = isDeep ? undefined : '/';
     for (let ContinuationToken: string | undefined; ; ) {
-      const input = { Bucket: this.#bucket, Prefix, Delimiter: '/', ContinuationToken };
+      const input = { Bucket: this.#bucket, Prefix, Delimiter, ContinuationToken };
       const page = await this.#client.send(new this.#sdk.ListObjectsV2Command(input)).catch((cause) => {
         throw this.#failed(folder, 'listed', cause);
       });

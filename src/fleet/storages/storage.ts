@@ -11,8 +11,8 @@ export interface Storage {
   put(name: string, content: Uint8Array | { readonly file: string }): Promise<void>;
   /** Puts bytes under a name that is free. @returns whether it was */
   create(name: string, bytes: Uint8Array): Promise<boolean>;
-  /** The names that begin with a folder's, itself and what is in its folders left out; in any order. */
-  list(folder: string): AsyncIterable<string>;
+  /** The names in a folder; what is in its folders only where that is asked for. "" is all. In any order. */
+  list(folder: string, options?: { readonly isDeep?: boolean }): AsyncIterable<string>;
 }
 
 /** A kind of storage. */
