@@ -17,11 +17,17 @@ import { httpOptions, type HttpOptions } from './serve-options.js';
 /** A service behind HTTP. */
 export interface ServiceApp {
   /** Answers a request, as servers of the Fetch interface call it. */
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly fetch: (request: Request, delivery?: Delivery) => Promise<Response>;
   /** Requests are answered 503 from now on, and GET /readyz says so; those that were taken are answered. */
   drain(): void;
   /** Every answer to POST /explain. */
   onAnswer?: (answer: Answered) => void;
+}
+
+/** What a server can tell of its answers. */
+export interface Delivery {
+  /** The answer has left, or its client has. Until then it holds its place, since it holds memory. Default: at once. */
+  readonly delivered?: Promise<unknown>;
 }
 
 export interface Answered {
@@ -49,23 +55,25 @@ const pictures = ['image/jpeg', 'image/png', 'image/webp', 'image/*'];
  * @throws GradcamppError INVALID_OPTION
  */
 export function serviceApp(service: ExplainService, options: HttpOptions = {}): ServiceApp {
-  const { token, maxBody } = readOptions('the HTTP interface', httpOptions, options);
+  const { token, maxBody, maxTargets } = readOptions('the HTTP interface', httpOptions, options);
   const metrics = new Metrics(service);
-  const app = new Hono<{ Variables: { message?: string } }>();
+  const app = new Hono<{ Variables: { message?: string }; Bindings: Delivery }>();
   let isDraining = false;
   let taken = 0;
   const looking = observer();
 
   const own: ServiceApp = {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request, { delivered } = {}) => app.fetch(request, { delivered }),
     drain: () => {
       isDraining = true;
     },
   };
 
-  app.get('/healthz', (c) =>
-    service.failure ? problem(c, 503, 'RUNTIME', service.failure.message) : c.json({ status: 'ok' }),
-  );
+  app.get('/healthz', (c) => {
+    if (!service.failure) return c.json({ status: 'ok' });
+    // Anyone may ask this, so what went wrong stays in the log, beside the answers that it spoilt.
+    return problem(c, 503, 'RUNTIME', 'Nothing can be explained any more; the log says why. Start it again.');
+  });
   app.get('/readyz', (c) => {
     if (isDraining || service.failure) return problem(c, 503, 'CLOSED', 'No more pictures are taken.');
     return c.json({ status: 'ok', waiting: service.waiting, running: service.running });
@@ -103,7 +111,8 @@ export function serviceApp(service: ExplainService, options: HttpOptions = {}): 
       );
     } else {
       taken++;
-      await next().finally(() => taken--);
+      const leave = () => void taken--;
+      await next().finally(() => void Promise.resolve(c.env.delivered).then(leave, leave));
     }
     if (isDraining) c.res.headers.set('Connection', 'close');
   };
@@ -128,7 +137,7 @@ export function serviceApp(service: ExplainService, options: HttpOptions = {}): 
         problem(c, 413, 'INVALID_IMAGE', `A picture may have ${maxBody} bytes; this one has more.`),
     }),
     async (c) => {
-      const asked = askedIn(c);
+      const asked = askedIn(c, maxTargets);
       const bytes = await bodyOf(c);
       const results = await service.explain(bytes, { ...asked, signal: c.req.raw.signal });
       if (asked.isPicture) {
@@ -174,13 +183,19 @@ function digest(text: string): Buffer {
 }
 
 /** What the query and the headers ask for. Targets that name files are not among it. */
-function askedIn(c: Context): { targets?: Target[]; save: SaveKind[]; isPicture: boolean } {
+function askedIn(c: Context, most: number): { targets?: Target[]; save: SaveKind[]; isPicture: boolean } {
   const query = c.req.queries();
   onlyKeys('the query', query, ['class', 'top', 'include']);
   const { class: classes = [], top: tops = [], include = [] } = query;
   const save = include.flatMap((list) => list.split(',')).map((kind) => oneOf('include', kind, saveKinds));
   const top = tops.map((text) => ({ top: wholeNumber('top', /^\d+$/.test(text) ? Number(text) : text, 1) }));
   const targets: Target[] = [...classes, ...top];
+  const count = classes.length + top.reduce((sum, own) => sum + own.top, 0);
+  if (count > most)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `A request may ask for ${most} classes; this one asks for ${count}. Ask for fewer, or in several requests.`,
+    );
   const type = accepts(c, { header: 'Accept', supports: [json, ...pictures], default: json });
   const isPicture = type !== json;
   if (isPicture && save.length > 0)
@@ -195,23 +210,32 @@ function askedIn(c: Context): { targets?: Target[]; save: SaveKind[]; isPicture:
   };
 }
 
+/** Fields of a form at most: parsing one of hundreds of thousands would hold up everyone for seconds. */
+const mostFields = 100;
+
 /** The picture: the body, or the first file of a form. */
 async function bodyOf(c: Context): Promise<Uint8Array> {
-  if (!/^multipart\/form-data\b/i.test(c.req.header('content-type') ?? ''))
-    return new Uint8Array(await c.req.arrayBuffer());
-  const form = await c.req.formData().catch((cause: unknown) => {
-    throw new GradcamppError(
+  const type = c.req.header('content-type') ?? '';
+  const body = Buffer.from(await c.req.arrayBuffer());
+  if (!/^multipart\/form-data\b/i.test(type)) return body;
+  const wrong = (what: string, cause?: unknown) =>
+    new GradcamppError(
       'INVALID_IMAGE',
-      'The form cannot be read; send the picture as the body, or as a file of a form.',
+      `The form ${what}; send the picture as the body, or as a file of a form.`,
       { cause },
     );
-  });
+  const [, quoted, plain] = /\bboundary=(?:"([^"]+)"|([^;\s]+))/i.exec(type) ?? [];
+  if (!quoted && !plain) throw wrong('cannot be read: its type names no boundary');
+  for (let at = 0, fields = -1; (at = body.indexOf(`--${quoted ?? plain}`, at)) >= 0; at++)
+    if (++fields > mostFields) throw wrong(`has more than ${mostFields} fields`);
+  const form = await new Response(body, { headers: { 'Content-Type': type } })
+    .formData()
+    .catch((cause: unknown) => {
+      throw wrong('cannot be read', cause);
+    });
   for (const [, value] of form.entries())
     if (typeof value !== 'string') return new Uint8Array(await value.arrayBuffer());
-  throw new GradcamppError(
-    'INVALID_IMAGE',
-    'The form holds no file; send the picture as the body, or as a file of a form.',
-  );
+  throw wrong('holds no file');
 }
 
 /** Files as data URLs, which pages can show as they are. */

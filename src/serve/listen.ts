@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { createAdaptorServer, type Http2Bindings, type HttpBindings } from '@hono/node-server';
 import { GradcamppError, messageOf, show } from '../errors.js';
 import { readOptions } from '../options.js';
 import type { ServiceApp } from './http.js';
@@ -32,8 +32,17 @@ const problems: Readonly<Record<string, string>> = {
  */
 export async function listen(app: ServiceApp, options: ListenOptions = {}): Promise<Listening> {
   const { host, port, patience } = readOptions('the server', listenOptions, options);
+  const fetch = async (request: Request, { incoming, outgoing }: HttpBindings | Http2Bindings) => {
+    const delivered = new Promise((resolve) => {
+      outgoing.once('close', resolve);
+    });
+    const response = await app.fetch(request, { delivered });
+    const timer = setTimeout(() => incoming.socket.destroy(), 1000 * patience);
+    void delivered.then(() => clearTimeout(timer));
+    return response;
+  };
   const server = createAdaptorServer({
-    fetch: app.fetch,
+    fetch,
     serverOptions: {
       requestTimeout: 1000 * patience,
       headersTimeout: 1000 * Math.min(patience, 10),

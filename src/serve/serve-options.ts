@@ -17,6 +17,13 @@ export const httpOptions = {
     help: 'bytes that a picture may have',
     flag: '--max-body <bytes>',
   }),
+  /** Classes that a request may ask for at most, since each has an explanation and pictures of its own. Default 20. */
+  maxTargets: count({
+    from: 1,
+    default: 20,
+    help: 'classes that a request may ask for',
+    flag: '--max-targets <n>',
+  }),
   /** Who may ask: `Authorization: Bearer TOKEN`. Default: anyone. On the command line it is GRADCAMPP_TOKEN, which no list of processes shows. */
   token: option(
     (value, name): string => {
@@ -42,12 +49,12 @@ export const listenOptions = {
   }),
   /** 0: any that is free. Default 8080. */
   port: count({ to: 65535, default: 8080, help: 'port to listen on, 0 for a free one', flag: '--port <n>' }),
-  /** Seconds in which a request must have arrived; clients that are slower are answered 408. Default 30. */
+  /** Seconds in which a request must have arrived; clients that are slower are answered 408. As long they may take to read the answer. Default 30. */
   patience: number({
     above: 0,
     to: 3600,
     default: 30,
-    help: 'seconds in which a request must have arrived',
+    help: 'seconds in which a request must have arrived, and its answer been read',
     flag: '--patience <seconds>',
   }),
 };

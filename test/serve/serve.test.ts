@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Explainer } from '../../src/index.js';
+import { Explainer, GradcamppError } from '../../src/index.js';
 import { encodeOutput } from '../../src/batch/output-files.js';
 import { outputOptions } from '../../src/batch/output-options.js';
 import { readOptions } from '../../src/options.js';
@@ -80,6 +80,8 @@ test.each([
   ['?classes=cup', 400, /"classes" is not an option of the query. Closest: "class"/],
   ['?top=0', 400, /"top".*received 0/],
   ['?top=many', 400, /"top".*"many"/],
+  ['?top=1000', 400, /may ask for 20 classes; this one asks for 1000/],
+  [`?top=19${'&class=cup'.repeat(2)}`, 400, /asks for 21/],
   ['?class=zebra', 400, /zebra/],
   ['?include=everything', 400, /include.*overlay, map.*everything/],
 ])('%s is answered %i with a sentence', async (query, wanted, message) => {
@@ -149,6 +151,34 @@ test('a full queue answers 503 with Retry-After, and loses nothing that it took'
   expect(text).toContain('gradcampp_requests_total{status="503"} 7');
   expect(text).toContain('gradcampp_explain_seconds_count 5');
   expect(text).toContain('gradcampp_waiting 0');
+});
+
+test('an answer holds its place until it has left, or its client has', async () => {
+  const app = serviceApp(service);
+  const leave: (() => void)[] = [];
+  const delivered = () => new Promise<void>((resolve) => void leave.push(resolve));
+  for (let i = 0; i < 5; i++) {
+    const response = await app.fetch(post(bytes), { delivered: delivered() });
+    expect(response.status).toBe(200);
+  }
+  expect((await ask(post(bytes), app)).status).toBe(503);
+  leave[0]();
+  expect((await ask(post(bytes), app)).status).toBe(200);
+});
+
+test('who asks without a token is not told what went wrong', async () => {
+  const failed = Object.create(service, {
+    failure: { value: new GradcamppError('RUNTIME', 'No worker starts: /srv/secret.onnx …') },
+  }) as ExplainService;
+  const app = serviceApp(failed, { token: 'secret' });
+  for (const path of ['healthz', 'readyz']) {
+    const response = await app.fetch(new Request(`http://localhost/${path}`));
+    expect([path, response.status, await response.text()]).toEqual([
+      path,
+      503,
+      expect.not.stringContaining('srv'),
+    ]);
+  }
 });
 
 test('programs are told by an error that the queue is full; who leaves it takes no time', async () => {
