@@ -81,7 +81,11 @@ export async function* explainClips(
 
 /** Those without a picture or frames are the caller's. */
 function releaseTensors(ready: readonly Ready[]): void {
-  release(ready.map(({ image }) => (image.picture ?? image.clip) && image.tensor));
+  release(
+    ready.flatMap(({ image: { picture, clip, tensor, crops } }) =>
+      (picture ?? clip) ? [tensor, ...(crops?.views.map((view) => view.tensor) ?? [])] : [],
+    ),
+  );
 }
 
 async function prepareItem(

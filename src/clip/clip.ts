@@ -85,4 +85,6 @@ export interface ClipFrames {
   readonly count: number;
   /** Frames a second that the video was read at; undefined where nothing tells. */
   readonly rate?: number;
+  /** How many crops of its frames the scores and the map are the mean of; absent where it is one. */
+  readonly crops?: number;
 }

@@ -4,8 +4,8 @@ import { Unreadable } from '../image/decoders/decoder.js';
 import { recognize } from '../image/formats.js';
 import { filesIn } from '../image/listing.js';
 import { whyNoPicture } from '../image/formats.js';
-import { type Pixels, type Rectangle } from '../image/pixels.js';
-import { inputGeometry, preprocess, seenPart } from '../image/preprocess.js';
+import { around, type Pixels, type Rectangle } from '../image/pixels.js';
+import { inputGeometry, preprocess, seenPart, threeCrops } from '../image/preprocess.js';
 import { unreadable, unnamed } from '../image/unreadable.js';
 import { sizeOf } from '../tensor.js';
 import type { ClipFrames, ClipInput, ClipPreprocessing, FrameStream } from './clip.js';
@@ -18,16 +18,27 @@ import { clipSources } from './sources/index.js';
 export interface ReadClip {
   /** Dims of the input, without N. */
   readonly dims: readonly number[];
+  /** Of the middle crop. */
   readonly tensor: Float32Array;
+  /** Where there are several crops: all of them. */
+  readonly crops?: ClipCrops;
   /** Absent where they were not asked for. */
   readonly frames?: readonly Pixels[];
   /** What they measure. */
   readonly frameSize: { readonly width: number; readonly height: number };
-  /** The part of each frame that the network sees. */
+  /** The part of each frame that the network sees, in all crops together. */
   readonly geometry: Rectangle;
   readonly clip: ClipFrames;
   /** The file that holds the sound, where there may be some. */
   readonly sound?: string;
+}
+
+/** Crops of one clip, side by side along one axis. */
+export interface ClipCrops {
+  /** Where each begins in what they cover together. */
+  readonly views: readonly { readonly tensor: Float32Array; readonly x: number; readonly y: number }[];
+  /** [H, W] of that, in pixels of the network's input. */
+  readonly size: readonly [number, number];
 }
 
 /** Frames of one clip have so many pixels together at most: they are held until its map is drawn. */
@@ -94,7 +105,8 @@ async function framesIn(folder: string): Promise<string[]> {
 interface Window {
   readonly number: number;
   readonly start: number;
-  readonly tensor: Float32Array;
+  /** One a crop. */
+  readonly tensors: readonly Float32Array[];
   /** How many of its frames there are. */
   filled: number;
   /** Where they are kept. */
@@ -115,25 +127,38 @@ async function* clipsOf(
     NTCHW: [count, channels, height, width],
     NTHWC: [count, height, width, channels],
   }[layout];
-  const geometry = inputGeometry(stream.width, stream.height, frame);
+  const crops = sampling.crops === 3 ? threeCrops(stream.width, stream.height, frame) : [{}];
+  const middle = Math.floor(crops.length / 2);
+  const geometry = around(crops.map((crop) => inputGeometry(stream.width, stream.height, frame, crop)));
+  const places = crops.map(({ x = 0, y = 0 }) => ({ x: x - (crops[0].x ?? 0), y: y - (crops[0].y ?? 0) }));
+  const covered = [height + (places.at(-1)?.y ?? 0), width + (places.at(-1)?.x ?? 0)] as const;
   let open: Window[] = [];
   let next = 0;
   const taking = (index: number) =>
     open.filter(({ start }) => index >= start && (index - start) % interval === 0);
   const isWanted = (index: number): boolean => {
     for (let start = startOf(next); start !== undefined && start <= index; start = startOf(++next))
-      open.push({ number: next, start, tensor: new Float32Array(sizeOf(dims)), filled: 0, frames: [] });
+      open.push({
+        number: next,
+        start,
+        tensors: crops.map(() => new Float32Array(sizeOf(dims))),
+        filled: 0,
+        frames: [],
+      });
     return taking(index).some(({ start }) => index < start + count * interval);
   };
-  const put = ({ tensor }: Window, values: Float32Array, t: number) => {
+  const put = (tensor: Float32Array, values: Float32Array, t: number) => {
     if (layout !== 'NCTHW') return tensor.set(values, t * values.length);
     const plane = height * width;
     for (let c = 0; c < channels; c++)
       tensor.set(values.subarray(c * plane, (c + 1) * plane), (c * count + t) * plane);
   };
-  const clip = ({ number, start, tensor, filled, frames }: Window): ReadClip => ({
+  const clip = ({ number, start, tensors, filled, frames }: Window): ReadClip => ({
     dims,
-    tensor,
+    tensor: tensors[middle],
+    ...(crops.length > 1
+      ? { crops: { views: tensors.map((tensor, i) => ({ tensor, ...places[i] })), size: covered } }
+      : {}),
     ...(keepsFrames ? { frames } : {}),
     frameSize: { width: stream.width, height: stream.height },
     geometry,
@@ -143,19 +168,22 @@ async function* clipsOf(
       interval,
       count: filled,
       ...(stream.rate === undefined ? {} : { rate: stream.rate }),
+      ...(crops.length > 1 ? { crops: crops.length } : {}),
     },
     sound: stream.sound,
   });
   let index = 0;
-  const last = new Float32Array(height * width * channels);
-  const part = keepsFrames ? undefined : seenPart(stream.width, stream.height, frame);
+  const last = crops.map(() => new Float32Array(height * width * channels));
+  const parts = crops.map((crop) => seenPart(stream.width, stream.height, frame, crop));
+  const part = keepsFrames ? undefined : around(parts);
   for await (const pixels of stream.read(isWanted, { pattern: plan.frames, part })) {
     if (pixels) {
       checkSame(stream, pixels);
-      preprocess(pixels, frame, last);
+      for (const [i, crop] of crops.entries()) preprocess(pixels, frame, last[i], crop);
       for (const window of taking(index)) {
         if (window.filled === count) continue;
-        put(window, last, window.filled++);
+        for (const [i, tensor] of window.tensors.entries()) put(tensor, last[i], window.filled);
+        window.filled++;
         if (keepsFrames) window.frames.push(pixels);
       }
       const done = open.filter(({ filled }) => filled === count);
@@ -171,7 +199,8 @@ async function* clipsOf(
     const { filled, number } = window;
     if (filled === 0) continue;
     if (sampling.stride !== undefined && number > 0 && filled < count / 2) continue;
-    for (let t = filled; t < count; t++) put(window, last, t);
+    for (const [i, tensor] of window.tensors.entries())
+      for (let t = filled; t < count; t++) put(tensor, last[i], t);
     yield clip(window);
   }
 }

@@ -181,12 +181,13 @@ export function subjectOf(explainer: NetworkExplainer, { description, openLayer 
 }
 
 /** Numbers and tests are by video: its clips are not independent. */
-function checkSampling({ sampling: { clips = 1, stride } }: ClipPreprocessing): void {
-  if (clips === 1 && stride === undefined) return;
-  const received = stride === undefined ? `clips=${clips}` : `stride=${stride}`;
+function checkSampling({ sampling: { clips = 1, stride, crops = 1 } }: ClipPreprocessing): void {
+  if (clips === 1 && stride === undefined && crops === 1) return;
+  const several = crops === 1 ? `clips=${clips}` : `crops=${crops}`;
+  const received = stride === undefined ? several : `stride=${stride}`;
   throw new GradcamppError(
     'INVALID_OPTION',
-    `Evaluations take one clip of a video ("frames" or --frames with clips=1); received ${received}.`,
+    `Evaluations take one clip of a video and one crop of it ("frames" or --frames with clips=1, crops=1); received ${received}.`,
   );
 }
 

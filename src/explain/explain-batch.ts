@@ -2,7 +2,6 @@ import { GradcamppError } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import type { Preprocessing } from '../image/preprocess.js';
-import { regions } from '../image/regions.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import { methodNamed, needsOf } from '../methods/index.js';
@@ -18,7 +17,8 @@ import { attentionPass } from './attention-values.js';
 import { type Answer, answersOf, checkMethods, isOfLayers, type Question } from './answers.js';
 import { type Batch, TargetEvidence } from './target-evidence.js';
 import { type OnStep, Progress } from './progress.js';
-import type { Explanation, FrameFacts, TargetExplanation } from './explanation.js';
+import { factsOfMap } from './map-facts.js';
+import type { Explanation, TargetExplanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
 import type { SelfAttention } from '../graph/self-attention.js';
 import type { TokenGrid } from '../graph/tokens.js';
@@ -150,8 +150,9 @@ async function explainOutput(
     attention,
   });
   checkFinite(batch.rows, images);
+  const rows = await Promise.all(images.map(({ judged }, n) => judged?.(scores) ?? batch.rows[n]));
   const goals = images.map((_, n) =>
-    goalsOf(pictures.targets[n], batch.rows[n], factsOf(batch, n, scores, classes)),
+    goalsOf(pictures.targets[n], rows[n], factsOf(batch, n, scores, classes)),
   );
   const methods = variantsOf(
     settings.variants,
@@ -203,7 +204,7 @@ async function explainOutput(
           const { each, ...whole } = answers[v][t];
           const variant = methods.all[v];
           for (const [layer, answer] of (each ?? [whole]).entries()) {
-            const own = { answer, layer: each && layer, n, row: batch.rows[n] };
+            const own = { answer, layer: each && layer, n, row: rows[n] };
             const explained = explanationOf({ context, settings, variant, goal, output, moments, ...own });
             const isOfIt = settings.evidence && isOfLayers(methodNamed(variant.method));
             const evidence = isOfIt ? await evidenceOf(batch, question.targets[t], { n, layer }) : undefined;
@@ -215,10 +216,8 @@ async function explainOutput(
   releaseBatch(batch);
   return images.map((_, n) => ({
     output,
-    row: batch.rows[n],
-    probabilities: isOfScores(batch.rows[n].dims)
-      ? probabilitiesOf(batch.rows[n].data, scores.link)
-      : undefined,
+    row: rows[n],
+    probabilities: isOfScores(rows[n].dims) ? probabilitiesOf(rows[n].data, scores.link) : undefined,
     targets: found[n],
     values: values?.[n],
   }));
@@ -506,8 +505,7 @@ function explanationOf({
       empty,
       emptyBecause: empty ? method.whyEmpty?.({ score, probability }, variant.settings as never) : undefined,
       logScale: logScale && answer.raw ? logScale({ score, probability }, variant.settings as never) : 0,
-      bounds: dims.length === 2 && !empty ? regions(data, dims, { threshold: settings.threshold }) : [],
-      ...(dims.length === 3 ? { frames: framesOf(data, dims, settings.threshold) } : {}),
+      ...factsOfMap({ data, dims, empty }, settings.threshold),
     },
     raw: answer.raw &&
       answer.rawDims && { data: part(answer.raw, n, sizeOf(answer.rawDims)), dims: answer.rawDims },
@@ -516,33 +514,6 @@ function explanationOf({
       dims: context.network.image.dims === undefined ? dims : attributionDims(answer, context, dims),
     },
   };
-}
-
-/** What each frame of a map [T, H, W] has of it. */
-function framesOf(data: Float32Array, [count, ...dims]: readonly number[], threshold: number): FrameFacts[] {
-  const frames = Array.from({ length: count }, (_, t) => part(data, t, sizeOf(dims)));
-  const sums = frames.map(sumOf);
-  const peaks = frames.map(peakOf);
-  const [total, peak] = [sums.reduce((sum, own) => sum + own, 0), Math.max(...peaks)];
-  return frames.map((frame, t) => {
-    const share = (threshold * peak) / peaks[t]; // of the frame's own maximum
-    return {
-      energy: total > 0 ? sums[t] / total : 0,
-      bounds: share <= 1 ? regions(frame, dims, { threshold: share }) : [],
-    };
-  });
-}
-
-function sumOf(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum;
-}
-
-function peakOf(values: Float32Array): number {
-  let peak = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] > peak) peak = values[i];
-  return peak;
 }
 
 /** Dims of one picture's input: those of the map, and the channels where there are any. */

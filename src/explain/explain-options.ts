@@ -60,9 +60,9 @@ export const explainerOptions = {
     flag: '--preprocess <file>',
     parse: asTyped,
   }),
-  /** Of networks that take clips: which frames of a video make one, {count, interval, rate, clips, stride}; default: the sidecar's. */
+  /** Of networks that take clips: which frames of a video make one, and which crops of them, {count, interval, rate, clips, stride, crops}; default: the sidecar's. */
   frames: option(checkFrames, {
-    help: 'frames of a video that make a clip: how many, and interval, rate, clips or stride, as 16,interval=2,stride=16',
+    help: 'frames of a video that make a clip: how many, and interval, rate, clips or stride, and crops, as 16,interval=2,stride=16',
     otherwise: "the sidecar's, else those the network takes, spread over the video",
     flag: '--frames <sampling>',
     parse: parseFrames,
@@ -334,11 +334,16 @@ function checkFrames(value: unknown): FrameSampling {
   for (const [key, most] of Object.entries(samplingLimits)) {
     const own = (value as Readonly<Record<string, unknown>>)[key];
     const isFit =
-      typeof own === 'number' && own > 0 && own <= most && (key === 'rate' || Number.isInteger(own));
+      typeof own === 'number' &&
+      own > 0 &&
+      own <= most &&
+      (key === 'rate' || Number.isInteger(own)) &&
+      (key !== 'crops' || own !== 2);
     if (own !== undefined && !isFit)
       throw invalid(
         `frames.${key}`,
-        key === 'rate' ? `a number up to ${most}` : `a whole number from 1 to ${most}`,
+        ({ rate: `a number up to ${most}`, crops: '1 or 3' } as Record<string, string>)[key] ??
+          `a whole number from 1 to ${most}`,
         own,
       );
   }

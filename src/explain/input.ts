@@ -2,11 +2,13 @@ import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
 import { clipChannelAxis } from '../clip/assumed.js';
 import type { ClipFrames, ClipPreprocessing, FrameList } from '../clip/clip.js';
-import type { ClipOptions } from '../clip/read-clips.js';
+import type { ClipCrops, ClipOptions } from '../clip/read-clips.js';
 import { decodeImage, type DecodeOptions, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
 import type { Pixels, Rectangle } from '../image/pixels.js';
 import { type Preprocessing, preprocess } from '../image/preprocess.js';
+import type { Scores } from '../graph/scores.js';
+import type { Row } from '../targets/target.js';
 import { firstNotFinite, sizeOf, type Tensor } from '../tensor.js';
 
 /** The network's input as it is fed, and as the model has it. */
@@ -33,8 +35,11 @@ export interface PreparedImage {
   readonly picture?: Pixels;
   /** The part of the picture, or of each frame, that the network sees. */
   readonly geometry?: Rectangle;
-  /** Of clips: the frames that the network sees where they are kept, what they measure, which of the video's they are, and the file that holds the sound. */
+  /** Of clips: the frames that the network sees where they are kept, the crops of which there are several, what frames measure, which of the video's they are, and the file that holds the sound. */
   readonly frames?: readonly Pixels[];
+  readonly crops?: ClipCrops;
+  /** What targets are found in, and scores are, where that is not what the network says of this input alone. */
+  readonly judged?: (scores: Scores) => Promise<Row>;
   readonly frameSize?: { readonly width: number; readonly height: number };
   readonly clip?: ClipFrames;
   readonly sound?: string;

@@ -2,7 +2,7 @@ import { asOurs, GradcamppError } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
 import type { ClipPreprocessing } from '../clip/clip.js';
-import type { ClipOptions } from '../clip/read-clips.js';
+import type { ClipCrops, ClipOptions } from '../clip/read-clips.js';
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import type { OpenedBackend } from '../map/open-backend.js';
@@ -21,6 +21,7 @@ import type { ModelSource } from './model-files.js';
 import type { MadeNetwork, Network } from './network.js';
 import type { Parts } from './open-parts.js';
 import type { ReadyTargets } from './ready-targets.js';
+import { meanRow, mergedCrops, viewsOf } from './crops.js';
 import { predictRow } from './predict-row.js';
 import {
   checkExplainerOptions,
@@ -206,6 +207,15 @@ export class NetworkExplainer {
     const explanations: Explanation[] = [];
     const step = this.network.fixedBatch ?? settings.batchSize;
     for (let start = 0; start < prepared.length; ) {
+      const { crops } = prepared[start];
+      if (crops) {
+        const place = { at: start, total: prepared.length };
+        const clip = { ...prepared[start], crops };
+        explanations.push(
+          await this.#explainCrops(clip, targets[start++], place, settings, { watch, onStep, own }),
+        );
+        continue;
+      }
       const end = endOfBatch(prepared, start, step);
       const pictures = {
         images: prepared.slice(start, end),
@@ -220,13 +230,58 @@ export class NetworkExplainer {
     return explanations;
   }
 
+  /** Each crop of a clip by itself, asked what the mean of their scores says. */
+  async #explainCrops(
+    image: PreparedImage & { readonly crops: ClipCrops },
+    targets: readonly Target[],
+    { at, total }: { readonly at: number; readonly total: number },
+    settings: Settings,
+    {
+      watch,
+      onStep,
+      own,
+    }: { watch?: Watch; onStep?: OnStep; own: Partial<Pick<Context, 'feeds' | 'reads'>> },
+  ): Promise<Explanation> {
+    const { explainBatch } = await import('./explain-batch.js');
+    const context = { ...this.#context, ...own };
+    const feeds: Feeds = { ...context.feeds, of: (_, __, ___, N) => context.feeds.of(at, 1, total, N) };
+    const judge = (scores: Scores) => this.#meanOfCrops({ ...context, feeds }, image, scores);
+    const views = viewsOf(image, judge);
+    const step = this.network.fixedBatch ?? views.length;
+    const explanations: Explanation[] = [];
+    for (let start = 0; start < views.length; start += step) {
+      const images = views.slice(start, start + step);
+      const pictures = { images, targets: images.map(() => targets), start: 0, total: images.length };
+      explanations.push(
+        ...(await explainBatch({ ...context, feeds }, pictures, settings, { watch, onStep })),
+      );
+    }
+    return mergedCrops(explanations, image.crops, settings.threshold);
+  }
+
+  async #meanOfCrops(
+    context: Pick<Context, 'network' | 'feeds'>,
+    image: PreparedImage & { readonly crops: ClipCrops },
+    scores: Scores,
+    place?: { readonly at: number; readonly total: number },
+  ): Promise<Row> {
+    const rows: Row[] = [];
+    for (const { tensor } of image.crops.views)
+      rows.push(await predictRow(context, { ...image, tensor }, scores, place));
+    return meanRow(rows);
+  }
+
   /** Scores and probabilities alone, without the cost of a gradient. */
   async predict(images: ImageInput | readonly ImageInput[]): Promise<Prediction[]> {
     return this.use(async () => {
       const prepared = await this.#prepareAll(images);
       const predictions: Prediction[] = [];
       for (const [at, image] of prepared.entries()) {
-        const row = await predictRow(this.#context, image, this.scores, { at, total: prepared.length });
+        const place = { at, total: prepared.length };
+        const { crops } = image;
+        const row = crops
+          ? await this.#meanOfCrops(this.#context, { ...image, crops }, this.scores, place)
+          : await predictRow(this.#context, image, this.scores, place);
         predictions.push(this.#prediction(row));
       }
       return predictions;
@@ -389,7 +444,7 @@ export class NetworkExplainer {
 function endOfBatch(prepared: readonly PreparedImage[], start: number, step: number): number {
   const { dims } = prepared[start];
   let end = start + 1;
-  while (end < prepared.length && end - start < step && prepared[end].dims.every((dim, i) => dim === dims[i]))
-    end++;
+  const isAlike = (other: PreparedImage) => !other.crops && other.dims.every((dim, i) => dim === dims[i]);
+  while (end < prepared.length && end - start < step && isAlike(prepared[end])) end++;
   return end;
 }

@@ -14,13 +14,19 @@ export interface FrameSampling {
   readonly clips?: number;
   /** A window that slides over the whole video: from the first frame of a clip to that of the next, in frames. */
   readonly stride?: number;
+  /**
+   * 3: the first, the middle and the last part of each frame along its longer edge, instead of the middle alone; scores are the mean
+   * of theirs, and their maps are put back into the frame as one. Default 1.
+   */
+  readonly crops?: number;
 }
 
-/** Every key of a `FrameSampling`, and the largest value of each; all but `rate` are whole numbers from 1. */
+/** Every key of a `FrameSampling`, and the largest value of each; all but `rate` are whole numbers from 1, `crops` is 1 or 3. */
 export const samplingLimits: Readonly<Record<keyof FrameSampling, number>> = {
   count: 4096,
   interval: 1_000_000,
   rate: 1000,
   clips: 100_000,
   stride: 1_000_000,
+  crops: 3,
 };

@@ -29,6 +29,13 @@ export interface Rectangle {
   readonly height: number;
 }
 
+/** The smallest rectangle that holds all of them. */
+export function around(parts: readonly Rectangle[]): Rectangle {
+  const [x, y] = [Math.min(...parts.map((part) => part.x)), Math.min(...parts.map((part) => part.y))];
+  const width = Math.max(...parts.map((part) => part.x + part.width)) - x;
+  return { x, y, width, height: Math.max(...parts.map((part) => part.y + part.height)) - y };
+}
+
 /** The pixels if they are what they say; `INVALID_IMAGE` otherwise. */
 export function checkPixels(value: AnyPixels, name = 'pixels'): AnyPixels {
   if (value === null || typeof value !== 'object')

@@ -38,11 +38,24 @@ export interface PreprocessedPicture {
   readonly geometry: Rectangle;
 }
 
+/** Where a crop begins in the resized picture; where this is shorter than the crop, nothing is said of that axis. */
+export interface Crop {
+  readonly x?: number;
+  readonly y?: number;
+}
+
 /**
  * The network's input, `(value · range / 255 − mean) / std`, computed as torchvision does on float32.
- * With `out`, the tensor is written there: a slice of a batch, of exactly C · H · W numbers.
+ *
+ * @param out where the tensor is written: a slice of a batch, of exactly C · H · W numbers
+ * @param crop default: the centre
  */
-export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array): PreprocessedPicture {
+export function preprocess(
+  pixels: Pixels,
+  p: Preprocessing,
+  out?: Float32Array,
+  crop?: Crop,
+): PreprocessedPicture {
   const [height, width] = p.size;
   const order = p.channels === 'gray' ? [0] : p.channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
   const dims: [number, number, number] =
@@ -50,7 +63,7 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
   const tensor = out ?? new Float32Array(uninitialized(sizeOf(dims) * Float32Array.BYTES_PER_ELEMENT));
   if (tensor.length !== sizeOf(dims))
     throw new RangeError(`${tensor.length} numbers do not fill dims [${dims.join(', ')}]`);
-  const plan = planResize(pixels.width, pixels.height, p);
+  const plan = planResize(pixels.width, pixels.height, p, crop);
   const values = inputValues(pixels, p, plan);
   const steps = { range: p.range, mean: p.mean, std: p.std, order };
   if (p.layout === 'NCHW') kernels().normalizeToCHW(values, steps, tensor);
@@ -60,13 +73,26 @@ export function preprocess(pixels: Pixels, p: Preprocessing, out?: Float32Array)
 }
 
 /** The part of a picture of `width`×`height` that the network sees, in that picture's coordinates. */
-export function inputGeometry(width: number, height: number, p: Preprocessing): Rectangle {
-  return geometryOf({ width, height }, planResize(width, height, p), p);
+export function inputGeometry(width: number, height: number, p: Preprocessing, crop?: Crop): Rectangle {
+  return geometryOf({ width, height }, planResize(width, height, p, crop), p);
+}
+
+/**
+ * The first, the middle and the last crop along the edge of the resized picture that is longer beside the crop's; the middle alone
+ * where nothing is left beside it. (SlowFast's `uniform_crop`; its middle is ours where it is no half pixel.)
+ */
+export function threeCrops(width: number, height: number, p: Preprocessing): readonly Crop[] {
+  const middle = planResize(width, height, p);
+  const [across, down] = [middle.width - p.size[1], middle.height - p.size[0]];
+  const axis = across >= down ? 'x' : 'y';
+  const last = Math.max(across, down);
+  if (last <= 0) return [{}];
+  return [...new Set([0, middle.window[axis], last])].map((start) => ({ [axis]: start }));
 }
 
 /** The part of a picture of `width`×`height`, in whole pixels, that the network's input is computed from: all else changes nothing. */
-export function seenPart(width: number, height: number, p: Preprocessing): Rectangle {
-  const plan = planResize(width, height, p);
+export function seenPart(width: number, height: number, p: Preprocessing, crop?: Crop): Rectangle {
+  const plan = planResize(width, height, p, crop);
   const reach = p.interpolation === 'pillow-bicubic' ? 2 : 1;
   const along = (length: number, resized: number, start: number, count: number) => {
     const scale = length / resized;
@@ -99,13 +125,13 @@ interface PlacedPlan extends ResizePlan {
 }
 
 /** torchvision's `Resize` and `CenterCrop`, with its rounding. */
-function planResize(width: number, height: number, p: Preprocessing): PlacedPlan {
+function planResize(width: number, height: number, p: Preprocessing, { x, y }: Crop = {}): PlacedPlan {
   const [resizedWidth, resizedHeight] = resizedSize(width, height, p);
   const [across, down] = [center(resizedWidth, p.size[1]), center(resizedHeight, p.size[0])];
   return {
     width: resizedWidth,
     height: resizedHeight,
-    window: { x: across.start, y: down.start, width: across.length, height: down.length },
+    window: { x: x ?? across.start, y: y ?? down.start, width: across.length, height: down.length },
     left: across.offset,
     top: down.offset,
   };

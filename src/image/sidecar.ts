@@ -41,6 +41,7 @@ const framesSchema = v.strictObject({
   rate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(samplingLimits.rate))),
   clips: wholeTo(samplingLimits.clips),
   stride: wholeTo(samplingLimits.stride),
+  crops: v.optional(v.picklist([1, samplingLimits.crops])),
 });
 
 const inputSchema = v.strictObject({
@@ -80,12 +81,13 @@ const expected: Readonly<Record<string, string>> = {
   input: 'an object that holds at least "size"',
   'input.name': 'the name of the model input',
   'input.layout': `one of ${[...layouts, ...clipLayouts].join(', ')}`,
-  'input.frames': 'an object of count, interval, rate, clips and stride, numbers above 0',
+  'input.frames': 'an object of count, interval, rate, clips, stride and crops, numbers above 0',
   'input.frames.count': 'a number above 0',
   'input.frames.interval': 'a number above 0',
   'input.frames.rate': 'a number above 0',
   'input.frames.clips': 'a number above 0',
   'input.frames.stride': 'a number above 0',
+  'input.frames.crops': '1 or 3',
   'input.size': '[height, width], two whole numbers from 1 to 65536',
   'input.resize': 'a whole number from 1 to 65536, the shorter edge before the crop',
   'input.resizeMode': `one of ${resizeModes.join(', ')}`,

@@ -49,11 +49,11 @@ export function ffmpeg(args: readonly string[], frames: readonly Pixels[] = [], 
 export const lossless = ['-c:v', 'libx264rgb', '-qp', '0', '-preset', 'ultrafast'];
 
 /** A 3-D convolution and a classifier on clips of `count` frames of 8 × 8, whose axes lie as the layout says. */
-export function clipNetwork(layout: ClipLayout = 'NCTHW', count = 4): Uint8Array {
+export function clipNetwork(layout: ClipLayout = 'NCTHW', count = 4, N: number | string = 'N'): Uint8Array {
   const dims = { NCTHW: [3, count, 8, 8], NTCHW: [count, 3, 8, 8], NTHWC: [count, 8, 8, 3] }[layout];
   const perm = { NCTHW: [0, 1, 2, 3, 4], NTCHW: [0, 2, 1, 3, 4], NTHWC: [0, 4, 1, 2, 3] }[layout];
   return bytesFrom({
-    inputs: { clip: ['N', ...dims] },
+    inputs: { clip: [N, ...dims] },
     outputs: ['logits'],
     nodes: [
       ['Transpose', ['clip'], ['x'], { perm }],
