@@ -1,5 +1,15 @@
-import { type FileHandle, open, rename } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import {
+  type FileHandle,
+  mkdtemp,
+  open,
+  opendir,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { outputOptions } from '../batch/output-options.js';
 import { InputsRecord } from '../batch/inputs/inputs.js';
 import { readEntries } from '../batch/inputs/tar.js';
@@ -9,7 +19,16 @@ import { prepareTable, writeResultTable } from '../batch/results/result-table.js
 import { owned } from '../batch/results/results-folder.js';
 import { RunFolder, resultsFile } from '../batch/results/run-folder.js';
 import { makeRecord } from '../batch/results/run-record.js';
-import { folderWriter, othersIn, takenBefore, unwritable, type Write } from '../batch/results/write-file.js';
+import {
+  folderWriter,
+  makeFolder,
+  othersIn,
+  partialFolder,
+  stagingPrefix,
+  takenBefore,
+  unwritable,
+  type Write,
+} from '../batch/results/write-file.js';
 import { asOurs, GradcamppError } from '../errors.js';
 import { openFile, readInto } from '../files.js';
 import { type OptionsOf, readOptions } from '../options.js';
@@ -34,7 +53,7 @@ export interface MergeSummary {
 
 /**
  * Makes of the results of all shards the folder that one machine's `explain` writes, to the byte. A shard at a time is held.
- * Merging again, after all or a part, comes to the same.
+ * Merging again, after all or a part, comes to the same. Earlier results that are replaced go when all of the new are here.
  *
  * @throws GradcamppError where a shard is missing, which is named, or another plan's
  */
@@ -55,44 +74,104 @@ async function merge({ plan: address, onProgress, ...own }: MergeOptions): Promi
   const record = makeRecord({ ...plan.plan.run, archives, inputs: await inputsOf(plan, manifests) });
   const summary = { out, shards: manifests.length, images, failed };
   const reuse = overwrite ? { overwrite } : { resume: true }; // a merge that was cut short is done again
-  const folder = await RunFolder.open<never>(out, record, reuse, owned);
-  if (!(folder instanceof RunFolder)) {
-    if (table !== undefined) await writeResultTable(table, out);
-    return { ...summary, notes: [] };
-  }
+  await RunFolder.check(out, record, reuse, owned);
+  const gathered: Gathering = { plan, manifests, onProgress };
+  // What is there already goes when all that replaces it is here.
+  const staged = overwrite ? await stage(out) : undefined;
   try {
-    const others = await othersIn(out);
-    for (const name of archives ?? []) if (others.has(name)) throw takenBefore(join(out, name));
-    const results = await open(join(out, resultsFile), 'w');
-    try {
-      const write = folderWriter(out, 'merge');
-      let first = 0;
-      onProgress?.(0, manifests.length);
-      for (const [shard, manifest] of manifests.entries()) {
-        const planned = plan.plan.shards[shard];
-        const [lines, files] = [folder.partial('results'), folder.partial('files')];
-        await fetchOutput(plan, manifest, manifest.outputs.results, lines);
-        await addLines(results, lines, first);
-        if (manifest.outputs.files) {
-          await fetchOutput(plan, manifest, manifest.outputs.files, files);
-          if ('archive' in planned) await rename(files, join(out, planned.name));
-          else await unpack(files, write);
-        }
-        first += manifest.images;
-        onProgress?.(shard + 1, manifests.length);
-      }
-      await results.sync();
-    } finally {
-      await results.close();
+    if (staged !== undefined) await gather(gathered, staged, writerInto(staged));
+    const folder = await RunFolder.open<never>(out, record, reuse, owned);
+    if (!(folder instanceof RunFolder)) {
+      if (table !== undefined) await writeResultTable(table, out);
+      return { ...summary, notes: [] };
     }
-    const pages = archives ? [] : await writePages(plan, out, images, others);
-    await folder.finish({ explained: images - failed, failed, files: pages });
-    if (table !== undefined) await writeResultTable(table, out);
-    return { ...summary, notes: folder.notes };
+    try {
+      const others = await othersIn(out);
+      for (const name of archives ?? []) if (others.has(name)) throw takenBefore(join(out, name));
+      if (staged === undefined) await gather(gathered, out, folderWriter(out, 'merge'));
+      else {
+        await rm(join(staged, partialFolder), { recursive: true });
+        await moveAll(staged, out, others);
+      }
+      const pages = archives ? [] : await writePages(plan, out, images, others);
+      await folder.finish({ explained: images - failed, failed, files: pages });
+      if (table !== undefined) await writeResultTable(table, out);
+      return { ...summary, notes: folder.notes };
+    } finally {
+      await folder.close();
+    }
   } catch (cause) {
     throw (cause as NodeJS.ErrnoException).code ? unwritable(out, cause) : cause;
   } finally {
-    await folder.close();
+    if (staged !== undefined) await rm(staged, { recursive: true, force: true });
+  }
+}
+
+interface Gathering extends Pick<MergeOptions, 'onProgress'> {
+  readonly plan: OpenPlan;
+  readonly manifests: readonly Manifest[];
+}
+
+/** A new folder within `out`; those of merges that were killed go. */
+async function stage(out: string): Promise<string> {
+  await makeFolder(out);
+  for (const name of await readdir(out))
+    if (name.startsWith(stagingPrefix)) await rm(join(out, name), { recursive: true, force: true });
+  return mkdtemp(join(out, stagingPrefix));
+}
+
+function writerInto(folder: string): Write {
+  const made = new Set<string>();
+  return async (name, parts) => {
+    const path = join(folder, name);
+    if (!made.has(dirname(path))) await makeFolder(dirname(path));
+    made.add(dirname(path));
+    await writeFile(path, parts);
+  };
+}
+
+/** Puts the results of all shards into a folder, one shard after the other. */
+async function gather({ plan, manifests, onProgress }: Gathering, out: string, write: Write): Promise<void> {
+  const partial = join(out, partialFolder);
+  await makeFolder(partial);
+  const results = await open(join(out, resultsFile), 'w');
+  try {
+    let first = 0;
+    onProgress?.(0, manifests.length);
+    for (const [shard, manifest] of manifests.entries()) {
+      const planned = plan.plan.shards[shard];
+      const [lines, files] = [join(partial, 'results'), join(partial, 'files')];
+      await fetchOutput(plan, manifest, manifest.outputs.results, lines);
+      await addLines(results, lines, first);
+      if (manifest.outputs.files) {
+        await fetchOutput(plan, manifest, manifest.outputs.files, files);
+        if ('archive' in planned) await rename(files, join(out, planned.name));
+        else await unpack(files, write);
+      }
+      first += manifest.images;
+      onProgress?.(shard + 1, manifests.length);
+    }
+    await results.sync();
+  } finally {
+    await results.close();
+  }
+  for (const name of ['results', 'files']) await rm(join(partial, name), { force: true });
+}
+
+/** Gives what was gathered its places; a file of somebody else's is not replaced. */
+async function moveAll(from: string, out: string, others: ReadonlySet<string>, folder = ''): Promise<void> {
+  for (let moved = -1; moved !== 0; ) {
+    moved = 0; // names may be passed over where others go meanwhile
+    for await (const entry of await opendir(join(from, folder))) {
+      const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (others.has(name)) throw takenBefore(join(out, name));
+      moved++;
+      if (entry.isDirectory()) {
+        await makeFolder(join(out, name));
+        await moveAll(from, out, others, name);
+        await rmdir(join(from, name));
+      } else await rename(join(from, name), join(out, name));
+    }
   }
 }
 

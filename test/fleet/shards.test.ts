@@ -217,6 +217,24 @@ describe('merging refuses', () => {
     await expect(merging()).rejects.toThrow('is of another plan or shard. Remove it, and run shard 1 again.');
   });
 
+  test('what cannot be fetched, before it replaces anything', async () => {
+    const out = join(work, 'out');
+    await merging();
+    const before = digest(out);
+    mkdirSync(join(out, '.merging-of-a-killed-process'));
+    const shard = join(work, 'shards', '000003');
+    const file = join(shard, readdirSync(shard).find((name) => name.endsWith('files.tar')) as string);
+    const bytes = readFileSync(file);
+    rmSync(file);
+    const again = () => mergeShards({ plan: work, out, overwrite: true });
+    await expect(again()).rejects.toThrow('is not there. Remove shards/000003.json');
+    expect(digest(out)).toEqual(before);
+    writeFileSync(file, bytes);
+    writeFileSync(join(out, 'p1.overlay.jpg'), 'damaged');
+    await again();
+    expect(digest(out)).toEqual(before);
+  });
+
   test.each(['results.jsonl', 'files.tar', 'inputs.jsonl'])('a changed %s', async (ending) => {
     const shard = join(work, 'shards', '000002');
     const file = join(shard, readdirSync(shard).find((name) => name.endsWith(ending)) as string);

@@ -44,6 +44,11 @@ export class RunFolder<Entry> {
     this.notes = isRebuilt ? [`${recordFile} was lost or damaged, and is written anew.`] : [];
   }
 
+  /** @throws GradcamppError OUTPUT where `open` would refuse the folder; nothing is changed */
+  static async check(out: string, record: RunRecord, reuse: Reuse, owned: Owned): Promise<void> {
+    checkReuse(out, await stateOf(out, record, owned), record, reuse);
+  }
+
   /**
    * Opens the folder for a run.
    *

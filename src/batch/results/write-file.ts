@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join } from 'node:path';
 import { GradcamppError, messageOf } from '../../errors.js';
 
 /** What the system's codes mean to someone who named an output folder. */
@@ -34,6 +34,9 @@ export type Write = (name: string, parts: readonly Uint8Array[]) => Promise<void
 /** Where files are before they have their names. */
 export const partialFolder = '.partial';
 
+/** How folders begin, within that of a run, in which what replaces its results is gathered. */
+export const stagingPrefix = '.merging-';
+
 /** Makes a folder and those above it. (Node's own `recursive` does not end on file systems that refuse, as /proc.) */
 export async function makeFolder(path: string): Promise<void> {
   try {
@@ -58,10 +61,16 @@ const outputName =
 
 /** Writes down which files of the folder are none of the run that begins, so that it does not replace them. */
 export async function noteOthers(out: string): Promise<void> {
-  const entries = await readdir(out, { recursive: true, withFileTypes: true });
-  const names = entries
-    .filter((entry) => !entry.isDirectory() && outputName.test(entry.name))
-    .map((entry) => relative(out, join(entry.parentPath, entry.name)).split(sep).join('/'));
+  const names: string[] = [];
+  const look = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(join(out, folder), { withFileTypes: true })) {
+      const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) {
+        if (name !== partialFolder && !name.startsWith(stagingPrefix)) await look(name);
+      } else if (outputName.test(entry.name)) names.push(name);
+    }
+  };
+  await look('');
   if (names.length > 0) await writeFile(join(out, othersFile), JSON.stringify(names), { flush: true });
 }
 
