@@ -16,6 +16,16 @@ export interface Tensor<T extends TensorType = TensorType> {
   readonly data: TensorArrays[T];
 }
 
+/** A tensor in the memory of a GPU. */
+export interface GpuTensor<T extends TensorType = TensorType> {
+  readonly type: T;
+  readonly dims: readonly number[];
+  /** At least the tensor's bytes, from the buffer's start. */
+  readonly buffer: GPUBuffer;
+  /** Gives the buffer back; it must not be used afterwards. */
+  release(): void;
+}
+
 /** How many elements dims describe: their product, 1 for a scalar. */
 export function sizeOf(dims: readonly number[]): number {
   let size = 1;

@@ -1,6 +1,6 @@
 import { GradcamppError } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
-import { type BackendName, mapMethods, type MapMethod } from '../map/backend.js';
+import { type BackendName, mapMethods, type MapMethod, type MapSettings } from '../map/backend.js';
 import {
   checkRequest,
   type ComputedMaps,
@@ -10,6 +10,7 @@ import {
   notFinite,
 } from '../map/compute.js';
 import type { OpenedBackend } from '../map/open-backend.js';
+import type { HeldMaps } from '../map/webgpu/held.js';
 import type { Form } from '../methods/grad-cam++.js';
 import { type PeerName, peers } from '../methods/compat/index.js';
 import type { Peer, PeerMaps, PeerSettings } from '../methods/compat/peer.js';
@@ -25,12 +26,12 @@ import type {
 } from '../methods/common/method.js';
 import { firstPrincipalMap } from '../methods/eigen-grad-cam.js';
 import { channelWeights, pooledWeights } from '../methods/common/weights.js';
-import { sizeOf } from '../tensor.js';
+import { type GpuTensor, sizeOf } from '../tensor.js';
 import type { Batch, TargetEvidence } from './target-evidence.js';
 import { KeptRows } from './changed.js';
 import { centredSeed, type ClassMoments } from './moments.js';
 import type { MethodSettings, Settings } from './explain-options.js';
-import type { Differentiator, Passes } from './passes.js';
+import type { Differentiator, HeldForward, Passes } from './passes.js';
 
 /** Maps of one target and method for a batch. */
 export interface Answer {
@@ -128,6 +129,8 @@ async function ofGradients(
   method: ChannelMethod | PositionMethod,
   variant: MethodSettings,
 ): Promise<Answer[]> {
+  if ('isHeld' in question.batch.passes)
+    return combined(question, await heldResults(question, method, variant));
   const { backend, batch, targets } = question;
   const passes = batch.passes as Differentiator;
   const isSoftmax = needsOf(method, variant.settings as never).includes('moments');
@@ -149,6 +152,57 @@ async function ofGradients(
     }),
   );
   return combined(question, results);
+}
+
+/** The same where activations and gradients are on the GPU: of each layer one dispatch, and its maps are read. */
+async function heldResults(
+  { batch, targets }: Question,
+  method: ChannelMethod | PositionMethod,
+  variant: MethodSettings,
+): Promise<ComputedMaps[]> {
+  const results: ComputedMaps[] = [];
+  for (const layer of batch.passes.wrt.keys()) {
+    const maps = await heldMaps(batch, targets, { layer, method: method.name as MapMethod, variant });
+    try {
+      results.push({ ...(await maps.read()), backend: 'webgpu', reason: 'the network runs on the GPU' });
+    } finally {
+      maps.release();
+    }
+  }
+  return results;
+}
+
+/** Maps of a layer that stay on the GPU. */
+export async function heldMaps(
+  batch: Batch,
+  targets: readonly TargetEvidence[],
+  { layer, method, variant }: { layer: number; method: MapMethod; variant: Pick<MethodSettings, 'settings'> },
+): Promise<HeldMaps> {
+  const { dims, held, images } = batch.forward as HeldForward;
+  const gradients: GpuTensor[] = [];
+  for (const target of targets) gradients.push((await target.heldGradients())[layer]);
+  const grid = dims[layer].slice(2);
+  const kernel = await batch.network.kernel();
+  return batch.watch.during('map', () =>
+    kernel.compute({
+      ...settingsOfKernel(variant),
+      method,
+      images,
+      layer: grid,
+      size: batch.size.slice(batch.size.length - grid.length),
+      activations: held[layer],
+      gradients,
+    }),
+  );
+}
+
+/** A method's settings as the kernel takes them. */
+function settingsOfKernel({ settings }: Pick<MethodSettings, 'settings'>): Omit<MapSettings, 'method'> {
+  const { form, alphaNormalization, gradientRelu } = {
+    ...defaultSettings,
+    ...(settings as { form?: Form }),
+  };
+  return { form, alphaNormalization, gradientRelu };
 }
 
 interface GradientRequest {
@@ -175,11 +229,7 @@ function gradientRequest({ batch, method, variant, layer, gradients, moments }: 
     return { ...common, method: 'cam', weights };
   }
   if (!variant.modifiers.eigen && (mapMethods as readonly string[]).includes(method.name)) {
-    const { form, alphaNormalization, gradientRelu } = {
-      ...defaultSettings,
-      ...(settings as { form?: Form }),
-    };
-    const own = { form, alphaNormalization, gradientRelu };
+    const own = settingsOfKernel(variant);
     return { ...common, ...own, method: method.name as MapMethod, gradients, moments };
   }
   if (method.kind === 'position')

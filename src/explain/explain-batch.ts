@@ -30,6 +30,7 @@ import type { Network } from './network.js';
 import type { MethodSettings, Settings } from './explain-options.js';
 import type { Differentiator, Passes } from './passes.js';
 import { rowsOf } from './rows.js';
+import { staysOnGpu } from './stays-on-gpu.js';
 
 /** What an explainer has opened. */
 export interface Context {
@@ -133,22 +134,31 @@ async function explainOutput(
   given: Settings,
   { output, watch, progress }: { output?: string; watch: Watch; progress: Progress },
 ): Promise<Found[]> {
-  const { images } = pictures;
   const scores = output === undefined ? context.scores : context.network.scores(output);
   const classes = output === undefined ? context.classes : undefined;
-  const { settings, heads, attention, passes } = await openFor(
-    context,
-    scores,
-    given,
-    pictures.targets.flat(),
-  );
-  const batch = await forwardPass(context, pictures, settings, {
-    passes,
-    heads,
-    progress,
-    watch,
-    attention,
-  });
+  const ready = await openFor(context, scores, given, pictures.targets.flat());
+  const batch = await forwardPass(context, pictures, ready.settings, { ...ready, progress, watch });
+  try {
+    return await explainRows(context, pictures, { ...ready, batch, scores, classes, output });
+  } finally {
+    releaseBatch(batch); // what is on a GPU is nobody's else
+  }
+}
+
+/** The same once the forward pass is done. */
+async function explainRows(
+  context: Context,
+  pictures: Pictures,
+  own: Ready & {
+    readonly batch: Batch;
+    readonly scores: Scores;
+    readonly classes: readonly ClassName[] | undefined;
+    readonly output: string | undefined;
+  },
+): Promise<Found[]> {
+  const { images } = pictures;
+  const { batch, scores, classes, output, settings } = own;
+  const { progress, watch } = batch;
   checkFinite(batch.rows, images);
   const rows = await Promise.all(images.map(({ judged }, n) => judged?.(scores) ?? batch.rows[n]));
   const goals = images.map((_, n) =>
@@ -184,15 +194,10 @@ async function explainOutput(
     const answers: Answer[][] = [];
     for (const variant of methods.all) answers.push(await answersOf(question, variant));
     const again = async (augmentation: Augmentation): Promise<Again> => {
-      const own = await forwardPass(context, changed(context, pictures, augmentation), settings, {
-        passes,
-        heads,
-        progress,
-        watch,
-        attention,
-      });
-      const moved = moments && (await momentsOf(own));
-      return { question: questionOf(own, moved), release: () => releaseBatch(own) };
+      const altered = changed(context, pictures, augmentation);
+      const other = await forwardPass(context, altered, settings, { ...own, progress, watch });
+      const moved = moments && (await momentsOf(other));
+      return { question: questionOf(other, moved), release: () => releaseBatch(other) };
     };
     await takeMeans(answers, { ...settings, variants: methods.all }, batch, again);
     for (const n of images.keys())
@@ -212,8 +217,8 @@ async function explainOutput(
           }
         }
       }
+    for (const target of question.targets) await target.release();
   }
-  releaseBatch(batch);
   return images.map((_, n) => ({
     output,
     row: rows[n],
@@ -264,7 +269,7 @@ interface Ready {
  * @throws GradcamppError UNSUPPORTED_MODEL, INVALID_OPTION where one of them does not explain this network
  */
 export async function openFor(
-  context: Pick<Context, 'network' | 'layers' | 'layerProblem' | 'tokens' | 'reads'>,
+  context: Pick<Context, 'network' | 'layers' | 'layerProblem' | 'tokens' | 'reads' | 'backend'>,
   scores: Scores,
   given: Settings,
   targets: readonly Target[],
@@ -274,7 +279,9 @@ export async function openFor(
   const attention = attentionFor(context, scores, settings);
   const reads = [...readsOf(targets), ...(context.reads ?? []), ...heads.flatMap(({ crossing }) => crossing)];
   if (attention && !attention.needsGradients) reads.push(...attention.names);
-  const passes = await passesFor(context, scores, settings, reads);
+  const passes = (await staysOnGpu(context, settings))
+    ? await context.network.held(context.layers, scores, reads)
+    : await passesFor(context, scores, settings, reads);
   checkMethods(context.layers, passes, settings);
   return { settings, heads, attention, passes };
 }

@@ -13,16 +13,19 @@ import {
 import { findScores, type Scores } from '../graph/scores.js';
 import { type SelfAttention, selfAttention } from '../graph/self-attention.js';
 import type { TokenGrid } from '../graph/tokens.js';
+import type { HeldKernel } from '../map/webgpu/held.js';
 import type { Model } from '../onnx/model.js';
 import { prepareGraph } from '../runtime/prepare.js';
-import { openSession, type Session, type SessionOptions } from '../runtime/session.js';
+import { canHold, gpuDevice, openSession, type Session, type SessionOptions } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import {
   type Differentiator,
   type GradientPass,
+  type HeldPasses,
   openDifferentiator,
   openForward,
   openGradient,
+  openHeld,
   type Passes,
   type Source,
 } from './passes.js';
@@ -186,6 +189,29 @@ export class Network {
     );
   }
 
+  /** The same where activations and gradients stay on the GPU, and maps are computed there; opened once, then kept. */
+  held(layers: readonly Wanted[], scores: Scores, reads: readonly string[]): Promise<HeldPasses> {
+    const key = ['held', layers, scores.info.name, reads];
+    return this.once(key, () =>
+      openHeld(this.#source, layers, scores, { rules: this.#rules({}), reads }).catch((error: unknown) => {
+        throw withAlternatives(error);
+      }),
+    );
+  }
+
+  /** Whether activations and gradients can stay where the network runs. */
+  canHold(): Promise<boolean> {
+    return canHold(this.#options);
+  }
+
+  /** The kernel of the map stage on the network's GPU, once a session is open there. */
+  kernel(): Promise<HeldKernel> {
+    return this.once('kernel', async () => {
+      const { HeldKernel } = await import('../map/webgpu/held.js');
+      return HeldKernel.open((await gpuDevice(this.#options)) as GPUDevice);
+    });
+  }
+
   /** Forward passes that also give some layers and outputs; opened once, then kept. */
   forward(layers: readonly Wanted[], scores: Scores, reads: readonly string[] = []): Promise<Passes> {
     const key = ['forward', layers, scores.info.name, reads];
@@ -217,7 +243,7 @@ export class Network {
 
   get #source(): Source {
     const { graph, image, fixedBatch } = this;
-    return { graph, image, fixedBatch, open: (part, arena) => this.#open(part, arena) };
+    return { graph, image, fixedBatch, open: (part, more) => this.#open(part, more) };
   }
 
   /** What is made once for this network, and kept. */
@@ -231,16 +257,21 @@ export class Network {
     return made as Promise<T>;
   }
 
-  async #open(graph: Graph, arena = true): Promise<Session> {
+  async #open(
+    graph: Graph,
+    { arena = true, held }: { arena?: boolean; held?: readonly string[] } = {},
+  ): Promise<Session> {
     const used = usedInputs(graph);
     const { written } = formulationFor(this.#options);
-    const session = await openSession(written({ ...graph, inputs: used }), this.#options, { arena });
+    const session = await openSession(written({ ...graph, inputs: used }), this.#options, { arena, held });
     this.#sessions.push(session);
     const names = new Set(used.map(({ name }) => name));
+    const own = <T>(feeds: Readonly<Record<string, T>>) =>
+      Object.fromEntries(Object.entries(feeds).filter(([name]) => names.has(name)));
     return {
       ...session,
-      run: (feeds) =>
-        session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => names.has(name)))),
+      run: (feeds) => session.run(own(feeds)),
+      runHeld: (feeds) => session.runHeld(own(feeds)),
     };
   }
 }

@@ -2,7 +2,7 @@ import type { Rule } from '../autodiff/rule.js';
 import { maxPoolByTaps } from '../autodiff/rules/pool-by-taps.js';
 import { Names } from '../graph/builder.js';
 import type { Graph, Node } from '../graph/graph.js';
-import type { SessionOptions } from '../runtime/session.js';
+import { firstProvider, type SessionOptions } from '../runtime/session.js';
 
 /**
  * What is written otherwise for ONNX Runtime's WebGPU provider, so that nothing of a gradient falls to the CPU, with a copy there
@@ -19,9 +19,8 @@ const onCpu: Formulation = { rules: {}, written: (graph) => graph };
 const onGpu: Formulation = { rules: { MaxPool: maxPoolByTaps }, written: withoutSums };
 
 /** The way in which gradients are written for the first execution provider, which runs what it can. */
-export function formulationFor({ executionProviders = [] }: SessionOptions): Formulation {
-  const [first] = executionProviders;
-  return (typeof first === 'object' ? first.name : first) === 'webgpu' ? onGpu : onCpu;
+export function formulationFor(options: SessionOptions): Formulation {
+  return firstProvider(options) === 'webgpu' ? onGpu : onCpu;
 }
 
 /** Sums as chains of additions. */

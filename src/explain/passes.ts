@@ -1,5 +1,5 @@
 import { appendGradient, type GradientOptions } from '../autodiff/walk.js';
-import { splitAtSeed } from '../autodiff/split.js';
+import { type SplitGraph, splitAtSeed } from '../autodiff/split.js';
 import { Names } from '../graph/builder.js';
 import { type Graph, producers, subgraph, type ValueInfo, valueInfo } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
@@ -7,7 +7,7 @@ import { release as releaseArrays } from '../memory.js';
 import { DataType } from '../onnx/types.js';
 import type { OutputInfo } from '../runtime/engine.js';
 import { inferredInfo, type Session } from '../runtime/session.js';
-import type { Tensor } from '../tensor.js';
+import type { GpuTensor, Tensor } from '../tensor.js';
 import { laidOut, type Wanted } from './layout.js';
 import { rowSize } from './rows.js';
 
@@ -64,7 +64,7 @@ export interface Source {
   readonly graph: Graph;
   readonly image: ValueInfo;
   readonly fixedBatch: number | undefined;
-  readonly open: (graph: Graph, arena?: boolean) => Promise<Session>;
+  readonly open: (graph: Graph, more?: { arena?: boolean; held?: readonly string[] }) => Promise<Session>;
 }
 
 /** A forward pass that also gives some layers and outputs. */
@@ -103,19 +103,8 @@ export async function openDifferentiator(
   { rules = {}, reads = [] }: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] },
 ): Promise<Differentiator> {
   const { image } = source;
-  const output = scores.info.name;
   const { dims = [] } = scores.info;
-  const seedName = Names.of(source.graph).free('seed');
-  const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
-  const layerNames = layers.map(({ name }) => name);
-  const { graph, gradients } = appendGradient(source.graph, {
-    of: [{ output, seed: seedName }],
-    wrt: layerNames,
-    rules,
-  });
-  const names = layerNames.map((name) => gradients.get(name) as string);
-  const fetched = [output, ...layerNames, ...reads].filter((name) => name !== image.name);
-  const split = splitAtSeed(graph, seed, [...new Set(fetched)], names);
+  const { split, seedName } = splitGradient(source, layers, scores, { rules, reads });
   const forward = await source.open(split.forward);
   const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
   const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
@@ -141,6 +130,83 @@ export async function openDifferentiator(
       forwardOf(await forward.run(feeds), feeds, { image, scores, layers, saved: split.saved }),
     backward: run,
     release,
+  };
+}
+
+/** The network with its gradient, cut where the seed enters. */
+function splitGradient(
+  { graph: own, image }: Source,
+  layers: readonly Wanted[],
+  { info: { name: output, dims = [] } }: Scores,
+  { rules, reads }: { rules: NonNullable<GradientOptions['rules']>; reads: readonly string[] },
+): { readonly split: SplitGraph; readonly seedName: string; readonly gradients: readonly string[] } {
+  const seedName = Names.of(own).free('seed');
+  const wrt = layers.map(({ name }) => name);
+  const { graph, gradients } = appendGradient(own, { of: [{ output, seed: seedName }], wrt, rules });
+  const names = wrt.map((name) => gradients.get(name) as string);
+  const fetched = [output, ...wrt, ...reads].filter((name) => name !== image.name);
+  const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
+  return { split: splitAtSeed(graph, seed, [...new Set(fetched)], names), seedName, gradients: names };
+}
+
+/** Passes whose activations and gradients stay on the GPU; scores and what else is read come back. */
+export interface HeldPasses extends Passes {
+  readonly isHeld: true;
+  forward(feeds: Readonly<Record<string, Tensor>>): Promise<HeldForward>;
+  release(forward: Forward): void;
+  /** ∂(seed · S)/∂A of each layer; `seed` has the dims of the scores. To be released. */
+  gradients(forward: HeldForward, seed: Float32Array): Promise<GpuTensor[]>;
+}
+
+export interface HeldForward extends Forward {
+  /** A of each layer. */
+  readonly held: readonly GpuTensor[];
+  readonly onGpu: Readonly<Record<string, GpuTensor>>;
+}
+
+/** As `openDifferentiator`, for layers that are [N, K, …grid] as they are. */
+export async function openHeld(
+  source: Source,
+  layers: readonly Wanted[],
+  scores: Scores,
+  { rules = {}, reads = [] }: { rules?: NonNullable<GradientOptions['rules']>; reads?: readonly string[] },
+): Promise<HeldPasses> {
+  const { split, seedName, gradients } = splitGradient(source, layers, scores, { rules, reads });
+  const read = new Set([scores.info.name, ...reads]);
+  const held = split.forward.outputs.map(({ name }) => name).filter((name) => !read.has(name));
+  const forward = await source.open(split.forward, { held });
+  const infos = new Map(forward.outputs.map((info) => [info.name, inferredInfo(info)]));
+  const inputs = split.backward.inputs.map((input) => infos.get(input.name) ?? input);
+  const backward = await source.open({ ...split.backward, inputs }, { arena: false, held: gradients });
+  return {
+    isHeld: true,
+    scores,
+    wrt: layers,
+    forward: async (feeds) => {
+      const { values, held: onGpu } = await forward.runHeld(feeds);
+      const all = { ...feeds, ...values };
+      const own = layers.map(({ name }) => onGpu[name]);
+      return {
+        scores: all[scores.info.name] as Tensor<'float32'>,
+        activations: [],
+        dims: own.map(({ dims }) => dims),
+        layers: [],
+        saved: Object.fromEntries(split.saved.flatMap((name) => (all[name] ? [[name, all[name]]] : []))),
+        results: values,
+        images: feeds[source.image.name].dims[0],
+        held: own,
+        onGpu,
+      };
+    },
+    release: ({ results, ...own }) => {
+      releaseArrays(Object.values(results).map(({ data }) => data));
+      for (const tensor of Object.values((own as Partial<HeldForward>).onGpu ?? {})) tensor.release();
+    },
+    gradients: async ({ saved, onGpu, scores: own }, data) => {
+      const seed: Tensor = { type: 'float32', dims: own.dims, data };
+      const results = (await backward.runHeld({ ...saved, ...onGpu, [seedName]: seed })).held;
+      return gradients.map((name) => results[name]);
+    },
   };
 }
 
@@ -211,14 +277,14 @@ async function openBackward(
   });
   const isShorter = before.some((info, i) => info !== graph.outputs[i]);
   if (isShorter && new Set(before.map(({ name }) => name)).size === before.length) {
-    const session = await source.open(subgraph(graph, graph.inputs, before), false);
+    const session = await source.open(subgraph(graph, graph.inputs, before), { arena: false });
     const isPooled = session.outputs.map(
       ({ name, dims }, i) =>
         name !== graph.outputs[i].name && dims.length > 2 && isOneEach(source.graph, layers[i], dims),
     );
     if (before.every((info, i) => info === graph.outputs[i] || isPooled[i])) return { session, isPooled };
   }
-  return { session: await source.open(graph, false), isPooled: layers.map(() => false) };
+  return { session: await source.open(graph, { arena: false }), isPooled: layers.map(() => false) };
 }
 
 /** Whether a gradient of these dims has one number a channel, for all places alike. */

@@ -11,7 +11,7 @@ import type {
 import { maskPicture, maskRange } from '../methods/common/masked-pictures.js';
 import { normals, random } from '../random-stream.js';
 import type { Goal, Row } from '../targets/target.js';
-import { sizeOf, type Tensor } from '../tensor.js';
+import { type GpuTensor, sizeOf, type Tensor } from '../tensor.js';
 import { linearBlocks } from '../upsample.js';
 import type { Watch } from '../watch.js';
 import type { AttentionPass } from './attention-values.js';
@@ -19,7 +19,7 @@ import { groupSize, type KeptRows, runChanges } from './changed.js';
 import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
 import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
-import type { Differentiator, Forward, Passes } from './passes.js';
+import type { Differentiator, Forward, HeldForward, HeldPasses, Passes } from './passes.js';
 import type { Progress } from './progress.js';
 import { openMasked } from './masked.js';
 import { rowsOf } from './rows.js';
@@ -60,6 +60,7 @@ export class TargetEvidence {
   /** undefined: the picture has fewer targets. */
   readonly goals: readonly (Goal | undefined)[];
   readonly #made = new Map<string, Promise<Float32Array[]>>();
+  #held: Promise<GpuTensor[]> | undefined;
 
   constructor(batch: Batch, goals: readonly (Goal | undefined)[]) {
     this.#batch = batch;
@@ -69,6 +70,21 @@ export class TargetEvidence {
   /** ∂S/∂A of each layer. */
   gradients(): Promise<Float32Array[]> {
     return this.#once('gradients', () => this.#backward(this.#batch.passes as Differentiator, this.seed()));
+  }
+
+  /** ∂S/∂A of each layer, on the GPU. */
+  heldGradients(): Promise<GpuTensor[]> {
+    const { passes, forward, watch } = this.#batch;
+    this.#held ??= watch.during('backward', () =>
+      (passes as HeldPasses).gradients(forward as HeldForward, this.seed()),
+    );
+    return this.#held;
+  }
+
+  /** Gives back what is on the GPU. */
+  async release(): Promise<void> {
+    for (const tensor of (await this.#held) ?? []) tensor.release();
+    this.#held = undefined;
   }
 
   /** The gradients of another seed, such as the softmax form's, at the same layers. */

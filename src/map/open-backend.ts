@@ -15,6 +15,8 @@ export interface BackendOptions {
 
 /** A backend by name, or the choice among all; both compute, and say who does and why. */
 export interface OpenedBackend extends MapBackend, BackendChoice {
+  /** What was asked for. */
+  readonly asked: 'auto' | BackendName;
   /** For `auto`, why the last request went where it went. */
   readonly reason: string;
 }
@@ -33,6 +35,7 @@ export async function openBackend(
   const backend = await openNamed(name, options);
   const reason = 'asked for';
   return {
+    asked: name,
     name,
     reason,
     checksFinite: backend.checksFinite,
@@ -82,6 +85,7 @@ async function openAuto(options: BackendOptions): Promise<OpenedBackend> {
     return { backend: await contender(verdict.name).open(), reason: verdict.reason };
   };
   return {
+    asked: 'auto',
     get name() {
       return last.name;
     },

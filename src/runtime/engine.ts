@@ -1,5 +1,5 @@
 import type { Dim } from '../graph/graph.js';
-import type { Tensor } from '../tensor.js';
+import type { GpuTensor, Tensor } from '../tensor.js';
 
 /** What one build of ONNX Runtime offers: that for Node.js, or that for pages. */
 export interface Engine {
@@ -15,6 +15,8 @@ export interface Engine {
   isOfProvider(message: string): boolean;
   /** A sentence. */
   readonly whatProvidersNeed: string;
+  /** The GPU's device that sessions of the provider "webgpu" share, once one is open; absent where their outputs cannot stay there. */
+  readonly device?: () => Promise<GPUDevice>;
 }
 
 /** Weights beside the model, in memory. */
@@ -38,6 +40,8 @@ export interface EngineOptions extends Optimisation {
   readonly keepsQuantized: boolean;
   /** An optimisation that is left out. */
   readonly withoutFusion?: string;
+  /** Outputs that stay on the GPU; only where the engine has a `device`. */
+  readonly held?: readonly string[];
 }
 
 export interface OutputInfo {
@@ -47,8 +51,14 @@ export interface OutputInfo {
   readonly dims: readonly Dim[];
 }
 
+/** What a run leaves: in memory, and on the GPU. */
+export interface Results {
+  readonly values: Record<string, Tensor>;
+  readonly held: Record<string, GpuTensor>;
+}
+
 export interface EngineSession {
   readonly outputs: readonly OutputInfo[];
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Tensor | GpuTensor>>): Promise<Results>;
   close(): Promise<void>;
 }

@@ -3,8 +3,13 @@ import { disableTelemetry } from '../telemetry.js';
 import type { Engine, EngineOptions } from './engine.js';
 import { providersFor, sessionOf } from './ort-session.js';
 
-/** ONNX Runtime is loaded when the first session is opened: its library takes longer than all the rest. */
-export async function loadEngine(): Promise<Engine> {
+/**
+ * ONNX Runtime, loaded when the first session is opened: its library takes longer than all the rest. For the GPU onnxruntime-web,
+ * where it is installed.
+ *
+ * @param provider the execution provider that is to run what it can
+ */
+export async function loadEngine(_provider?: string): Promise<Engine> {
   disableTelemetry();
   const runtime = await import('onnxruntime-node');
   if (runtime.env.logLevel === 'warning') runtime.env.logLevel = 'fatal'; // what fails is thrown; the rest is for its makers

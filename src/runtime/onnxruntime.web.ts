@@ -1,7 +1,7 @@
 import type * as ort from 'onnxruntime-web';
 import { GradcamppError, messageOf } from '../errors.js';
-import type { Engine, EngineOptions } from './engine.js';
-import { providersFor, sessionOf } from './ort-session.js';
+import type { Engine } from './engine.js';
+import { webEngine } from './web-engine.js';
 
 export type Runtime = typeof ort;
 
@@ -27,7 +27,7 @@ export function useRuntime(own: RuntimeSource): void {
 }
 
 /** onnxruntime-web, loaded when the first session is opened; see onnxruntime.ts. */
-export function loadEngine(): Promise<Engine> {
+export function loadEngine(_provider?: string): Promise<Engine> {
   engine ??= load(source).catch((cause: unknown) => {
     engine = undefined;
     throw new GradcamppError(
@@ -49,41 +49,10 @@ async function load({ module, wasmPaths, provider }: RuntimeSource): Promise<Eng
     runtime.env.logLevel = 'fatal'; // what fails is thrown
   if (wasmPaths !== undefined) runtime.env.wasm.wasmPaths = wasmPaths;
   if (!globalThis.crossOriginIsolated) runtime.env.wasm.numThreads = 1;
-  return {
+  return webEngine({
+    runtime,
     providers: webProviders,
-    provider,
-    open: async (model, externalData, options) =>
-      sessionOf(
-        runtime,
-        await runtime.InferenceSession.create(model, {
-          ...optionsOf(options),
-          externalData: externalData.map(({ path, data }) => ({
-            path,
-            data: data as Uint8Array<ArrayBuffer>,
-          })),
-        }),
-      ),
-    isOfProvider: (message) => /no available backend|webgpu/i.test(message),
     whatProvidersNeed:
       '"webgpu" needs a browser that has WebGPU and a page from https: or localhost; "wasm" works everywhere.',
-  };
-}
-
-function optionsOf({
-  providers,
-  level,
-  arena,
-  keepsQuantized,
-  withoutFusion,
-}: EngineOptions): ort.InferenceSession.SessionOptions {
-  return {
-    executionProviders: providersFor(providers),
-    graphOptimizationLevel: level,
-    logSeverityLevel: 4,
-    enableCpuMemArena: arena,
-    extra: {
-      session: keepsQuantized ? { disable_quant_qdq: '1' } : {},
-      ...(withoutFusion ? { optimization: { disable_specified_optimizers: withoutFusion } } : {}),
-    },
-  };
+  });
 }

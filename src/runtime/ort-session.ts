@@ -1,6 +1,6 @@
 import type * as ort from 'onnxruntime-common';
-import type { Tensor, TensorType } from '../tensor.js';
-import type { EngineOptions, EngineSession } from './engine.js';
+import type { GpuTensor, Tensor, TensorType } from '../tensor.js';
+import type { EngineOptions, EngineSession, Results } from './engine.js';
 
 /** What both builds of ONNX Runtime have. */
 type Ort = Pick<typeof ort, 'Tensor'>;
@@ -27,19 +27,40 @@ export function sessionOf(runtime: Ort, session: ort.InferenceSession): EngineSe
         : { name: item.name, type: undefined, dims: [] },
     ),
     run: async (feeds) => {
-      const results = await session.run(ortTensors(runtime, feeds));
-      const outputs: Record<string, Tensor> = {};
-      for (const [name, value] of Object.entries(results))
-        outputs[name] = { type: value.type as TensorType, dims: value.dims, data: value.data as never };
-      return outputs;
+      const outputs = await session.run(ortTensors(runtime, feeds));
+      const results: Results = { values: {}, held: {} };
+      for (const [name, value] of Object.entries(outputs)) {
+        const { dims } = value;
+        const type = value.type as TensorType;
+        if (value.location === 'gpu-buffer') results.held[name] = heldTensor(value, type);
+        else results.values[name] = { type, dims, data: value.data as never };
+      }
+      return results;
     },
     close: () => session.release(),
   };
 }
 
-function ortTensors(runtime: Ort, tensors: Readonly<Record<string, Tensor>>): Record<string, ort.Tensor> {
+function heldTensor(value: ort.Tensor, type: TensorType): GpuTensor {
+  return {
+    type,
+    dims: value.dims,
+    buffer: value.gpuBuffer as unknown as GPUBuffer,
+    release: () => value.dispose(),
+  };
+}
+
+function ortTensors(
+  runtime: Ort,
+  tensors: Readonly<Record<string, Tensor | GpuTensor>>,
+): Record<string, ort.Tensor> {
   const made: Record<string, ort.Tensor> = {};
-  for (const [name, { type, data, dims }] of Object.entries(tensors))
-    made[name] = new runtime.Tensor(type as never, data as never, dims);
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const { type, dims } = tensor;
+    made[name] =
+      'buffer' in tensor
+        ? runtime.Tensor.fromGpuBuffer(tensor.buffer as never, { dataType: type as 'float32', dims })
+        : new runtime.Tensor(type as never, tensor.data as never, dims);
+  }
   return made;
 }

@@ -5,10 +5,10 @@ import { DataType } from '../onnx/types.js';
 import { encode, modelOf } from '../graph/to-model.js';
 import type { Constant } from '../onnx/constant.js';
 import { externalTensor } from '../onnx/write.js';
-import type { EngineSession, ExternalData, Optimisation, OutputInfo } from './engine.js';
+import type { EngineSession, ExternalData, Optimisation, OutputInfo, Results } from './engine.js';
 import { loadEngine } from './onnxruntime.js';
 import { reasonOf } from './reasons.js';
-import { sizeOf, type Tensor } from '../tensor.js';
+import { type GpuTensor, sizeOf, type Tensor } from '../tensor.js';
 
 /** Above this many bytes a weight is handed to ONNX Runtime beside the model instead of inside it. */
 const inlineBytes = 1024;
@@ -50,6 +50,8 @@ export interface Session {
    * into as well, but its binding for Node.js then makes new ones all the same.)
    */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /** The same where feeds and outputs may be on the GPU: those that the session was opened to hold there. */
+  runHeld(feeds: Readonly<Record<string, Tensor | GpuTensor>>): Promise<Results>;
   close(): Promise<void>;
 }
 
@@ -61,13 +63,18 @@ export interface Session {
 export async function openSession(
   graph: Graph,
   options: SessionOptions = {},
-  { level = 'all', optimizedModelFilePath, arena = true }: Partial<Optimisation> = {},
+  {
+    level = 'all',
+    optimizedModelFilePath,
+    arena = true,
+    held,
+  }: Partial<Optimisation> & { readonly held?: readonly string[] } = {},
 ): Promise<Session> {
   const { bytes, externalData } = serialize(graph);
   // A rounding error of a float can move a quantised value by a whole step: these models are computed as they are written,
   // since integer kernels, weights quantised once more and sums in another order give other numbers.
   const isQuantized = graph.nodes.some(({ opType }) => opType === 'QuantizeLinear');
-  const engine = await loadEngine();
+  const engine = await loadEngine(firstProvider(options));
   const providers = options.executionProviders ?? [engine.provider];
   for (const provider of options.executionProviders ?? [])
     oneOf('executionProviders', nameOf(provider), engine.providers);
@@ -80,6 +87,7 @@ export async function openSession(
       arena,
       keepsQuantized: isQuantized,
       withoutFusion,
+      held,
     });
   let session: EngineSession;
   try {
@@ -101,9 +109,27 @@ export async function openSession(
   }
   return {
     outputs: session.outputs,
-    run: (feeds) => run(session, feeds, graph),
+    run: async (feeds) => (await run(session, feeds, graph)).values,
+    runHeld: (feeds) => run(session, feeds, graph),
     close: () => session.close(),
   };
+}
+
+/** The execution provider that runs what it can. */
+export function firstProvider({ executionProviders = [] }: SessionOptions): string | undefined {
+  return executionProviders.length > 0 ? nameOf(executionProviders[0]) : undefined;
+}
+
+/** The device of the GPU that these sessions run on, once one is open; undefined where their outputs cannot stay there. */
+export async function gpuDevice(options: SessionOptions): Promise<GPUDevice | undefined> {
+  const provider = firstProvider(options);
+  return provider === 'webgpu' ? (await loadEngine(provider)).device?.() : undefined;
+}
+
+/** Whether outputs of these sessions can stay on the GPU. */
+export async function canHold(options: SessionOptions): Promise<boolean> {
+  const provider = firstProvider(options);
+  return provider === 'webgpu' && (await loadEngine(provider)).device !== undefined;
 }
 
 function nameOf(provider: NonNullable<SessionOptions['executionProviders']>[number]): string {
@@ -129,9 +155,9 @@ export function serialize(graph: Graph): {
 
 async function run(
   session: EngineSession,
-  feeds: Readonly<Record<string, Tensor>>,
+  feeds: Readonly<Record<string, Tensor | GpuTensor>>,
   graph: Graph,
-): Promise<Record<string, Tensor>> {
+): Promise<Results> {
   try {
     return await session.run(feeds);
   } catch (error) {

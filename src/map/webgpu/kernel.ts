@@ -1,6 +1,7 @@
 import { GradcamppError, messageOf } from '../../errors.js';
 import { forms } from '../../methods/grad-cam++.js';
 import { type MapSettings, mapMethods } from '../backend.js';
+import type { Batch, bytesOf } from './plan.js';
 import { readShader } from './platform.js';
 import type { ShaderFile } from './shader-files.js';
 
@@ -33,6 +34,16 @@ export function allSettings(): MapSettings[] {
         )
       : [{ method, form: 'exp' as const, alphaNormalization: false, gradientRelu: true }],
   );
+}
+
+/** What the kernel reads and writes. */
+export interface KernelBuffers {
+  readonly dims: GPUBuffer;
+  readonly taps: GPUBuffer;
+  readonly activations: GPUBuffer;
+  readonly gradients: GPUBuffer;
+  readonly results: GPUBuffer;
+  readonly moments?: Readonly<Record<'mean' | 'variance' | 'third', GPUBuffer>>;
 }
 
 /** The kernel's compute pipelines on one device, each made when it is first asked for. */
@@ -76,6 +87,53 @@ export class Kernel {
         `The device refused shaders/${file}${first ? `, line ${first.lineNum}, column ${first.linePos}: ${first.message}` : `: ${messageOf(error)}`}`,
       );
     return new Kernel(device, file, workgroupSize, module);
+  }
+
+  /**
+   * Binds a batch.
+   *
+   * @param bytes of activations, gradients and results; the buffers may be larger
+   * @param moments of the softmax form, which alone reads them
+   */
+  bind(buffers: KernelBuffers, bytes: ReturnType<typeof bytesOf>): GPUBindGroup {
+    const { dims, taps, activations, gradients, results, moments } = buffers;
+    const alike = { buffer: activations, size: bytes.activations };
+    const moment = (buffer: GPUBuffer | undefined) => (buffer ? { ...alike, buffer } : alike);
+    const resources: GPUBufferBinding[] = [
+      { buffer: dims },
+      { buffer: taps },
+      alike,
+      { buffer: gradients, size: bytes.gradients },
+      moment(moments?.mean),
+      moment(moments?.variance),
+      moment(moments?.third),
+      { buffer: results, size: bytes.results },
+    ];
+    return this.#device.createBindGroup({
+      label: this.file,
+      layout: this.bindGroupLayout,
+      entries: resources.map((resource, binding) => ({ binding, resource })),
+    });
+  }
+
+  /** What a refused dispatch comes to, by what the device's two error scopes hold; undefined where it was taken. */
+  failureOf(
+    { outOfMemory, invalid }: { outOfMemory: GPUError | null; invalid: GPUError | null },
+    { images, targets }: Pick<Batch, 'images' | 'targets'>,
+    bytes: ReturnType<typeof bytesOf>,
+  ): GradcamppError | undefined {
+    if (outOfMemory)
+      return new GradcamppError(
+        'RUNTIME',
+        `The GPU has no memory for a batch of ${images} images and ${targets} targets ` +
+          `(${Math.ceil((bytes.activations + bytes.gradients + 2 * bytes.results) / 2 ** 20)} MiB). Use smaller batches.`,
+      );
+    return invalid
+      ? new GradcamppError(
+          'RUNTIME',
+          `The device refused a dispatch of shaders/${this.file}: ${invalid.message}`,
+        )
+      : undefined;
   }
 
   /** The pipeline for these settings. */

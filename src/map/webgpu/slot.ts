@@ -1,18 +1,7 @@
-import { GradcamppError } from '../../errors.js';
 import { type MapRequest, needsMoments } from '../backend.js';
-import type { Kernel } from './kernel.js';
+import type { Kernel, KernelBuffers } from './kernel.js';
+import { mapForReading, usage } from './constants.js';
 import { type Batch, bytesOf, dimsWords, type Shape, tapWords } from './plan.js';
-
-/** WebGPU's own numbers for GPUBufferUsage and GPUMapMode, which are globals only in browsers. */
-const usage = {
-  mapRead: 0x1,
-  copySource: 0x4,
-  copyDestination: 0x8,
-  uniform: 0x40,
-  storage: 0x80,
-  queryResolve: 0x200,
-} as const;
-const mapForReading = 1;
 
 const timestampBytes = 16;
 
@@ -76,7 +65,7 @@ export class Slot {
       },
     );
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, this.#bind(request, bytes));
+    pass.setBindGroup(0, this.#kernel.bind(this.#bound(request), bytes));
     pass.dispatchWorkgroups(batch.images, batch.targets);
     pass.end();
     encoder.copyBufferToBuffer(results, 0, readback, 0, bytes.results);
@@ -90,18 +79,10 @@ export class Slot {
     const mapped = readback.mapAsync(mapForReading, 0, bytes.results + timestampBytes);
     mapped.catch(() => {}); // a failure below says more
     const [outOfMemory, invalid] = await failures;
-    if (outOfMemory || invalid) {
+    const failure = this.#kernel.failureOf({ outOfMemory, invalid }, batch, bytes);
+    if (failure) {
       this.destroy();
-      throw outOfMemory
-        ? new GradcamppError(
-            'RUNTIME',
-            `The GPU has no memory for a batch of ${batch.images} images and ${batch.targets} targets ` +
-              `(${Math.ceil((bytes.activations + bytes.gradients + 2 * bytes.results) / 2 ** 20)} MiB). Use smaller batches.`,
-          )
-        : new GradcamppError(
-            'RUNTIME',
-            `The device refused a dispatch of shaders/${this.#kernel.file}: ${invalid!.message}`,
-          );
+      throw failure;
     }
     await mapped;
     try {
@@ -151,31 +132,18 @@ export class Slot {
       );
   }
 
-  #bind(
-    request: MapRequest,
-    bytes: { activations: number; gradients: number; results: number },
-  ): GPUBindGroup {
-    const buffer = (name: BufferName) => this.#buffers.get(name)!;
-    // The kernel binds moments always and reads them only in the softmax form.
-    const moments = (name: BufferName) => ({
-      buffer: buffer(needsMoments(request) ? name : 'activations'),
-      size: bytes.activations,
-    });
-    const resources: GPUBufferBinding[] = [
-      { buffer: buffer('dims') },
-      { buffer: buffer('taps') },
-      { buffer: buffer('activations'), size: bytes.activations },
-      { buffer: buffer('gradients'), size: bytes.gradients },
-      moments('mean'),
-      moments('variance'),
-      moments('third'),
-      { buffer: buffer('results'), size: bytes.results },
-    ];
-    return this.#device.createBindGroup({
-      label: this.#kernel.file,
-      layout: this.#kernel.bindGroupLayout,
-      entries: resources.map((resource, binding) => ({ binding, resource })),
-    });
+  #bound(request: MapRequest): KernelBuffers {
+    const of = (name: BufferName) => this.#buffers.get(name) as GPUBuffer;
+    return {
+      dims: of('dims'),
+      taps: of('taps'),
+      activations: of('activations'),
+      gradients: of('gradients'),
+      results: of('results'),
+      moments: needsMoments(request)
+        ? { mean: of('mean'), variance: of('variance'), third: of('third') }
+        : undefined,
+    };
   }
 
   /** Writes numbers into a buffer of at least `bytes`. */
