@@ -2,7 +2,7 @@ import { invalid, oneOf } from '../check.js';
 import { clipFormats } from '../clip/writers/index.js';
 import { colormaps } from '../image/colormap.js';
 import { defaultQuality, pictureFormats } from '../image/encode.js';
-import { choice, count, number, option, type OptionsOf, type SettingsOf } from '../options.js';
+import { choice, count, number, option, type OptionsOf, type SettingsOf, yesOrNo } from '../options.js';
 
 /** What can be written of one explanation. */
 export const saveKinds = ['overlay', 'map', 'npy', 'raw', 'cutout', 'sheet'] as const;
@@ -28,6 +28,12 @@ export const outputOptions = {
     flag: '--video <format>',
     help: `of the overlays of clips: ${clipFormats.join(', ')}`,
     otherwise: 'mp4, or webp where there is no ffmpeg',
+  }),
+  /** Of a video that is explained as several clips: their maps as one `.npy` [T, H, W] over its frames. Default false. */
+  timeline: yesOrNo({
+    default: false,
+    flag: '--timeline',
+    help: 'the maps of a video’s clips as one .npy over all its frames',
   }),
   /** Of JPEG and WebP, 1…100. WebP maps and cutouts are lossless. */
   quality: count({

@@ -113,6 +113,12 @@ export function npyParts(tensor: Tensor): [header: Uint8Array, numbers: Uint8Arr
   if (!(data instanceof arrays[type])) throw invalid('data', `a ${arrays[type].name}`, data);
   if (!Array.isArray(dims) || data.length !== sizeOf(dims))
     throw invalid('dims', `a list of dims that ${data.length} elements fill`, dims);
+  const numbers = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  return [npyHeader(type, dims), littleEndianHost ? numbers : swapped(numbers, data.BYTES_PER_ELEMENT)];
+}
+
+/** What is before the numbers, as NumPy writes it: of few dims 128 bytes, whatever they are. */
+export function npyHeader(type: TensorType, dims: readonly number[]): Uint8Array {
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(', ')})`;
   const dictionary = `{'descr': '${descriptors[type]}', 'fortran_order': False, 'shape': ${shape}, }`;
   const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64; // data begin on a multiple of 64
@@ -121,8 +127,7 @@ export function npyParts(tensor: Tensor): [header: Uint8Array, numbers: Uint8Arr
   header.set([1, 0, (length - 10) & 0xff, (length - 10) >> 8], 6);
   new TextEncoder().encodeInto(dictionary, header.subarray(10));
   header[length - 1] = 0x0a;
-  const numbers = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-  return [header, littleEndianHost ? numbers : swapped(numbers, data.BYTES_PER_ELEMENT)];
+  return header;
 }
 
 /** What stands before the numbers of a `.npy` file. */

@@ -123,6 +123,12 @@ export class ExplainService {
     if (typeof model !== 'string') throw missing('model', 'the path of an ONNX file', '--model <file>');
     if ('save' in outputs)
       throw invalid('outputs.save', 'nothing here: every request says what is drawn', outputs.save);
+    if (outputs.timeline)
+      throw invalid(
+        'outputs.timeline',
+        'left out: the service answers with what is drawn of each clip',
+        true,
+      );
     const { queue } = readOptions('the service', queueOptions, rest);
     const checked = checkExplainerOptions(open);
     const batchSize = explain.batchSize ?? defaultBatch(checked);

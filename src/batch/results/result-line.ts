@@ -56,7 +56,7 @@ export interface ResultLine {
     readonly geometry?: Rectangle;
   };
   /** What was written, relative to the output folder. */
-  readonly files: Readonly<Partial<Record<SaveKind, string>>>;
+  readonly files: Readonly<Partial<Record<SaveKind | 'timeline', string>>>;
 }
 
 /** The line of an image that could not be explained. */

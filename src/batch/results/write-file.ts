@@ -31,6 +31,9 @@ export function isFatal({ cause }: GradcamppError): boolean {
 /** Puts a file into a folder, its parts one behind another. */
 export type Write = (name: string, parts: readonly Uint8Array[]) => Promise<void>;
 
+/** Gives a file that is whole its name in a folder. */
+export type Place = (partial: string, name: string) => Promise<void>;
+
 /** Where files are before they have their names. */
 export const partialFolder = '.partial';
 
@@ -93,19 +96,37 @@ export function takenBefore(path: string): GradcamppError {
  * temporary name: a worker process may outlive a killed run for the length of a write.
  */
 export function folderWriter(out: string, writer: string | number): Write {
-  const made = new Set<string>();
-  let others: Promise<ReadonlySet<string>> | undefined;
+  const place = folderPlacer(out);
   let count = 0;
   return async (name, parts) => {
+    const partial = partialPath(out, `${writer}-${count++}`);
+    try {
+      await writeAll(partial, parts);
+    } catch (cause) {
+      await rm(partial, { force: true }).catch(() => undefined);
+      throw unwritable(join(out, name), cause);
+    }
+    await place(partial, name);
+  };
+}
+
+/** Where a file of this process is before it has its name. */
+export function partialPath(out: string, own: string): string {
+  return join(out, partialFolder, `${process.pid}-${own}`);
+}
+
+/** Moves whole files into a folder; what cannot be moved is removed. */
+export function folderPlacer(out: string): Place {
+  const made = new Set<string>();
+  let others: Promise<ReadonlySet<string>> | undefined;
+  return async (partial, name) => {
     const path = join(out, name);
-    const partial = join(out, partialFolder, `${process.pid}-${writer}-${count++}`);
     try {
       const folder = dirname(path);
       if (!made.has(folder)) await makeFolder(folder);
       made.add(folder);
       others ??= othersIn(out);
       if ((await others).has(name)) throw takenBefore(path);
-      await writeAll(partial, parts);
       await rename(partial, path);
     } catch (cause) {
       await rm(partial, { force: true }).catch(() => undefined);

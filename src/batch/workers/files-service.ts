@@ -12,7 +12,9 @@ import { readOptions } from '../../options.js';
 import { explainClips, explainEach, type Item, type Outcome } from '../each.js';
 import { HeldFrames } from '../held-frames.js';
 import type { Done, Picture } from '../picture.js';
+import { GrowingFiles } from '../results/growing-file.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
+import { TimelineFiles } from '../timeline-files.js';
 import { ResultNames, targetSuffix } from '../results/result-names.js';
 import { type Opening, openForBatch } from './open-explainer.js';
 import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind } from '../output-options.js';
@@ -53,6 +55,13 @@ export async function openFiles(init: FilesInit): Promise<Service> {
   const worker = new FilesWorker(init);
   const loading = loadSharp().catch(() => undefined); // what is wrong with it is said with the first picture
   const { explainer, opened } = await openForBatch(init, worker.settings);
+  if (worker.joinsClips && !takesManyClips(explainer)) {
+    await explainer.close();
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      '"timeline" joins the maps of a video\'s clips, and here a picture or a video has one: give "frames" with stride (--frames stride=16), or leave it out.',
+    );
+  }
   await loading; // so that the first picture takes no longer than others
   let count = 0;
   let alone: Promise<unknown> = Promise.resolve();
@@ -79,16 +88,27 @@ export async function openFiles(init: FilesInit): Promise<Service> {
   };
 }
 
+function takesManyClips({ clips }: NetworkExplainer): boolean {
+  const { stride, clips: count = 1 } = clips?.sampling ?? {};
+  return stride !== undefined || count > 1;
+}
+
 class FilesWorker {
   readonly settings: Settings;
   readonly #outputs: OutputSettings;
   readonly #write: ReturnType<typeof folderWriter> | undefined;
+  readonly #growing: GrowingFiles;
   readonly #archives = new Map<string, Promise<FileHandle>>();
 
   constructor(init: FilesInit) {
     this.settings = settingsOf(init.explain);
     this.#outputs = readOptions('the outputs', outputOptions, init.outputs);
     this.#write = init.out === undefined ? undefined : folderWriter(init.out, init.id ?? 0);
+    this.#growing = new GrowingFiles(init.out, init.id ?? 0);
+  }
+
+  get joinsClips(): boolean {
+    return this.#outputs.timeline;
   }
 
   async run(
@@ -111,8 +131,10 @@ class FilesWorker {
       const others = items.filter((_, i) => !clips[i]);
       const outcomes = others.length > 0 ? await explainEach(calls, others, this.settings, watch) : [];
       for (const [i, picture] of pictures.entries()) {
-        const report: Report = { picture, lines: [], files: [], bytes: [] };
         const { name, path, targets } = picture;
+        const timeline =
+          clips[i] && this.#outputs.timeline ? new TimelineFiles(name, this.#growing) : undefined;
+        const report: Report = { picture, lines: [], files: [], bytes: [], timeline };
         const own = clips[i]
           ? explainClips(calls, clips[i], { path, targets }, this.settings, watch)
           : (outcomes.shift() as Outcome[]);
@@ -129,6 +151,9 @@ class FilesWorker {
           if ('explanation' in outcome) held.add(outcome.explanation);
         }
         held.release();
+        const grown = (await report.timeline?.finish()) ?? [];
+        for (const { name: file, size, checksum } of grown) report.files.push([file, size, checksum]);
+        if (!this.#write) report.bytes.push(...grown.map((file) => file.bytes as Uint8Array));
         const { lines, files, bytes } = report;
         done.push({ index: picture.index, lines, files, ...(this.#write ? {} : { bytes }) });
       }
@@ -146,6 +171,7 @@ class FilesWorker {
 
   async close(): Promise<void> {
     for (const file of this.#archives.values()) await (await file).close();
+    await this.#growing.close();
   }
 
   async #itemOf({ path, part, frames, problem, bytes, targets }: Picture): Promise<Item> {
@@ -177,9 +203,11 @@ class FilesWorker {
       }
       const written = encoded.flat();
       if (this.#write) for (const { file, parts } of written) await this.#write(file, parts);
+      const timelines = (await report.timeline?.add(explanation)) ?? [];
       explanation.targets.forEach((target, i) => {
         const files = Object.fromEntries(encoded[i].map(({ kind, file }) => [kind, file]));
-        report.lines.push(resultLine(index, explanation, target, files));
+        const timeline = timelines[i] === undefined ? {} : { timeline: timelines[i] };
+        report.lines.push(resultLine(index, explanation, target, { ...files, ...timeline }));
       });
       for (const { file, parts } of written) report.files.push([file, sizeOf(parts), checksumOf(parts)]);
       if (!this.#write) report.bytes.push(...written.map(({ parts }) => Buffer.concat(parts)));
@@ -227,6 +255,8 @@ interface Report {
   readonly files: Done['files'][number][];
   /** Of each file, where they are handed over. */
   readonly bytes: Uint8Array[];
+  /** What its clips are joined in, where that is asked for. */
+  readonly timeline: TimelineFiles | undefined;
 }
 
 interface Encoded {
