@@ -1,7 +1,7 @@
 // npm run build, after the compiler: the library, the command and what workers run are loaded from a few files instead of
 // two hundred, which is a third of the time that a worker takes to start. They are in dist/bundled, and the files that
 // package.json and the pools name only lead there.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -89,12 +89,36 @@ const { output: webOutput } = await web.write({
 });
 await web.close();
 
+// The explorer's page, whose worker lies beside it.
+const page = await rolldown({
+  input: { explore: join(dist, 'explore/page/main.js'), worker: join(dist, 'web/worker.js') },
+  platform: 'browser',
+  external: (id) => id.startsWith('onnxruntime-web'),
+  plugins: [forPages],
+  transform: { define: { 'process.env.NODE_ENV': '"production"' } },
+});
+const { output: pageOutput } = await page.write({
+  dir: join(bundled, 'explore'),
+  format: 'esm',
+  chunkFileNames: '[name]-[hash].js',
+  comments: { legal: false, annotation: true, jsdoc: false },
+  minify: true,
+});
+await page.close();
+const styles = ['assets/report/base.css', 'node_modules/uplot/dist/uPlot.min.css', 'assets/explore/explore.css'];
+writeFileSync(
+  join(bundled, 'explore/explore.css'),
+  styles.map((name) => readFileSync(join(root, name), 'utf8')).join('\n'),
+);
+copyFileSync(join(root, 'assets/explore/index.html'), join(bundled, 'explore/index.html'));
+
 const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const known = Object.keys({ ...dependencies, ...peerDependencies });
 const inNode = (id) => id.startsWith('node:') || known.some((name) => id === name || id.startsWith(`${name}/`));
 for (const [folder, chunks, isThere] of [
   ['', output, inNode],
   ['web/', webOutput, (id) => id.startsWith('onnxruntime-web/')],
+  ['explore/', pageOutput, (id) => id.startsWith('onnxruntime-web/')],
 ]) {
   const files = new Set(chunks.map(({ fileName }) => fileName));
   for (const { fileName, imports = [], dynamicImports = [] } of chunks)
@@ -109,5 +133,5 @@ for (const [name, file] of Object.entries(entries)) {
   const to = asPath(relative(dirname(path), join(bundled, `${name}.js`)));
   writeFileSync(path, `${shebang}export * from '${to.startsWith('.') ? to : `./${to}`}';\n`);
 }
-const modules = [...output, ...webOutput].flatMap((chunk) => Object.keys(chunk.modules ?? {}));
+const modules = [...output, ...webOutput, ...pageOutput].flatMap((chunk) => Object.keys(chunk.modules ?? {}));
 writeFileSync(join(bundled, 'LICENSES.txt'), licences(modules).join(`\n${'-'.repeat(80)}\n\n`));

@@ -83,6 +83,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['explain', 'batch', 'targets', 'observe'],
     packages: ['hono', '@hono/node-server', 'prom-client'],
   },
+  explore: {
+    parts: ['web', 'serve', 'batch', 'explain', 'targets', 'methods', 'map', 'image', 'onnx'],
+    packages: ['hono', 'preact', '@preact/signals', 'uplot'],
+  },
   later: { parts: ['explain', 'export', 'batch'] },
   index: {
     parts: [
@@ -115,17 +119,24 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
       'train',
       'fleet',
       'serve',
+      'explore',
     ],
     packages: ['commander', '@commander-js/extra-typings'],
   },
 };
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => file.endsWith('.ts') && !file.endsWith('.d.ts'),
+  (file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'),
 );
 
 /** The part of src/ that a path is in: a folder, or a file at the top; what pages load in its place is of the same part. */
-const partOf = (path: string) => path.split('/')[0].replace(/(\.web)?\.(ts|js)$/, '');
+const partOf = (path: string) => path.split('/')[0].replace(/(\.web)?\.(tsx?|js)$/, '');
+
+/** What the compiler makes a module from. */
+function sourceOf(path: string): string {
+  const own = path.replace(/\.js$/, '.ts');
+  return files.includes(`${own}x`) ? `${own}x` : own;
+}
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8');
@@ -178,7 +189,7 @@ test('files form no circle, imports of types counted', () => {
   const ways = new Map(
     files.map((file) => {
       const own = importsOf(file).filter((name) => name.startsWith('.') && name.endsWith('.js'));
-      return [file, own.map((name) => relative(root, join(root, file, '..', name)).replace(/\.js$/, '.ts'))];
+      return [file, own.map((name) => sourceOf(relative(root, join(root, file, '..', name))))];
     }),
   );
   const done = new Set<string>();
@@ -230,7 +241,7 @@ test('what a page loads needs nothing of Node', () => {
     for (const [, name] of code.matchAll(/(?:\bfrom|\bimport\(|^import)\s*'([^']+)'/gm)) {
       if (!name.startsWith('.')) packages.add(name);
       else if (name.endsWith('.js')) {
-        const path = relative(root, join(root, file, '..', name)).replace(/\.js$/, '.ts');
+        const path = sourceOf(relative(root, join(root, file, '..', name)));
         const own = path.replace(/\.ts$/, '.web.ts');
         visit(files.includes(own) ? own : path);
       }
@@ -238,10 +249,15 @@ test('what a page loads needs nothing of Node', () => {
   };
   visit('web/index.ts');
   visit('web/worker.ts');
+  visit('explore/page/main.tsx');
   expect([...packages].sort()).toEqual([
     '@bufbuild/protobuf',
+    '@preact/signals',
     'onnxruntime-web/wasm',
     'onnxruntime-web/webgpu',
+    'preact',
+    'preact/hooks',
+    'uplot',
     'valibot',
   ]);
   expect(globals).toEqual([]);

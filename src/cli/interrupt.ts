@@ -23,3 +23,14 @@ export function interruptSignal(
   process.on('SIGTERM', stop);
   return controller.signal;
 }
+
+/** When the process is told to end. */
+export function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const)
+      process.once(name, () => {
+        process.removeAllListeners(name === 'SIGTERM' ? 'SIGINT' : 'SIGTERM');
+        resolve();
+      });
+  });
+}

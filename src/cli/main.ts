@@ -7,6 +7,7 @@ import { differentiateCommand } from './differentiate-command.js';
 import { evaluateCommand } from './evaluate-command.js';
 import { distillCommand } from './distill-command.js';
 import { explainCommand } from './explain-command.js';
+import { exploreCommand } from './explore-command.js';
 import { exportCommand } from './export-command.js';
 import { inspectCommand } from './inspect-command.js';
 import { opsCommand } from './ops-command.js';
@@ -28,6 +29,7 @@ async function program(): Promise<Command> {
     );
   for (const command of [
     explainCommand,
+    exploreCommand,
     captionCommand,
     inspectCommand,
     differentiateCommand,

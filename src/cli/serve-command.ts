@@ -4,6 +4,7 @@ import type { Answered } from '../serve/http.js';
 import { httpOptions, listenOptions, queueOptions } from '../serve/serve-options.js';
 import { addExplainFlags, explainFlagsOf } from './explain-flags.js';
 import { addFlags, fromFlags } from './flags.js';
+import { ended } from './interrupt.js';
 import { complain, log, print, printOptions, say } from './terminal.js';
 
 const examples = `
@@ -57,17 +58,6 @@ export function serveCommand() {
     } finally {
       await service.close();
     }
-  });
-}
-
-/** When the process is told to end. */
-function ended(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const)
-      process.once(name, () => {
-        process.removeAllListeners(name === 'SIGTERM' ? 'SIGINT' : 'SIGTERM');
-        resolve();
-      });
   });
 }
 

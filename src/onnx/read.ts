@@ -23,16 +23,29 @@ export async function readModel(source: string | URL | Uint8Array): Promise<Mode
   if (typeof source !== 'string' && !(source instanceof URL))
     throw invalid('model', 'a path, a file: URL or bytes in a Uint8Array', source, '', 'INVALID_MODEL');
   const path = source instanceof URL ? urlPath(source) : source;
-  let bytes: Uint8Array;
+  const folder = new FilesBeside(path);
+  return modelFrom(await bytesOf(path), path, (location) => folder.read(location));
+}
+
+/**
+ * The files in which a model keeps tensors, by the names that it gives them.
+ *
+ * @throws GradcamppError INVALID_MODEL as reading it does
+ */
+export async function modelFiles(path: string): Promise<ReadonlyMap<string, string>> {
+  const folder = new FilesBeside(path);
+  await modelFrom(await bytesOf(path), path, (location) => folder.read(location));
+  return folder.paths;
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
   try {
-    bytes = await readBytes(path);
+    return await readBytes(path);
   } catch (error) {
     throw new GradcamppError('INVALID_MODEL', `Cannot read model "${path}": ${whyUnreadable(error)}.`, {
       cause: error,
     });
   }
-  const folder = new FilesBeside(path);
-  return modelFrom(bytes, path, (location) => folder.read(location));
 }
 
 function urlPath(url: URL): string {
@@ -61,6 +74,8 @@ class FilesBeside {
   readonly #path: string;
   readonly #spellings = new Map<string, Uint8Array>();
   readonly #files = new Map<string, Uint8Array>();
+  /** Those that were read, by the names that the model gives them. */
+  readonly paths = new Map<string, string>();
 
   constructor(path: string) {
     this.#path = path;
@@ -79,6 +94,7 @@ class FilesBeside {
       const bytes = this.#files.get(real) ?? viewOf(await readBytes(real));
       this.#files.set(real, bytes);
       this.#spellings.set(location, bytes);
+      this.paths.set(location, real);
       return bytes;
     } catch (error) {
       if (error instanceof GradcamppError) throw error;

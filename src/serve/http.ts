@@ -28,6 +28,8 @@ export interface ServiceApp {
 export interface Delivery {
   /** The answer has left, or its client has. Until then it holds its place, since it holds memory. Default: at once. */
   readonly delivered?: Promise<unknown>;
+  /** The port that the request came to. */
+  readonly port?: number;
 }
 
 export interface Answered {

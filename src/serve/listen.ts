@@ -12,6 +12,8 @@ export interface Listening {
   readonly address: string;
   /** Takes no more requests, answers those that it has, and resolves when the last is answered. */
   close(): Promise<void>;
+  /** Ends every connection, whatever is being sent. */
+  drop(): void;
 }
 
 /** Milliseconds between two looks for clients that are too slow. */
@@ -36,7 +38,7 @@ export async function listen(app: ServiceApp, options: ListenOptions = {}): Prom
     const delivered = new Promise((resolve) => {
       outgoing.once('close', resolve);
     });
-    const response = await app.fetch(request, { delivered });
+    const response = await app.fetch(request, { delivered, port: incoming.socket.localPort });
     const timer = setTimeout(() => incoming.socket.destroy(), 1000 * patience);
     void delivered.then(() => clearTimeout(timer));
     return response;
@@ -70,5 +72,6 @@ export async function listen(app: ServiceApp, options: ListenOptions = {}): Prom
         server.closeIdleConnections();
       });
     },
+    drop: () => server.closeAllConnections(),
   };
 }

@@ -1,0 +1,38 @@
+import { listenOptions } from '../serve/serve-options.js';
+import { count, names, type OptionsOf, option, text, yesOrNo } from '../options.js';
+
+/** What the explorer opens with. */
+export const sessionOptions = {
+  /** The ONNX file; left out, one is dropped into the page. */
+  model: text({ help: 'the ONNX file' }),
+  /** Files, folders, patterns, as `gradcampp explain` takes them. */
+  pictures: names({ default: [], help: 'pictures, folders or patterns' }),
+  /** Default: `<model>.json`, where there is one. */
+  preprocess: text({ help: 'JSON sidecar', otherwise: '<model>.json', flag: '--preprocess <file>' }),
+  /** What the page shows at first, as a link holds it: `target`, `layer`, `methods`, … */
+  settings: option((value): Readonly<Record<string, string>> => value as Record<string, string>, {
+    default: {},
+    help: 'what the page shows at first',
+  }),
+  /** A page of one network for readers: nothing else can be opened in it. */
+  isReduced: yesOrNo({ default: false, help: 'a page for readers' }),
+};
+export type SessionOptions = OptionsOf<typeof sessionOptions>;
+
+/** How the local server listens. The address is always this machine's own. */
+export const localOptions = {
+  port: count({
+    to: 65535,
+    default: 8090,
+    help: 'port; another is taken where it is not free',
+    flag: '--port <n>',
+  }),
+  patience: listenOptions.patience,
+};
+export type LocalOptions = OptionsOf<typeof localOptions>;
+
+/** Where a page is written. */
+export const buildOptions = {
+  overwrite: yesOrNo({ default: false, help: 'replace what the folder holds', flag: '--overwrite' }),
+};
+export type BuildOptions = OptionsOf<typeof buildOptions>;

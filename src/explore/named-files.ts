@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { GradcamppError } from '../errors.js';
+import { sidecarOf } from '../explain/model-files.js';
+import { takesClips } from '../explain/open-parts.js';
+import type { Sidecar } from '../image/sidecar.js';
+import { expandSources } from '../image/sources.js';
+import { modelFiles } from '../onnx/read.js';
+import { readOptions } from '../options.js';
+import { runtimeModules } from './runtime-files.js';
+import type { Session } from './session.js';
+import { sessionOptions, type SessionOptions } from './explore-options.js';
+
+/** What a page is opened with, and the files that it may ask for: by address, relative to the page. */
+export interface Named {
+  readonly session: Session;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/**
+ * Lists the files that were named: the model and those that it keeps tensors in, and pictures. Nothing else is ever served or copied.
+ *
+ * @throws GradcamppError INVALID_MODEL, INVALID_OPTION, UNSUPPORTED_MODEL for networks that take clips
+ */
+export async function namedFiles(options: SessionOptions = {}): Promise<Named> {
+  const {
+    model,
+    pictures: sources,
+    preprocess,
+    settings,
+    isReduced,
+  } = readOptions('the explorer', sessionOptions, options);
+  const files = new Map<string, string>();
+  const add = (path: string): string => {
+    const url = `files/${files.size}/${encodeURIComponent(basename(path))}`;
+    files.set(url, path);
+    return url;
+  };
+  const common = { runtime: runtimeModules, settings: new URLSearchParams(settings).toString(), isReduced };
+  const pictures: { path: string; url: string }[] = [];
+  if (model === undefined) {
+    if (preprocess !== undefined)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        '"preprocess" says how pictures become the input of a model: name the model, too.',
+      );
+    for await (const path of picturesIn(sources)) pictures.push({ path, url: add(path) });
+    return { session: { ...common, pictures }, files };
+  }
+  const beside = await modelFiles(model);
+  if (await takesClips(model, { preprocess }))
+    throw new GradcamppError(
+      'UNSUPPORTED_MODEL',
+      `The explorer shows pictures, and "${model}" takes clips: explain them with "gradcampp explain", whose index.html plays them.`,
+    );
+  const sidecar = await sidecarOf(model, preprocess);
+  const url = add(model);
+  const externalData = Object.fromEntries([...beside].map(([location, path]) => [location, add(path)]));
+  for await (const path of picturesIn(sources)) pictures.push({ path, url: add(path) });
+  return {
+    session: {
+      ...common,
+      pictures,
+      model: {
+        path: model,
+        url,
+        externalData,
+        ...(sidecar ? { preprocess: plain(sidecar) } : {}),
+        ...(preprocess === undefined ? {} : { preprocessPath: preprocess }),
+      },
+    },
+    files,
+  };
+}
+
+/** Pictures; tensors and what is none is left out where it was not named, and refused where it was. */
+async function* picturesIn(sources: readonly string[]): AsyncGenerator<string> {
+  for await (const path of expandSources(sources)) {
+    if (!existsSync(path)) throw new GradcamppError('INVALID_OPTION', `There is no picture "${path}".`);
+    if (/\.npy$/i.test(path))
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `The explorer shows pictures, and "${path}" is a tensor: explain it with "gradcampp explain".`,
+      );
+    yield path;
+  }
+}
+
+/** A checked sidecar as a page takes it: without what is said of it. */
+function plain({ input, output, classes, targetLayer, alternativeLayers, inputs }: Sidecar): object {
+  const files = Object.entries(inputs ?? {}).filter(([, value]) => typeof value === 'string');
+  if (files.length > 0)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `The sidecar feeds "${files[0][0]}" from a file, which the explorer does not take: write its numbers into the sidecar.`,
+    );
+  return { input, output, classes, targetLayer, alternativeLayers, inputs };
+}

@@ -1,0 +1,143 @@
+import { Explainer, type PageFile } from '../../web/index.js';
+import { chosenProvider } from '../../web/provider.js';
+import type { Session } from '../session.js';
+import * as state from './state.js';
+import type { ModelFiles, Picture } from './state.js';
+import { forget, layersFor } from './work.js';
+
+const here = (url: string) => new URL(url, document.baseURI).href;
+let current: AbortController | undefined;
+
+/** Opens a model in place of the one that is open. */
+export async function openModel(files: ModelFiles): Promise<void> {
+  current?.abort();
+  const controller = new AbortController();
+  current = controller;
+  const { signal } = controller;
+  const last = state.model.value;
+  state.model.value = undefined;
+  state.problem.value = '';
+  state.status.value = { kind: 'opening', what: files.name };
+  forget();
+  await last?.explainer.close();
+  try {
+    const { provider } = await chosenProvider(undefined, false);
+    const explainer = await Explainer.open(files.file, {
+      runtime: { module: here(state.session.value.runtime[provider]) },
+      executionProviders: [provider],
+      preprocess: files.preprocess,
+      externalData: files.externalData,
+      signal,
+      onProgress: ({ loaded, total }) => {
+        if (!signal.aborted)
+          state.status.value = {
+            kind: 'opening',
+            what: files.name,
+            share: total ? loaded / total : undefined,
+          };
+      },
+    });
+    if (signal.aborted) {
+      await explainer.close();
+      return;
+    }
+    const names = explainer.candidates.map(({ name }) => name);
+    const { settings } = state;
+    const isOther = settings.value.model !== '' && settings.value.model !== files.name;
+    const { layer } = settings.value;
+    state.change({
+      model: files.name,
+      ...(isOther ? { target: '', channel: undefined, at: undefined } : {}),
+      ...(layer !== '' && !names.includes(layer) ? { layer: '' } : {}),
+    });
+    state.model.value = { ...files, explainer, layers: layersFor(explainer) };
+    state.status.value = { kind: 'ready' };
+  } catch (error) {
+    if (!signal.aborted) state.status.value = { kind: 'failed', message: (error as Error).message };
+  }
+}
+
+/** What the page was told to begin with. */
+export async function openSession({ model, pictures }: Session): Promise<void> {
+  state.pictures.value = named(
+    pictures.map(({ path, url }) => ({
+      path,
+      url: here(url),
+      blob: async () => {
+        const response = await fetch(here(url));
+        if (!response.ok) throw new Error(`"${path}" cannot be read: the server says ${response.status}.`);
+        return response.blob();
+      },
+    })),
+  );
+  if (!model) return;
+  await openModel({
+    name: nameOf(model.path),
+    path: model.path,
+    file: here(model.url),
+    preprocess: model.preprocess,
+    preprocessPath: model.preprocessPath,
+    externalData: Object.fromEntries(
+      Object.entries(model.externalData).map(([name, url]) => [name, here(url)]),
+    ),
+  });
+}
+
+/** What was dropped that belongs to a model, until there is one. */
+let beside: readonly File[] = [];
+let modelFile: File | undefined;
+
+/** Files that were dropped or chosen: a model, its sidecar, files in which it keeps tensors, pictures. */
+export async function takeFiles(files: readonly File[]): Promise<void> {
+  const isPicture = ({ type, name }: File) =>
+    type.startsWith('image/') || /\.(png|jpe?g|webp|gif|avif)$/i.test(name);
+  const own = files.filter(isPicture);
+  const models = files.filter(({ name }) => /\.onnx$/i.test(name));
+  const others = files.filter((file) => !isPicture(file) && !models.includes(file));
+  if (own.length > 0) {
+    const added = own.map((file) => ({
+      path: file.name,
+      url: URL.createObjectURL(file),
+      blob: async () => file,
+    }));
+    const before = state.pictures.value;
+    state.pictures.value = named([...before, ...added]);
+    const first = state.pictures.value[before.length];
+    if (!state.pictures.value.some(({ name }) => name === state.settings.value.picture) || before.length > 0)
+      state.change({ picture: first.name, strokes: [], remap: false, at: undefined, channel: undefined });
+  }
+  if (models.length > 0) beside = [];
+  modelFile = models.at(-1) ?? modelFile;
+  beside = [...beside, ...others];
+  if (state.session.value.isReduced || !modelFile || (models.length === 0 && others.length === 0)) return;
+  const sidecar = beside.findLast(({ name }) => /\.json$/i.test(name));
+  let preprocess: object | undefined;
+  try {
+    preprocess = sidecar && JSON.parse(await sidecar.text());
+  } catch {
+    state.status.value = {
+      kind: 'failed',
+      message: `"${sidecar?.name}" is no JSON, and cannot say how pictures become the input.`,
+    };
+    return;
+  }
+  const externalData: Record<string, PageFile> = {};
+  for (const file of beside) if (file !== sidecar) externalData[file.name] = file;
+  const { name } = modelFile;
+  await openModel({ name, path: name, file: modelFile, preprocess, externalData });
+}
+
+/** Pictures by names that tell them apart. */
+function named(all: readonly Omit<Picture, 'name'>[]): Picture[] {
+  const counts = new Map<string, number>();
+  return all.map((picture) => {
+    const name = nameOf(picture.path);
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return { ...picture, name: count === 1 ? name : `${name} (${count})` };
+  });
+}
+
+function nameOf(path: string): string {
+  return path.replace(/^.*[\\/]/, '');
+}

@@ -1,0 +1,91 @@
+import { computed, effect, signal } from '@preact/signals';
+import type { Explainer, PageFile } from '../../web/index.js';
+import type { Session } from '../session.js';
+import { linkOf, type Settings, settingsOf } from './settings.js';
+
+/** A picture that can be looked at. */
+export interface Picture {
+  readonly name: string;
+  /** What a command calls it. */
+  readonly path: string;
+  /** For an image element. */
+  readonly url: string;
+  /** Its file. */
+  readonly blob: () => Promise<Blob>;
+}
+
+/** What a model is opened from. */
+export interface ModelFiles {
+  readonly name: string;
+  readonly path: string;
+  readonly file: PageFile;
+  readonly preprocess?: object;
+  readonly preprocessPath?: string;
+  readonly externalData: Readonly<Record<string, PageFile>>;
+}
+
+/** A model that is open, and the layers of the slider, best first. */
+export interface OpenModel extends ModelFiles {
+  readonly explainer: Explainer;
+  readonly layers: readonly {
+    readonly name: string;
+    readonly dims: readonly (number | string)[];
+    readonly opType: string;
+  }[];
+}
+
+export type Status =
+  | { readonly kind: 'empty' | 'ready' }
+  | { readonly kind: 'opening'; readonly what: string; readonly share?: number }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export const session = signal<Session>({
+  pictures: [],
+  runtime: { wasm: 'ort/ort.wasm.bundle.min.mjs', webgpu: 'ort/ort.webgpu.bundle.min.mjs' },
+  settings: '',
+  isReduced: false,
+});
+export const settings = signal<Settings>(settingsOf(''));
+export const pictures = signal<readonly Picture[]>([]);
+export const model = signal<OpenModel | undefined>(undefined);
+export const status = signal<Status>({ kind: 'empty' });
+/** Whether something is being computed, and the last thing that went wrong with it. */
+export const isBusy = signal(false);
+export const problem = signal('');
+/** Said to screen readers. */
+export const spoken = signal('');
+/** The place under the pointer, in pixels of the picture. */
+export const pointer = signal<{ readonly x: number; readonly y: number } | undefined>(undefined);
+/** What a click in the picture does. */
+export const tool = signal<'look' | 'pick' | 'brush'>('look');
+
+export function change(part: Partial<Settings>): void {
+  settings.value = { ...settings.value, ...part };
+}
+
+/** The picture that is looked at: the one that is named, or the first. */
+export const picture = computed(
+  () => pictures.value.find(({ name }) => name === settings.value.picture) ?? pictures.value[0],
+);
+export const layer = computed(() => settings.value.layer || model.value?.explainer.layers[0] || '');
+export const method = computed(() => settings.value.methods[0]);
+
+/** What was painted, as a part of keys: empty where nothing was. */
+export const edit = computed(() => {
+  const { strokes, brush } = settings.value;
+  return strokes.length === 0 ? '' : `${brush} ${JSON.stringify(strokes)}`;
+});
+
+/** Keeps the address up to date, so that it can be copied or saved as it is; browsers refuse many changes a second. */
+export function followLink(): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  settings.value = settingsOf(location.hash || session.value.settings);
+  effect(() => {
+    const link = linkOf(settings.value);
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, '', link ? `#${link}` : location.pathname), 200);
+  });
+  addEventListener('hashchange', () => {
+    settings.value = settingsOf(location.hash);
+  });
+}

@@ -1,0 +1,534 @@
+import { computed, effect, signal } from '@preact/signals';
+import type { PictureMap } from '../../image/overlay.js';
+import type { Rectangle } from '../../image/pixels.js';
+import { channelWeights } from '../../methods/common/weights.js';
+import { methodNamed } from '../../methods/index.js';
+import { readOptions } from '../../options.js';
+import {
+  type Explanation,
+  type ExplainOptions,
+  type Method,
+  regions,
+  type TargetExplanation,
+  toPicture,
+} from '../../web/index.js';
+import { paintEdited } from './painting.js';
+import * as state from './state.js';
+import type { Picture } from './state.js';
+import { targetOf } from './targets.js';
+
+/*
+ * What is seen is computed in the order in which it is looked at: after each piece of work the next is chosen by what is asked for
+ * now, so that nothing waits for what nobody looks at any more.
+ */
+
+/** What a picture says of its classes. */
+export type Scores = Pick<Explanation, 'scores' | 'scoreDims' | 'probabilities' | 'inputDims'>;
+
+/** A map, or why there is none. */
+export type Found =
+  | { readonly explained: TargetExplanation; readonly geometry: Rectangle; readonly error?: undefined }
+  | { readonly error: string };
+
+/** What a layer holds of the picture: activations and, where the network has them, gradients, [K, h, w]. */
+export interface Inside {
+  readonly key: string;
+  readonly dims: readonly number[];
+  readonly activations: Float32Array;
+  readonly gradients: Float32Array | undefined;
+}
+
+const maps = new Map<string, Found>();
+const scores = new Map<string, Scores>();
+const objects = new Map<string, readonly TargetExplanation[]>();
+const bitmaps = new Map<string, ImageBitmap>();
+const inside = signal<Inside | undefined>(undefined);
+/** Counts what was found, so that what is shown follows. */
+const found = signal(0);
+/** Maps that are kept. */
+const mostMaps = 400;
+/** Pictures of the grid that are explained. */
+export const gridSize = 24;
+/** Layers without a pass of their own: all together need no more numbers than these. */
+const mostNumbers = 12_000_000;
+const mostLayers = 40;
+
+const keyOf = (picture: string, edit: string, target: string, method: string, layer: string) =>
+  [picture, edit, target, method, isOfLayer(method) ? layer : ''].join('\n');
+
+/** Whether a method looks at a layer. */
+export function isOfLayer(name: string): boolean {
+  const method = methodNamed(name);
+  return method.kind !== 'input' || method.times !== undefined;
+}
+
+/** Whether the maps of all layers follow from one pass. */
+function isOfOnePass(name: string): boolean {
+  const { needs, kind } = methodNamed(name);
+  return kind !== 'input' && needs.every((need) => need === 'activations' || need === 'gradients');
+}
+
+const shownEdit = computed(() => (state.settings.value.remap ? state.edit.value : ''));
+
+/** The map of a method and a picture as it stands, or one of before while it is computed. */
+export function foundFor(
+  method: string,
+  picture: Picture | undefined = state.picture.value,
+): Found | undefined {
+  void found.value;
+  const isCurrent = picture === state.picture.value;
+  const { target } = state.settings.value;
+  return maps.get(
+    keyOf(picture?.name ?? '', isCurrent ? shownEdit.value : '', target, method, state.layer.value),
+  );
+}
+export const shown = computed(() => foundFor(state.method.value));
+export const explained = computed(() =>
+  shown.value && 'explained' in shown.value ? shown.value.explained : undefined,
+);
+export const geometry = computed(() =>
+  shown.value && 'explained' in shown.value ? shown.value.geometry : undefined,
+);
+
+/** Scores of the picture, and of what the brush has left of it. */
+export const before = computed(() => (void found.value, scores.get(`${state.picture.value?.name}\n`)));
+export const after = computed(() =>
+  state.edit.value === ''
+    ? undefined
+    : (void found.value, scores.get(`${state.picture.value?.name}\n${state.edit.value}`)),
+);
+/** Objects of a detector's picture. */
+export const detected = computed(
+  () => (void found.value, objects.get(state.picture.value?.name ?? '') ?? []),
+);
+
+/** The picture as it is drawn, with what the brush has done to it. */
+export const bitmap = computed(() => (void found.value, bitmaps.get(state.picture.value?.name ?? '')));
+export const drawn = computed<ImageBitmap | OffscreenCanvas | undefined>(() => {
+  const own = bitmap.value;
+  return own && state.edit.value !== '' ? paintEdited(own, state.settings.value, fillColour()) : own;
+});
+
+const insideKey = computed(() =>
+  [state.picture.value?.name, shownEdit.value, state.settings.value.target, state.layer.value].join('\n'),
+);
+export const layerInside = computed(() => (inside.value?.key === insideKey.value ? inside.value : undefined));
+
+/** What each channel adds to the map at every place, [K, h, w]: its weight by the method, times its activation. */
+export const contributions = computed<Float32Array | undefined>(() => {
+  const own = layerInside.value;
+  if (!own) return undefined;
+  const { dims, activations, gradients } = own;
+  if (!gradients) return activations;
+  const positions = dims.slice(1).reduce((product, dim) => product * dim, 1);
+  const method = methodNamed(state.method.value);
+  if (method.kind === 'channel' && isOfOnePass(method.name)) {
+    const weights = channelWeights(
+      method,
+      { activations, gradients, positions },
+      readOptions(method.name, method.options, {}),
+    );
+    return activations.map((value, i) => value * weights[Math.floor(i / positions)]);
+  }
+  const weigh = method.kind === 'position' ? method.weight : (gradient: number) => gradient;
+  return activations.map((value, i) => value * weigh(gradients[i]));
+});
+
+/** How `contributions` weigh, in words. */
+export const weighing = computed(() => {
+  if (layerInside.value && !layerInside.value.gradients) return 'activation';
+  const { kind, name } = methodNamed(state.method.value);
+  return (kind === 'channel' && isOfOnePass(name)) || kind === 'position'
+    ? `weight by ${name} × activation`
+    : 'gradient × activation';
+});
+
+/** One channel alone, in 0…1. */
+export const channelMap = computed<PictureMap | undefined>(() => {
+  const { channel } = state.settings.value;
+  const own = layerInside.value;
+  if (channel === undefined || !own || channel >= own.dims[0] || own.dims.length !== 3) return undefined;
+  const size = own.dims[1] * own.dims[2];
+  const data = own.activations.slice(channel * size, (channel + 1) * size);
+  const most = data.reduce((a, b) => Math.max(a, b), 0);
+  return { data: most > 0 ? data.map((value) => Math.max(value, 0) / most) : data, dims: own.dims.slice(1) };
+});
+export const shownMap = computed<PictureMap | undefined>(() =>
+  state.settings.value.channel === undefined
+    ? explained.value?.map
+    : (channelMap.value ?? explained.value?.map),
+);
+
+/** What is put in place of what the brush takes away: what the network is given as 0. */
+export function fillColour(): string {
+  const given = state.model.value?.explainer.preprocessing;
+  const { mean = [0.5], range = 1, channels = 'RGB' } = given ?? {};
+  const level = (i: number) => Math.round((255 * (mean[i] ?? mean[0])) / range);
+  const [r, g, b] = channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
+  return `rgb(${level(r)} ${level(g)} ${level(b)})`;
+}
+
+/** Layers of the slider, the one that was opened among them. Those that no place of the picture is read of show nothing. */
+export function layersFor({
+  candidates,
+  layers,
+}: Pick<state.OpenModel['explainer'], 'candidates' | 'layers'>): state.OpenModel['layers'] {
+  let numbers = 0;
+  let count = 0;
+  return candidates.filter(({ isRead, dims, name }) => {
+    if (layers.includes(name)) return true;
+    const own = dims
+      .slice(1)
+      .reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 14), 1);
+    const fits = isRead && dims.length === 4 && numbers + own <= mostNumbers && count < mostLayers;
+    if (fits) {
+      numbers += own;
+      count++;
+    }
+    return fits;
+  });
+}
+
+/** A piece of work: true where something was found. */
+type Job = () => Promise<void>;
+
+function keep(key: string, one: Found): void {
+  maps.set(key, one);
+  for (const old of maps.keys()) {
+    if (maps.size <= mostMaps) break;
+    maps.delete(old);
+  }
+}
+
+const unable = new Set<string>();
+
+function nextJob(): Job | undefined {
+  const open = state.model.value;
+  const { value: own } = state.picture;
+  const { value: settings } = state.settings;
+  if (!own) return undefined;
+  if (!bitmaps.has(own.name)) return () => decode(own);
+  if (!open) return undefined;
+  const { target, methods } = settings;
+  const layer = state.layer.value;
+  const edit = state.edit.value;
+  const whole = bitmap.value as ImageBitmap;
+  if (edit !== '' && !scores.has(`${own.name}\n${edit}`))
+    return async () => {
+      const [{ scores: all, probabilities }] = await open.explainer.predict(
+        paintEdited(whole, settings, fillColour()),
+      );
+      scores.set(`${own.name}\n${edit}`, {
+        scores: all,
+        probabilities,
+        scoreDims: [all.length],
+        inputDims: [],
+      });
+    };
+  const changed = shownEdit.value;
+  const source = () => (changed === '' ? own.blob() : paintEdited(whole, settings, fillColour()));
+  const missing = methods.filter((name) => !maps.has(keyOf(own.name, changed, target, name, layer)));
+  if (missing.length > 0)
+    return () => explain(open, { own, changed, target, methods: missing, layers: [layer] }, source);
+  const isPicked = open.explainer.defaultTarget && Object(open.explainer.defaultTarget).kind === 'detection';
+  if (isPicked && !objects.has(own.name))
+    return async () => {
+      objects.set(own.name, []);
+      const [{ targets }] = await open.explainer.explain(await own.blob(), {
+        targets: { kind: 'detection', top: 12 },
+        method: 'random',
+      });
+      objects.set(own.name, targets);
+    };
+  const [first] = methods;
+  const pass = `${own.name}\n${changed}\n${target}\n${first}`;
+  if (
+    isOfOnePass(first) &&
+    !unable.has(pass) &&
+    !settings.strokes.some(({ points }) => points.length === 0)
+  ) {
+    const others = open.layers.filter(({ name }) => !maps.has(keyOf(own.name, changed, target, first, name)));
+    if (others.length > 0)
+      return async () => {
+        const names = open.layers.map(({ name }) => name);
+        unable.add(pass);
+        await explain(open, { own, changed, target, methods: [first], layers: names }, source);
+      };
+  }
+  const key = insideKey.value;
+  if (inside.value?.key !== key && !unable.has(key))
+    return () => lookInside(key, open, { target, layer }, source);
+  for (const other of state.pictures.value.slice(0, gridSize))
+    if (!maps.has(keyOf(other.name, '', target, first, layer)))
+      return () =>
+        explain(open, { own: other, changed: '', target, methods: [first], layers: [layer] }, () =>
+          other.blob(),
+        );
+  return undefined;
+}
+
+async function decode({ name, blob }: Picture): Promise<void> {
+  const made = await createImageBitmap(await blob(), {
+    colorSpaceConversion: 'none',
+    imageOrientation: 'from-image',
+    premultiplyAlpha: 'none',
+  }).catch(() => undefined);
+  if (!made) {
+    state.pictures.value = state.pictures.value.filter((own) => own.name !== name);
+    throw new Error(
+      `"${name}" cannot be read as a picture: it is damaged, or in a format that the browser does not know.`,
+    );
+  }
+  for (const old of [...bitmaps.keys()].slice(0, -3)) {
+    bitmaps.get(old)?.close();
+    bitmaps.delete(old);
+  }
+  bitmaps.set(name, made);
+}
+
+interface Asked {
+  readonly own: Picture;
+  readonly changed: string;
+  readonly target: string;
+  readonly methods: readonly string[];
+  readonly layers: readonly string[];
+}
+
+async function explain(
+  { explainer }: state.OpenModel,
+  { own, changed, target, methods, layers }: Asked,
+  source: () => Promise<Blob> | OffscreenCanvas,
+): Promise<void> {
+  const isEach = layers.length > 1;
+  const targets = () => {
+    const spec = targetOf(target);
+    return spec === undefined ? {} : { targets: spec };
+  };
+  try {
+    const options: ExplainOptions = {
+      ...targets(),
+      method: methods as Method[],
+      ...(methods.some(isOfLayer) && layers[0] !== '' ? { layer: layers, eachLayer: isEach } : {}),
+    };
+    const [explanation] = await explainer.explain(await source(), options);
+    const { picture, geometry: place } = explanation;
+    const whole = { x: 0, y: 0, width: picture?.width ?? 1, height: picture?.height ?? 1 };
+    scores.set(`${own.name}\n${changed}`, explanation);
+    for (const method of methods) {
+      const all = explanation.targets.filter((one) => one.method === method);
+      if (all.length === 0)
+        keep(keyOf(own.name, changed, target, method, layers[0]), { error: 'The picture holds none.' });
+      for (const one of isEach ? all : all.slice(0, 1))
+        keep(keyOf(own.name, changed, target, method, isEach ? one.layers[0] : layers[0]), {
+          explained: one,
+          geometry: place ?? whole,
+        });
+    }
+  } catch (error) {
+    if (isEach) return; // each layer is asked for when it is looked at
+    if (methods.length > 1) {
+      for (const method of methods)
+        await explain(
+          { explainer } as state.OpenModel,
+          { own, changed, target, methods: [method], layers },
+          source,
+        );
+      return;
+    }
+    keep(keyOf(own.name, changed, target, methods[0], layers[0]), { error: (error as Error).message });
+  }
+}
+
+/** Activations and gradients of the layer; activations alone where there are no gradients. */
+async function lookInside(
+  key: string,
+  { explainer }: state.OpenModel,
+  { target, layer }: { readonly target: string; readonly layer: string },
+  source: () => Promise<Blob> | OffscreenCanvas,
+): Promise<void> {
+  unable.add(key);
+  for (const method of ['hires-cam', 'random'] as const) {
+    try {
+      const targets = targetOf(target);
+      const [{ targets: all }] = await explainer.explain(await source(), {
+        ...(targets === undefined ? {} : { targets }),
+        ...(layer === '' ? {} : { layer }),
+        method,
+        evidence: true,
+      });
+      const { evidence } = all[0];
+      if (!evidence) continue;
+      inside.value = { key, ...evidence, gradients: evidence.gradients };
+      unable.delete(key);
+      return;
+    } catch {
+      // the next needs less
+    }
+  }
+}
+
+/** Forgets what was found with a model that is no more. */
+export function forget(): void {
+  for (const all of [maps, scores, objects, unable]) all.clear();
+  inside.value = undefined;
+  found.value++;
+}
+
+/** Begins to work, for as long as the page is open. */
+export function begin(): void {
+  let isAtWork = false;
+  const work = async () => {
+    if (isAtWork) return;
+    isAtWork = true;
+    for (let job = nextJob(); job; job = nextJob()) {
+      state.isBusy.value = true;
+      const open = state.model.value;
+      try {
+        await job();
+      } catch (error) {
+        if (open === state.model.value) {
+          state.problem.value = (error as Error).message;
+          isAtWork = false;
+          found.value++;
+          break;
+        }
+      }
+      if (open !== state.model.value) forget(); // what came was of a model before
+      found.value++;
+    }
+    isAtWork = false;
+    state.isBusy.value = false;
+  };
+  effect(() => {
+    void [state.settings.value, state.model.value, state.pictures.value];
+    queueMicrotask(() => void work());
+  });
+}
+
+/** Columns and rows of what is looked at: the layer's, or those of a map that has no layer, 16 at most. */
+export const grid = computed(() => {
+  const own = explained.value;
+  const dims = isOfLayer(state.method.value) ? own?.raw?.dims : undefined;
+  if (dims?.length === 2) return { rows: dims[0], columns: dims[1] };
+  const [rows, columns] = own?.map.dims ?? [];
+  return own?.map.dims.length === 2
+    ? { rows: Math.min(rows, 16), columns: Math.min(columns, 16) }
+    : undefined;
+});
+
+/** The middle of a cell, in pixels of the picture. */
+export function centreOf(at: readonly [number, number]): readonly [number, number] {
+  const box = cellBox(at);
+  return box ? [box.x + box.width / 2, box.y + box.height / 2] : [0, 0];
+}
+
+export function cellBox([column, row]: readonly [number, number]): Rectangle | undefined {
+  const place = geometry.value;
+  const own = grid.value;
+  if (!place || !own) return undefined;
+  const [width, height] = [place.width / own.columns, place.height / own.rows];
+  return { x: place.x + column * width, y: place.y + row * height, width, height };
+}
+
+/** Regions of what is shown above the threshold, largest first. */
+export const regionsShown = computed(() => {
+  const map = shownMap.value;
+  return map?.dims.length === 2
+    ? regions(map.data, map.dims, { threshold: state.settings.value.threshold })
+    : [];
+});
+
+export interface Strong {
+  readonly channel: number;
+  readonly value: number;
+}
+
+/** The channels that add most at a place, strongest first. */
+export function strongestAt([column, row]: readonly [number, number], count = 5): Strong[] {
+  const own = layerInside.value;
+  const all = contributions.value;
+  if (!own || !all || own.dims.length !== 3) return [];
+  const [channels, rows, columns] = own.dims;
+  if (row >= rows || column >= columns) return [];
+  const at = row * columns + column;
+  const size = rows * columns;
+  const strong = Array.from({ length: channels }, (_, channel) => ({
+    channel,
+    value: all[channel * size + at],
+  }));
+  return strong
+    .filter(({ value }) => value > 0)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, count);
+}
+
+/** What there is to read at a place: the map's value, before normalisation, and the picture's colour. */
+export function valuesAt([x, y]: readonly [number, number]) {
+  const map = shownMap.value;
+  const place = geometry.value;
+  const raw = explained.value?.raw;
+  if (!map || !place || map.dims.length !== 2) return undefined;
+  const [u, v] = [(x - place.x) / place.width, (y - place.y) / place.height];
+  if (u < 0 || v < 0 || u >= 1 || v >= 1) return undefined;
+  const at = ([rows, columns]: readonly number[]) => Math.floor(v * rows) * columns + Math.floor(u * columns);
+  return {
+    value: map.data[at(map.dims)],
+    raw:
+      raw?.dims.length === 2 && state.settings.value.channel === undefined
+        ? raw.data[at(raw.dims)]
+        : undefined,
+  };
+}
+
+/** A place in words. */
+export function describe(at: readonly [number, number]): string {
+  const own = valuesAt(centreOf(at));
+  const strong = strongestAt(at, 3);
+  const list = strong.map(({ channel }) => channel).join(', ');
+  return [
+    `Column ${at[0] + 1}, row ${at[1] + 1}: ${own ? own.value.toFixed(2) : 'outside'}.`,
+    list ? `Strongest channels ${list}.` : '',
+  ].join(' ');
+}
+
+/** The class that is the answer at a place of a segmenter's scores, 0…1 from the left and the top. */
+export function classAt({ scores: all, scoreDims }: Scores, u: number, v: number): number | undefined {
+  if (scoreDims.length !== 3 || u < 0 || v < 0 || u >= 1 || v >= 1) return undefined;
+  const isLast = state.model.value?.explainer.preprocessing?.layout === 'NHWC';
+  const [count, rows, columns] = isLast ? [scoreDims[2], scoreDims[0], scoreDims[1]] : scoreDims;
+  const at = Math.floor(v * rows) * columns + Math.floor(u * columns);
+  const value = (c: number) => (isLast ? all[at * count + c] : all[c * rows * columns + at]);
+  let best = 0;
+  for (let c = 1; c < count; c++) if (value(c) > value(best)) best = c;
+  return best;
+}
+
+/** Objects of a detector, in pixels of the picture. */
+export function objectBoxes(): {
+  box: Rectangle;
+  name: string;
+  probability: number | undefined;
+  isChosen: boolean;
+}[] {
+  const place = geometry.value;
+  return detected.value.flatMap(({ target, map }) => {
+    if (!target.box || !place) return [];
+    const own = explained.value?.target.box;
+    const isChosen = own !== undefined && Math.abs(own.x - target.box.x) + Math.abs(own.y - target.box.y) < 1;
+    return [
+      {
+        box: toPicture(target.box, map.dims, place),
+        name: target.name,
+        probability: target.probability,
+        isChosen,
+      },
+    ];
+  });
+}
+
+export function chooseObject(index: number): void {
+  const box = detected.value.filter(({ target }) => target.box)[index]?.target.box;
+  if (!box) return;
+  const typed = [box.x, box.y, box.width, box.height].map((value) => Math.round(10 * value) / 10);
+  state.change({ target: `detection:at=${typed.join(',')}`, channel: undefined });
+}
