@@ -5,17 +5,46 @@ import type { Settings, Stroke } from './settings.js';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
-/** Colours of a map at its own size; what is below the threshold is clear. */
-export function heatOf({ data, dims }: PictureMap, colormap: Colormap, threshold: number): ImageData {
-  const [height, width] = dims;
+/** The edge of a map that is drawn large has so many pixels at least, so that what is above the threshold has smooth outlines. */
+const finest = 480;
+/** Map values over which the threshold fades. */
+const soft = 0.02;
+
+/** Colours of a map, as many times finer than the map as `scale` says; what is below the threshold is clear. */
+export function heatOf(
+  { data, dims }: PictureMap,
+  colormap: Colormap,
+  threshold: number,
+  scale = 1,
+): ImageData {
+  const [rows, columns] = dims;
+  const [height, width] = [rows * scale, columns * scale];
   const table = tableOf(colormap);
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) {
-    const value = data[i];
-    pixels[i] = value < threshold ? 0 : table[Math.min(255, Math.max(0, Math.round(255 * value)))];
+  const line = new Float32Array(columns);
+  for (let y = 0, i = 0; y < height; y++) {
+    const v = Math.min(Math.max((y + 0.5) / scale - 0.5, 0), rows - 1);
+    const above = Math.floor(v) * columns;
+    const below = Math.min(above + columns, (rows - 1) * columns);
+    const down = v - Math.floor(v);
+    for (let c = 0; c < columns; c++) line[c] = data[above + c] + down * (data[below + c] - data[above + c]);
+    for (let x = 0; x < width; x++, i++) {
+      const u = Math.min(Math.max((x + 0.5) / scale - 0.5, 0), columns - 1);
+      const left = Math.floor(u);
+      const value = line[left] + (u - left) * (line[Math.min(left + 1, columns - 1)] - line[left]);
+      const share = threshold === 0 ? 1 : (value - threshold) / soft + 0.5;
+      if (share <= 0) continue;
+      const colour = table[Math.min(255, Math.max(0, Math.round(255 * value)))];
+      pixels[i] = share >= 1 ? colour : ((colour & 0xffffff) | (Math.round(255 * share) << 24)) >>> 0;
+    }
   }
   return image;
+}
+
+/** How much finer a map is drawn where it is large. */
+export function finerBy({ dims }: PictureMap): number {
+  return Math.max(1, Math.ceil(finest / Math.max(...dims)));
 }
 
 const tables = new Map<Colormap, Uint32Array>();
@@ -37,12 +66,13 @@ export function paintHeat(
   canvas: HTMLCanvasElement,
   map: PictureMap | undefined,
   look: Pick<Settings, 'colormap' | 'threshold'>,
+  scale = 1,
 ): void {
   if (!map || map.dims.length !== 2) {
     canvas.width = 1;
     return;
   }
-  const heat = heatOf(map, look.colormap, look.threshold);
+  const heat = heatOf(map, look.colormap, look.threshold, scale);
   if (canvas.width !== heat.width || canvas.height !== heat.height)
     Object.assign(canvas, { width: heat.width, height: heat.height });
   canvas.getContext('2d')?.putImageData(heat, 0, 0);
@@ -112,7 +142,7 @@ export function paintAll(
   const context = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
   context.drawImage(picture, 0, 0);
   if (map) {
-    const heat = heatOf(map, look.colormap, look.threshold);
+    const heat = heatOf(map, look.colormap, look.threshold, finerBy(map));
     const small = new OffscreenCanvas(heat.width, heat.height);
     small.getContext('2d')?.putImageData(heat, 0, 0);
     const from = width * (1 - look.swipe);

@@ -1,7 +1,7 @@
 import { useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { type Rectangle, toPicture } from '../../web/index.js';
-import { paintHeat } from './painting.js';
+import { finerBy, paintHeat } from './painting.js';
 import * as state from './state.js';
 import type { Stroke } from './settings.js';
 import * as work from './work.js';
@@ -81,7 +81,9 @@ export function Stage() {
     context?.drawImage(picture, 0, 0, canvas.width, canvas.height);
   });
   useSignalEffect(() => {
-    if (heat.current) paintHeat(heat.current, work.shownMap.value, state.settings.value);
+    const map = work.shownMap.value;
+    const look = { threshold: state.threshold.value, colormap: state.colormap.value };
+    if (heat.current) paintHeat(heat.current, map, look, map && finerBy(map));
   });
   useSignalEffect(() => {
     const { opacity, swipe } = state.settings.value;

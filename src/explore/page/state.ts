@@ -68,6 +68,8 @@ export const picture = computed(
   () => pictures.value.find(({ name }) => name === settings.value.picture) ?? pictures.value[0],
 );
 export const layer = computed(() => settings.value.layer || model.value?.explainer.layers[0] || '');
+export const threshold = computed(() => settings.value.threshold);
+export const colormap = computed(() => settings.value.colormap);
 export const method = computed(() => settings.value.methods[0]);
 
 /** What was painted, as a part of keys: empty where nothing was. */
