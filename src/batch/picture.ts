@@ -2,6 +2,13 @@ import type { Target } from '../targets/index.js';
 import type { SaveKind } from './output-options.js';
 import type { AnyLine } from './results/result-line.js';
 
+/** A part of a file. */
+export interface Part {
+  readonly archive: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
 /** One picture of a run. */
 export interface Picture {
   /** Its number among the inputs, from 0. */
@@ -11,9 +18,9 @@ export interface Picture {
   /** What its files are called, with "/" between folders. */
   readonly name: string;
   /** The part of an archive that holds it; otherwise `path` does. */
-  readonly part?: { readonly archive: string; readonly offset: number; readonly size: number };
-  /** The pictures that are its frames, where it is a clip; `path` is then their folder. */
-  readonly frames?: readonly string[];
+  readonly part?: Part;
+  /** The pictures that are its frames, where it is a clip; `path` is then their folder. Those in an archive are parts of it. */
+  readonly frames?: readonly (string | (Part & { readonly name: string }))[];
   /** Why it cannot be read, where that is known already. */
   readonly problem?: string;
   /** The content, where it is no file. */

@@ -11,15 +11,21 @@ export interface ClipPreprocessing {
   readonly sampling: FrameSampling & { readonly count: number };
 }
 
+/** A frame whose bytes are read when it is wanted. */
+export interface LateFrame {
+  readonly name: string;
+  readonly bytes: () => Promise<Uint8Array>;
+}
+
 /** Frames that are files, bytes or pixels of their own. */
-export interface FrameList {
-  readonly frames: readonly ImageSource[];
+export interface FrameList<Frame = ImageSource> {
+  readonly frames: readonly Frame[];
   /** Frames a second. */
   readonly rate?: number;
 }
 
 /** What a clip is read from: the path or the bytes of a video or an animation, the path of a folder of frames, or frames. */
-export type ClipInput = string | Uint8Array | FrameList;
+export type ClipInput = string | Uint8Array | FrameList<ImageSource | LateFrame>;
 
 /** What is opened of a clip: its frames come one after the other, and none is kept. */
 export interface FrameStream {

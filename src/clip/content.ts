@@ -12,12 +12,17 @@ export async function contentOf(file: string | Uint8Array): Promise<Uint8Array> 
   });
 }
 
-/** The first bytes, as Latin-1. */
-export async function headOf(file: string | Uint8Array): Promise<string> {
-  if (typeof file !== 'string') return latin1(file.subarray(0, headLength));
+/** The first bytes of a file, of bytes, or of a part of an archive, as Latin-1. */
+export async function headOf(
+  file: string | Uint8Array | { readonly archive: string; readonly offset: number; readonly size: number },
+): Promise<string> {
+  if (file instanceof Uint8Array) return latin1(file.subarray(0, headLength));
+  const { archive, offset, size } =
+    typeof file === 'string' ? { archive: file, offset: 0, size: headLength } : file;
   try {
-    await using handle = await openFile(file);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(headLength), 0, headLength, 0);
+    await using handle = await openFile(archive);
+    const length = Math.min(size, headLength);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(headLength), 0, length, offset);
     return latin1(buffer.subarray(0, bytesRead));
   } catch (cause) {
     throw new Unreadable(whyUnreadable(cause), { cause });

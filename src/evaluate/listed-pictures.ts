@@ -1,4 +1,5 @@
 import { animationsIn, inClips } from '../batch/inputs/inputs.js';
+import type { Input } from '../batch/picture.js';
 import { isUnreadFormat, LeftOut } from '../batch/inputs/left-out.js';
 import { invalid } from '../check.js';
 import { clipExtensions } from '../clip/sources/index.js';
@@ -73,12 +74,17 @@ export async function listPictures(
   if (!takesClips) return { images: found.map(({ path }) => path), files: [], leftOut };
   const clips = [...inClips<Listed>(found, await animationsIn(found))];
   const named = new Set(sources);
-  for (const { path, frames = [] } of clips)
-    if (frames.some((frame) => named.has(frame)))
-      throw invalid(name, `the folder ${JSON.stringify(path)} where its pictures are a clip`, frames[0]);
+  const filesOf = (frames: Input['frames'] = []) => frames.filter((frame) => typeof frame === 'string');
+  for (const { path, frames } of clips)
+    if (filesOf(frames).some((frame) => named.has(frame)))
+      throw invalid(
+        name,
+        `the folder ${JSON.stringify(path)} where its pictures are a clip`,
+        filesOf(frames)[0],
+      );
   return {
     images: clips.map(({ path }) => path),
-    files: clips.flatMap(({ frames = [] }) => frames),
+    files: clips.flatMap(({ frames }) => filesOf(frames)),
     leftOut,
   };
 }

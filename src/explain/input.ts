@@ -1,7 +1,7 @@
 import { GradcamppError, show } from '../errors.js';
 import type { Dim, ValueInfo } from '../graph/graph.js';
 import { clipChannelAxis } from '../clip/assumed.js';
-import type { ClipFrames, ClipPreprocessing, FrameList } from '../clip/clip.js';
+import type { ClipFrames, ClipPreprocessing, FrameList, LateFrame } from '../clip/clip.js';
 import type { ClipCrops, ClipOptions } from '../clip/read-clips.js';
 import { decodeImage, type DecodeOptions, type ImageSource } from '../image/decode.js';
 import { parseNpy, readNpy } from '../image/npy.js';
@@ -22,7 +22,7 @@ interface Ends {
  * already, [C, H, W] or [1, C, H, W] (its path may end in .npy). For networks that take clips: the path or bytes of a video or an
  * animation, the path of a folder of frames, or frames.
  */
-export type ImageInput = ImageSource | Tensor | FrameList;
+export type ImageInput = ImageSource | Tensor | FrameList<ImageSource | LateFrame>;
 
 /** A picture ready for the network. */
 export interface PreparedImage {

@@ -194,6 +194,44 @@ describe('a run', () => {
     expect(maps(packed)).toEqual(maps(whole));
   });
 
+  test('takes the pictures of a folder in an archive for the frames of a clip, in whatever order it holds them', async () => {
+    const frames = drawnFrames(12);
+    const members = frames.map((frame, t) => [`set/walk/${t}.png`, encodePng(frame)] as const).toReversed();
+    const root = frames.slice(0, 4).map((frame, t) => [`${t}.png`, encodePng(frame)] as const);
+    const moving = await clipWriters.webp.write(frames.slice(0, 5), { rate: 5 });
+    const entries = [
+      ...members.slice(0, 6),
+      ['set/walk/moving.webp', moving] as const,
+      ...root,
+      ...members.slice(6),
+    ];
+    writeFileSync(
+      file('frames.tar'),
+      Buffer.concat([...entries.map(([name, bytes]) => encodeMember(name, Buffer.from(bytes))), archiveEnd]),
+    );
+    mkdirSync(file('unpacked'));
+    for (const [name, bytes] of members) writeFileSync(file(`unpacked/${name.split('/').at(-1)}`), bytes);
+    const options = { outputs: { save: ['npy', 'overlay'], video: 'webp' } } as const;
+    const { lines, summary, out } = await run([], { ...options, archives: [file('frames.tar')] });
+    expect(summary).toMatchObject({ images: 3, failed: 0 });
+    const tar = file('frames.tar');
+    expect(lines.map(({ image }) => [image.path, image.clip.start])).toEqual([
+      [`${tar}/set/walk`, 1],
+      [`${tar}/set/walk/moving.webp`, 1],
+      [tar, 0],
+    ]);
+    expect(lines.map(({ files }) => files.npy)).toEqual([
+      'set/walk.npy',
+      'set/walk/moving.npy',
+      'frames.npy',
+    ]);
+    const plain = await run([file('unpacked')], options);
+    const { image: _, index: __, files: ___, ...unpacked } = plain.lines[0];
+    expect(lines[0]).toMatchObject(unpacked);
+    const again = await run([], { ...options, archives: [tar], out, resume: true });
+    expect(again.summary).toMatchObject({ before: 3, explained: 3 });
+  });
+
   test.each([
     ['windows that overlap', { interval: 2, stride: 3 }, [0, 3, 6], 0],
     ['more clips than the video has frames', { interval: 1, clips: 12 }, [0, 1, 2, 3, 4, 5, 6], 0],

@@ -7,13 +7,13 @@ import { clipExtensions } from '../../clip/sources/index.js';
 import { GradcamppError } from '../../errors.js';
 import { openFile, statsOf, whyUnreadable } from '../../files.js';
 import { whyNoPicture } from '../../image/formats.js';
-import { isGlob } from '../../image/listing.js';
+import { isGlob, naturalOrder } from '../../image/listing.js';
 import { expandSources, type SourceOptions } from '../../image/sources.js';
 import { listArchive } from './archive.js';
 import { LeftOut } from './left-out.js';
 import { Unpacked } from './unpacked.js';
 import { ResultNames, rootOfPattern } from '../results/result-names.js';
-import type { Input } from '../picture.js';
+import type { Input, Part } from '../picture.js';
 import type { RunParts } from '../results/run-record.js';
 
 /** Everything that a run explains, in order, named. */
@@ -69,7 +69,8 @@ export class Inputs {
    */
   async settle(takesClips: boolean): Promise<void> {
     if (this.#found.length === 0) return;
-    const settled = takesClips ? inClips(this.#found, await animationsIn(this.#found)) : this.#found;
+    const animations = takesClips ? await animationsIn(this.#found) : new Set<string>();
+    const settled = takesClips ? inClips(foldersTogether(this.#found), animations) : this.#found;
     for (const found of settled) {
       const { names, key, isNamed, ...input } = found;
       if (!takesClips && !isNamed && isVideo(input.path)) {
@@ -77,7 +78,9 @@ export class Inputs {
         continue;
       }
       const name =
-        key === undefined ? names.nameOf(input.path, input.frames !== undefined) : names.reserve(key);
+        key === undefined
+          ? names.nameOf(input.path, input.frames !== undefined)
+          : names.reserve(input.frames ? folderKey(key, input.path) : key);
       this.list.push({ index: this.list.length, name, ...input });
     }
     this.#found = [];
@@ -159,9 +162,9 @@ export class Inputs {
     this.#times = new Float64Array(this.list.length);
     let i = 0;
     for await (const stats of statsOf(this.#files())) {
-      const { part } = this.list[i];
+      const parts = partsOf(this.list[i]);
       if (stats) {
-        this.#sizes[i] = part?.size ?? stats.size;
+        this.#sizes[i] = parts.length > 0 ? parts.reduce((sum, { size }) => sum + size, 0) : stats.size;
         this.#times[i] = Math.trunc(stats.mtimeMs);
       }
       i++;
@@ -170,8 +173,10 @@ export class Inputs {
 
   /** The file that each is in. */
   *#files(): Generator<string> {
-    for (const { path, part } of this.list)
-      yield part ? (this.#origins.get(part.archive) ?? part.archive) : path;
+    for (const input of this.list) {
+      const [part] = partsOf(input);
+      yield part ? (this.#origins.get(part.archive) ?? part.archive) : input.path;
+    }
   }
 }
 
@@ -253,19 +258,46 @@ function isVideo(path: string): boolean {
 export function* inClips<F extends Pick<Found, 'path' | 'part' | 'problem'>>(
   found: readonly F[],
   animations: ReadonlySet<string>,
-): Generator<F & { readonly frames?: readonly string[] }> {
-  const isFrame = ({ path, part, problem }: F) =>
-    !part && !problem && !animations.has(path) && whyNoPicture(path) === undefined;
+): Generator<F & Pick<Input, 'frames'>> {
+  const isFrame = ({ path, problem }: F) =>
+    !problem && !animations.has(path) && whyNoPicture(path) === undefined;
   for (let i = 0; i < found.length; ) {
     const first = found[i];
     const folder = dirname(first.path);
-    const frames: string[] = [];
-    for (; i < found.length && isFrame(found[i]) && dirname(found[i].path) === folder; i++)
-      frames.push(found[i].path);
+    const frames: NonNullable<Input['frames']>[number][] = [];
+    for (; i < found.length && isFrame(found[i]) && dirname(found[i].path) === folder; i++) {
+      const { path, part } = found[i];
+      frames.push(part ? { ...part, name: path } : path);
+    }
     if (frames.length === 0) yield found[i++];
     else if (frames.length === 1) yield found[i - 1];
-    else yield { ...first, path: folder, frames };
+    else yield { ...first, part: undefined, path: folder, frames };
   }
+}
+
+/** Archives hold their members in any order: those of one folder one behind the other, in natural order, as folders are read. */
+function foldersTogether(found: readonly Found[]): Found[] {
+  const folders = new Map<string, Found[]>();
+  for (const one of found) {
+    const key = one.archive === undefined ? one.path : `${one.archive}\0${dirname(one.path)}`;
+    const own = folders.get(key);
+    if (own) own.push(one);
+    else folders.set(key, [one]);
+  }
+  for (const own of folders.values()) own.sort((a, b) => naturalOrder(basename(a.path), basename(b.path)));
+  return [...folders.values()].flat();
+}
+
+/** What a clip of frames in an archive is called: their folder there, or the archive. */
+function folderKey(key: string, path: string): string {
+  const folder = posix.dirname(key);
+  return folder === '.' ? basename(path).replace(/(\.tar)?\.gz$|\.tgz$|\.tar$/i, '') : folder;
+}
+
+/** The parts of archives that hold an input; none where it is files. */
+function partsOf({ part, frames = [] }: Input): readonly Part[] {
+  if (part) return [part];
+  return frames.flatMap((frame) => (typeof frame === 'string' ? [] : [frame]));
 }
 
 /** The files that are animations: by their extension, WebP by what is in them. What cannot be read says so when it is explained. */
@@ -274,8 +306,7 @@ export async function animationsIn(
 ): Promise<ReadonlySet<string>> {
   const animations = new Set<string>();
   for (const { path, part } of found) {
-    if (part) continue;
-    const isOne = /\.webp$/i.test(path) && (await headOf(path).then(isAnimatedWebP, () => false));
+    const isOne = /\.webp$/i.test(path) && (await headOf(part ?? path).then(isAnimatedWebP, () => false));
     if (isOne || /\.(gif|apng)$/i.test(path)) animations.add(path);
   }
   return animations;

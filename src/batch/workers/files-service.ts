@@ -11,7 +11,7 @@ import { release } from '../../memory.js';
 import { readOptions } from '../../options.js';
 import { explainClips, explainEach, type Item, type Outcome } from '../each.js';
 import { HeldFrames } from '../held-frames.js';
-import type { Done, Picture } from '../picture.js';
+import type { Done, Part, Picture } from '../picture.js';
 import { GrowingFiles } from '../results/growing-file.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
 import { TimelineFiles } from '../timeline-files.js';
@@ -177,13 +177,21 @@ class FilesWorker {
   async #itemOf({ path, part, frames, problem, bytes, targets }: Picture): Promise<Item> {
     if (problem) return { input: path, path, problem: new GradcamppError('INVALID_IMAGE', problem) };
     if (bytes) return { input: bytes, path, targets };
-    if (frames) return { input: { frames }, path, targets };
+    if (frames) {
+      const own = frames.map((frame) =>
+        typeof frame === 'string' ? frame : { name: frame.name, bytes: () => this.#contentOf(frame) },
+      );
+      return { input: { frames: own }, path, targets };
+    }
     if (!part) return { input: path, targets };
-    const { archive, offset, size } = part;
+    return { input: await this.#contentOf(part), path, targets };
+  }
+
+  async #contentOf({ archive, offset, size }: Part): Promise<Uint8Array> {
     if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
     const content = Buffer.allocUnsafeSlow(size);
     await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), content, offset);
-    return { input: content, path, targets };
+    return content;
   }
 
   /** Draws and writes what was explained of one picture, or of one clip of a video, and adds it to the report. */

@@ -1,14 +1,15 @@
 import { decodeImage, type ImageSource } from '../../image/decode.js';
 import { Unreadable } from '../../image/decoders/decoder.js';
-import type { FrameList, FrameStream } from '../clip.js';
+import type { Pixels } from '../../image/pixels.js';
+import type { FrameList, FrameStream, LateFrame } from '../clip.js';
 
 /** Pictures that are the frames of a clip, all of one size. They are what they are: a rate that is asked for changes nothing. */
-export async function openFrames({ frames, rate }: FrameList): Promise<FrameStream> {
+export async function openFrames({ frames, rate }: FrameList<ImageSource | LateFrame>): Promise<FrameStream> {
   if (frames.length < 2)
     throw new Unreadable(
       `it holds ${frames.length === 0 ? 'no pictures' : 'one picture'}, and a clip has several frames`,
     );
-  const { width, height } = await decodeImage(frames[0]);
+  const { width, height } = await decoded(frames[0]);
   return {
     width,
     height,
@@ -20,7 +21,7 @@ export async function openFrames({ frames, rate }: FrameList): Promise<FrameStre
           yield undefined;
           continue;
         }
-        const { frames: _, ...pixels } = await decodeImage(frame);
+        const { frames: _, ...pixels } = await decoded(frame);
         if (pixels.width !== width || pixels.height !== height)
           throw new Unreadable(
             `its frames must be of one size: the first has ${width} × ${height} pixels, ${nameOf(frame, index)} has ${pixels.width} × ${pixels.height}`,
@@ -31,6 +32,15 @@ export async function openFrames({ frames, rate }: FrameList): Promise<FrameStre
   };
 }
 
-function nameOf(frame: ImageSource, index: number): string {
+async function decoded(frame: ImageSource | LateFrame): Promise<Pixels> {
+  return isLate(frame) ? decodeImage(await frame.bytes(), { name: frame.name }) : decodeImage(frame);
+}
+
+function isLate(frame: ImageSource | LateFrame): frame is LateFrame {
+  return typeof frame === 'object' && 'bytes' in frame;
+}
+
+function nameOf(frame: ImageSource | LateFrame, index: number): string {
+  if (isLate(frame)) return JSON.stringify(frame.name);
   return typeof frame === 'string' ? JSON.stringify(frame) : `frame ${index}`;
 }
