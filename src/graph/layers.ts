@@ -79,11 +79,11 @@ export interface Search {
  * attention reads.
  */
 export function candidateLayers(search: Search): Layer[] {
-  return candidates(search).places.map(({ layer }) => layer);
+  return candidates(search).map(({ layer }) => layer);
 }
 
-/** Best first; `depth` is that of the scores. */
-function candidates(search: Search): { readonly places: readonly Place[]; readonly depth: number } {
+/** Best first. */
+function candidates(search: Search): Place[] {
   const { graph, image, scores } = search;
   const onPath = between(graph, image, scores);
   const rank = valueInfo(graph, image).dims?.length ?? 0;
@@ -125,11 +125,12 @@ function candidates(search: Search): { readonly places: readonly Place[]; readon
     places.push({
       layer,
       depth,
+      isWeighing: weighs(node),
       isSecondary: parts.has(name) || depth === 0,
       isDerived: is(node, 'derived'),
     });
   }
-  return { places: sorted(places, attentionIn(search), softmaxDepth), depth };
+  return sorted(places, attentionIn(search), softmaxDepth);
 }
 
 /** Attention between places of the picture, in the order in which it runs. */
@@ -158,6 +159,8 @@ interface Place {
   readonly layer: Layer;
   /** How many operators with weights lie before it. */
   readonly depth: number;
+  /** Whether it is the result of one of them. */
+  readonly isWeighing: boolean;
   /** Whether it is a part of an activation, or still the picture itself. */
   readonly isSecondary: boolean;
   /** Whether it only thins out or moves what lies before it. */
@@ -258,12 +261,16 @@ function rank({ layer, isSecondary, isDerived }: Place, isEarly: boolean): numbe
 
 /** The layer that is explained when none is named. */
 export function automaticLayer(search: Search): Layer {
-  const { places, depth } = candidates(search);
+  const places = candidates(search);
   const [best] = places;
   const unknown = !best || best.isSecondary || !best.layer.isRead ? unknownTokens(search) : undefined;
   if (best?.layer.isRead && !unknown) {
-    const last = places.filter(({ layer }) => layer.isCut && layer.isRead).map((place) => place.depth);
-    const isEarly = best.depth === Math.max(...last) && best.depth < depth / 2;
+    const read = places.filter(({ layer }) => layer.isRead);
+    const last = read.filter(({ layer }) => layer.isCut).map(({ depth }) => depth);
+    // Only what could be explained counts: a decoder that says a caption may be larger than what looks at the picture.
+    const weighing = read.filter(({ layer, isWeighing }) => isWeighing && !layer.isClassMap);
+    const behind = weighing.filter(({ depth }) => depth > best.depth);
+    const isEarly = best.depth === Math.max(...last) && behind.length > weighing.length / 2;
     return asToldBy(search.tokens, isEarly ? { ...best.layer, isEarly } : best.layer);
   }
   throw new GradcamppError(

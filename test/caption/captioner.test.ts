@@ -266,3 +266,11 @@ test('a decoder that goes on with what another has stored: the one beside it is 
   const { tokens } = await captioner.explain(picture, { ids: [2, 3] });
   expect(tokens).toHaveLength(2);
 });
+
+test('a decoder that is larger than the encoder is no reason to advise another layer', async () => {
+  const files = ['encoder_model.onnx', 'decoder_model.onnx', 'vocabulary.json'];
+  const [front, behind, tokenizer] = files.map((name) => join('assets', 'captioner', name));
+  await using embedded = await Captioner.open({ encoder: front, decoder: behind, tokenizer });
+  expect(embedded.layers).toEqual(['features']);
+  expect(embedded.notes).toEqual([]);
+});

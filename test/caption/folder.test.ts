@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,6 +117,14 @@ test('a run that was stopped goes on, and comes to the same', async () => {
     expect(readFileSync(join(parts, name)).equals(readFileSync(join(whole, name)))).toBe(true);
   const third = await run({ resume: true });
   expect(third).toMatchObject({ before: 4, explained: 3, failed: 1 });
+  rmSync(join(parts, 'one.grad-cam.1.overlay.jpg'));
+  await expect(run({ resume: true })).rejects.toThrow(/"one.grad-cam.1.overlay.jpg" is missing/);
+  writeFileSync(join(parts, 'mine.1.overlay.jpg'), 'mine');
+  const replaced = await run({ overwrite: true, explain: { ...explain, text: 'a cup' } });
+  expect(replaced).toMatchObject({ before: 0, explained: 3, failed: 1 });
+  const left = readdirSync(parts).filter((name) => name.includes('.2.overlay')); // of the third word
+  expect(left).toEqual([]);
+  expect(readFileSync(join(parts, 'mine.1.overlay.jpg'), 'utf8')).toBe('mine');
 });
 
 test('what is wrong with the options is said before any picture', async () => {

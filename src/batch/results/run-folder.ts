@@ -7,7 +7,6 @@ import { Journal } from './journal.js';
 import { readLines } from './lines.js';
 import { claim } from './lock.js';
 import { differences, readRecord, type RunRecord } from './run-record.js';
-import type { ResultLine } from './result-line.js';
 import type { Reuse } from '../run-options.js';
 import { makeFolder, noteOthers, othersFile, partialFolder, unwritable } from './write-file.js';
 
@@ -265,15 +264,21 @@ async function* listedFiles(out: string, found: RunRecord | undefined): AsyncGen
   const { files = [], archives } = found ?? {};
   yield* [...files, ...(archives ?? [])];
   if (archives) return; // the lines name their members
-  for await (const { bytes } of readLines(join(out, resultsFile)))
-    yield* Object.values(filesOf(bytes.toString()));
+  for await (const { bytes } of readLines(join(out, resultsFile))) yield* filesOf(bytes.toString());
 }
 
-function filesOf(line: string): Record<string, string> {
+/** Files that a line names, of itself and of its parts, as of each word of a caption. */
+function filesOf(line: string): string[] {
+  const names: string[] = [];
   try {
-    return { ...(JSON.parse(line) as Partial<ResultLine>).files } as Record<string, string>;
+    JSON.parse(line, (key, value: unknown) => {
+      if (key === 'files' && typeof value === 'object' && value !== null)
+        names.push(...Object.values(value).filter((name) => typeof name === 'string'));
+      return value;
+    });
+    return names;
   } catch {
-    return {}; // the last line of a run that was killed
+    return []; // the last line of a run that was killed
   }
 }
 
