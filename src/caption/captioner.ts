@@ -45,7 +45,8 @@ export class Captioner {
   }
 
   /**
-   * Explains the tokens of a caption, and the caption: one forward pass, and one backward pass for each, in one gradient graph.
+   * Explains the tokens of a caption, and the caption: one forward pass, and one backward pass for all of them together, in one gradient
+   * graph.
    *
    * @throws GradcamppError INVALID_IMAGE, INVALID_TARGET, INVALID_OPTION, INVALID_LAYER, UNSUPPORTED_MODEL, RUNTIME, CLOSED
    */

@@ -179,12 +179,9 @@ async function explainRows(
     const questionOf = (of: Batch, own = moments): Question => ({
       backend: context.backend,
       batch: of,
-      targets: group.map(
-        (slot) =>
-          new TargetEvidence(
-            of,
-            goals.map((list) => list[slot]?.goal),
-          ),
+      targets: TargetEvidence.of(
+        of,
+        group.map((slot) => goals.map((list) => list[slot]?.goal)),
       ),
       moments: own,
       combine: settings.combine,

@@ -14,14 +14,15 @@ import {
 } from '../graph/graph.js';
 import type { Scores } from '../graph/scores.js';
 import { findAxes } from '../graph/axes.js';
-import { foldedBatch, type Layout } from '../graph/tokens.js';
+import { foldedBatch } from '../graph/tokens.js';
 import { DataType } from '../onnx/types.js';
 import { withAlternatives } from './alternatives.js';
 import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
 import type { Session } from '../runtime/session.js';
-import { sizeOf, type Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 import type { Network } from './network.js';
+import { type PictureAxis, repeated } from './repeated.js';
 import type { Forward } from './passes.js';
 
 /** The network behind a layer. */
@@ -86,31 +87,6 @@ export function headFeeds(
     feeds[name] = image === undefined || axis === undefined ? tensor : repeated(tensor, axis, image, count);
   }
   return feeds;
-}
-
-/** Where a value counts pictures: an axis, which may count the steps of clips too. */
-type PictureAxis = Pick<Layout, 'batchAxis' | 'folded'>;
-
-/** One picture's part of a value, `count` times. */
-export function repeated(
-  tensor: Tensor,
-  { batchAxis: axis, folded }: PictureAxis,
-  image: number,
-  count: number,
-): Tensor {
-  const { type, dims } = tensor;
-  const source = tensor.data as Float32Array;
-  const steps = folded?.count ?? 1;
-  const inner = sizeOf(dims.slice(axis + 1)) * (folded?.isInner ? steps : 1);
-  const outer = sizeOf(dims.slice(0, axis)) * (folded?.isInner ? 1 : steps);
-  const images = dims[axis] / steps;
-  const data = new (source.constructor as new (length: number) => Float32Array)(outer * count * inner);
-  for (let o = 0; o < outer; o++) {
-    const from = (o * images + image) * inner;
-    const part = source.subarray(from, from + inner);
-    for (let i = 0; i < count; i++) data.set(part, (o * count + i) * inner);
-  }
-  return { type, dims: dims.with(axis, count * steps), data } as Tensor;
 }
 
 /**

@@ -9,7 +9,13 @@ const mostRemembered = 1 << 22;
 /** A linear head has the same gradient for every picture, so that of a class is computed once. */
 export function withRememberedClasses(passes: Differentiator): Differentiator {
   if (!passes.isConstant || passes.count === 0) return passes;
-  return { ...passes, backward: rememberedClasses(passes) };
+  const backward = rememberedClasses(passes);
+  const backwardEach: Differentiator['backwardEach'] = async (forward, seeds) => {
+    const found: Float32Array[][] = [];
+    for (const seed of seeds) found.push(await backward(forward, seed));
+    return found;
+  };
+  return { ...passes, backward, backwardEach };
 }
 
 function rememberedClasses({ backward: run, scores, batch = 1 }: Differentiator): Backward {

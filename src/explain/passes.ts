@@ -9,6 +9,7 @@ import type { OutputInfo } from '../runtime/engine.js';
 import { inferredInfo, type Session } from '../runtime/session.js';
 import type { GpuTensor, Tensor } from '../tensor.js';
 import { laidOut, type Wanted } from './layout.js';
+import { certainAxes, repeated } from './repeated.js';
 import { rowSize } from './rows.js';
 
 /** What is kept of a forward pass. */
@@ -57,7 +58,15 @@ export interface Differentiator extends Passes {
     forward: Pick<Forward, 'saved' | 'images' | 'scores'>,
     seed: Float32Array,
   ): Promise<Float32Array[]>;
+  /** The same for several seeds: of one picture in one pass, where all that it reads can be repeated. */
+  backwardEach(
+    forward: Pick<Forward, 'saved' | 'images' | 'scores'>,
+    seeds: readonly Float32Array[],
+  ): Promise<Float32Array[][]>;
 }
+
+/** Bytes of what a backward pass of several seeds reads, at most. */
+const mostRepeated = 2 ** 28;
 
 /** What passes are made of. */
 export interface Source {
@@ -118,6 +127,46 @@ export async function openDifferentiator(
       return isPooled[i] ? gradient.data : laidOut(gradient, layers[i]).data;
     });
   };
+  const axisIn = certainAxes(source.graph, image.dims?.[0]);
+  const read = inputs.filter(({ name }) => name !== seedName);
+  const axes = read.map(({ name, dims: own }) => [name, axisIn(own)] as const);
+  // Whole numbers may be places in a batch, or its dims.
+  const hasOnlyValues = read.every(({ type }) => type === DataType.FLOAT || type === DataType.BOOL);
+  const isFirst = isPooled.every((own, i) => !own || (layers[i].layout?.batchAxis ?? 0) === 0);
+  const isRepeatable = hasOnlyValues && isFirst && axes.every(([, axis]) => axis !== undefined);
+  /** What is read of one picture, `count` times. */
+  const repeatedFor = (saved: Forward['saved'], times: number) =>
+    Object.fromEntries(
+      axes.map(([name, axis]) => [name, axis ? repeated(saved[name], axis, 0, times) : saved[name]]),
+    );
+  const runTogether = async (forward: Pick<Forward, 'saved' | 'scores'>, seeds: readonly Float32Array[]) => {
+    const [first] = seeds;
+    const data = new Float32Array(first.length * seeds.length);
+    seeds.forEach((seed, i) => data.set(seed, i * first.length));
+    const saved = repeatedFor(forward.saved, seeds.length);
+    const all = { ...forward.scores, dims: forward.scores.dims.with(0, seeds.length) };
+    const gradients = await run({ saved, scores: all, images: seeds.length }, data);
+    releaseArrays(axes.flatMap(([name, axis]) => (axis ? [saved[name].data] : [])));
+    return seeds.map((_, i) =>
+      gradients.map((own) =>
+        own.subarray((i * own.length) / seeds.length, ((i + 1) * own.length) / seeds.length),
+      ),
+    );
+  };
+  const backwardEach: Differentiator['backwardEach'] = async (forward, seeds) => {
+    const bytes = Object.values(forward.saved).reduce((sum, { data }) => sum + data.byteLength, 0);
+    const isOne =
+      forward.scores.dims[0] === 1 &&
+      axes.every(([name, axis]) => !axis || forward.saved[name].dims[axis.batchAxis] === 1);
+    const atOnce = isRepeatable && isOne ? Math.max(1, Math.floor(mostRepeated / Math.max(1, bytes))) : 1;
+    const found: Float32Array[][] = [];
+    for (let i = 0; i < seeds.length; i += atOnce) {
+      const group = seeds.slice(i, i + atOnce);
+      if (group.length > 1) found.push(...(await runTogether(forward, group)));
+      else found.push(await run(forward, group[0]));
+    }
+    return found;
+  };
   return {
     scores,
     wrt: layers,
@@ -129,6 +178,7 @@ export async function openDifferentiator(
     forward: async (feeds) =>
       forwardOf(await forward.run(feeds), feeds, { image, scores, layers, saved: split.saved }),
     backward: run,
+    backwardEach,
     release,
   };
 }

@@ -16,12 +16,13 @@ import { linearBlocks } from '../upsample.js';
 import type { Watch } from '../watch.js';
 import type { AttentionPass } from './attention-values.js';
 import { groupSize, type KeptRows, runChanges } from './changed.js';
-import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder, repeated } from './head.js';
+import { type Head, headFeeds, openConstantGradient, openHead, openSecondOrder } from './head.js';
 import { isLaidOut, laidOut, putBack } from './layout.js';
 import type { Network } from './network.js';
 import type { Differentiator, Forward, HeldForward, HeldPasses, Passes } from './passes.js';
 import type { Progress } from './progress.js';
 import { openMasked } from './masked.js';
+import { repeated } from './repeated.js';
 import { rowsOf } from './rows.js';
 import type { Scores } from '../graph/scores.js';
 
@@ -61,15 +62,34 @@ export class TargetEvidence {
   readonly goals: readonly (Goal | undefined)[];
   readonly #made = new Map<string, Promise<Float32Array[]>>();
   #held: Promise<GpuTensor[]> | undefined;
+  /** Those whose gradients are made together with its own. */
+  #others: readonly TargetEvidence[] = [this];
 
-  constructor(batch: Batch, goals: readonly (Goal | undefined)[]) {
+  private constructor(batch: Batch, goals: readonly (Goal | undefined)[]) {
     this.#batch = batch;
     this.goals = goals;
   }
 
-  /** ∂S/∂A of each layer. */
+  /** @param goals of each target, those of every picture */
+  static of(batch: Batch, goals: readonly (readonly (Goal | undefined)[])[]): TargetEvidence[] {
+    const all = goals.map((own) => new TargetEvidence(batch, own));
+    for (const one of all) one.#others = all;
+    return all;
+  }
+
+  /** ∂S/∂A of each layer. All that are asked together are made when one is. */
   gradients(): Promise<Float32Array[]> {
-    return this.#once('gradients', () => this.#backward(this.#batch.passes as Differentiator, this.seed()));
+    if (!this.#made.has('gradients')) {
+      const seeds = this.#others.map((one) => one.seed());
+      const { watch, forward, passes } = this.#batch;
+      const all = watch.during('backward', () => (passes as Differentiator).backwardEach(forward, seeds));
+      for (const [i, one] of this.#others.entries()) {
+        const own = all.then((found) => found[i]);
+        own.catch(() => undefined); // whoever asks first hears of it
+        one.#made.set('gradients', own);
+      }
+    }
+    return this.#made.get('gradients') as Promise<Float32Array[]>;
   }
 
   /** ∂S/∂A of each layer, on the GPU. */

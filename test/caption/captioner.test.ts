@@ -55,9 +55,9 @@ test('the same caption given as text or ids has the same maps; one that the netw
     }
   }
   const other = await captioner
-    .explain(picture, { text: 'fish and fish', layer: 'relu1' } as never)
+    .explain(picture, { text: 'fish and fish', colour: 'red' } as never)
     .catch((e) => e);
-  expect(other.message).toMatch(/"layer" is not an option of explain/);
+  expect(other.message).toMatch(/"colour" is not an option of explain/);
   const unlikely = await captioner.explain(picture, { text: 'fish fish fish' });
   expect(unlikely.caption.logProbability).toBeLessThan(said.caption.logProbability);
 });
@@ -180,7 +180,7 @@ test('any method at any layer of the encoder; networks of more lengths than are 
   }
 });
 
-test('all maps of a caption take one forward pass, and a backward pass for each token and for the caption', async () => {
+test('all maps of a caption take one forward pass, and one backward pass of all tokens and the caption together', async () => {
   const parts = await readParts({
     encoder: encoder(),
     decoder: stepDecoder(),
@@ -197,7 +197,10 @@ test('all maps of a caption take one forward pass, and a backward pass for each 
     return {
       ...passes,
       forward: (feeds) => (counts.forward++, passes.forward(feeds)),
-      backward: (forward, seed) => (counts.backward++, passes.backward(forward, seed)),
+      backward: () => expect.unreachable(),
+      backwardEach: (forward, seeds) => (
+        (counts.backward += seeds.length), passes.backwardEach(forward, seeds)
+      ),
     };
   };
   const [prepared] = await explainer.prepare(picture);
