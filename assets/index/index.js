@@ -22,6 +22,16 @@ at('opacity').addEventListener('input', (event) => {
   document.documentElement.style.setProperty('--shown', event.target.value / 100);
 });
 
+// Controls lie over what is to be seen: they are there for who points at a video or comes to it by the keyboard.
+for (const video of document.querySelectorAll('figure video')) {
+  const update = () => {
+    video.controls = video.matches(':hover') || document.activeElement === video;
+  };
+  video.tabIndex = 0;
+  for (const event of ['pointerenter', 'pointerleave', 'focus', 'blur']) video.addEventListener(event, () => setTimeout(update));
+  update();
+}
+
 const themes = ['', 'light', 'dark'];
 let theme = 0;
 at('theme').addEventListener('click', () => {

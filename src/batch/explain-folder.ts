@@ -73,6 +73,8 @@ function object<T extends object>() {
 export interface Summary {
   readonly out: string;
   readonly images: number;
+  /** Whether these are videos, of which each may be several clips. */
+  readonly takesClips?: boolean;
   readonly explained: number;
   readonly failed: number;
   /** Pictures that an earlier run had done. */
@@ -188,6 +190,7 @@ async function run(
     return {
       out: plan.out,
       images: inputs.list.length,
+      takesClips: opened.clips !== undefined,
       explained: tally.done - tally.failed,
       failed: tally.failed,
       before: tally.before,
@@ -221,15 +224,16 @@ function nothingToReplaceWith({ out }: Plan, { list }: Inputs): GradcamppError {
 /** The page beside the results. Those of archives are in archives, where a page cannot show them. */
 async function writeIndex(
   { model, out, outputs }: Plan,
-  { layers }: Opened,
+  { layers, clips }: Opened,
   { list, archives }: Inputs,
   others: ReadonlySet<string>,
 ): Promise<string[]> {
   if (archives.length > 0) return [];
   const results = join(out, resultsFile);
   const overOriginal = (outputs.picture ?? 'original') === 'original';
-  const pages = { out, results, images: list.length, model: basename(model), layers, overOriginal, others };
-  return writeIndexPages(pages);
+  const takesClips = clips !== undefined;
+  const own = { out, results, images: list.length, model: basename(model), layers, takesClips };
+  return writeIndexPages({ ...own, overOriginal, others });
 }
 
 type Plan = ReturnType<typeof planOf>;

@@ -17,7 +17,7 @@ export function interruptSignal(
       return;
     }
     controller.abort();
-    say(`Finishing the pictures in flight. Ctrl-C again stops now; ${later}.`, { event: 'interrupted' });
+    say(`Finishing what is in flight. Ctrl-C again stops now; ${later}.`, { event: 'interrupted' });
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

@@ -108,6 +108,7 @@ export class ProgressLine {
 /** What a run came to, in one to four lines. */
 export function describeSummary(summary: Summary): string[] {
   const { images, explained, failed, before, seconds, workers, out, stages, peakMemory, leftOut } = summary;
+  const thing = summary.takesClips ? 'video' : 'picture';
   const now = explained + failed - before;
   const who = workers > 0 ? `, ${workers} ${workers === 1 ? 'worker' : 'workers'}` : '';
   const rate = now > 0 ? ` (${shownRate(now / seconds)}${who})` : '';
@@ -120,7 +121,7 @@ export function describeSummary(summary: Summary): string[] {
     ...(summary.stopped ? [`${images - explained - failed} are left: --resume continues`] : []),
   ];
   const lines = [
-    `${explained} of ${images} pictures explained in ${seconds.toFixed(1)} s${rate} → ${out}`,
+    `${explained} of ${images} ${thing}s explained in ${seconds.toFixed(1)} s${rate} → ${out}`,
     ...(others.length > 0 ? [`${others.join(', ')}.`] : []),
   ];
   if (stages) {
@@ -128,7 +129,7 @@ export function describeSummary(summary: Summary): string[] {
       .filter(([, ms]) => ms > 0)
       .map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
     const sum = Object.values(stages).reduce((a, b) => a + b, 0);
-    lines.push(`A picture alone took ${sum.toFixed(1)} ms: ${parts.join(', ')}.`);
+    lines.push(`A ${thing} alone took ${sum.toFixed(1)} ms: ${parts.join(', ')}.`);
   }
   lines.push(`Peak memory ${(peakMemory / 1e6).toFixed(0)} MB.`);
   return lines;

@@ -249,6 +249,7 @@ async function writePages(
     images,
     model: basename(options.model),
     layers: run.layers ?? [],
+    takesClips: 'clips' in run.settings,
     overOriginal: picture === 'original',
     others,
   });

@@ -107,7 +107,7 @@ describe('interrupted and resumed', () => {
     const listed = await pause(run, 0);
     run.child.kill('SIGINT');
     run.child.kill('SIGCONT');
-    await until(run, () => run.said().includes('Finishing the pictures in flight'));
+    await until(run, () => run.said().includes('Finishing what is in flight'));
     hold.letGo(...held);
     expect(await run.exit).toBe(130);
     const before = linesIn(out).length;

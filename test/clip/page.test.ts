@@ -30,7 +30,18 @@ test.skipIf(!hasBrowser || !hasFfmpeg)(
     const browser = await openBrowser();
     try {
       const { page, errors } = await openPage(browser, join(out, 'index.html'));
+      expect(await page.locator('h1').textContent()).toBe('1 video');
       expect(await page.locator('video').count()).toBe(2);
+      // Controls lie over the maps: they are there where the keyboard or the pointer is.
+      expect(await page.locator('video[controls]').count()).toBe(0);
+      await page.locator('summary').focus();
+      for (let i = 0; i < 4 && (await page.locator('video:focus').count()) === 0; i++)
+        await page.keyboard.press('Tab');
+      await page.locator('video:focus[controls]').waitFor();
+      await page.locator('#filter').focus();
+      await page.waitForFunction(() => document.querySelectorAll('video[controls]').length === 0);
+      await page.locator('video').nth(1).hover();
+      await page.locator('video[controls]:hover').waitFor();
       const played = await page
         .locator('video')
         .first()

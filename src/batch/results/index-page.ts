@@ -9,6 +9,8 @@ export interface IndexPage extends PagedResults {
   /** The model's file name and the explained layers, for the heading. */
   readonly model: string;
   readonly layers: readonly string[];
+  /** Whether what is explained are videos. */
+  readonly takesClips: boolean;
   /** Whether overlays cover the whole original, which can then be faded in below them. */
   readonly overOriginal: boolean;
 }
@@ -27,8 +29,9 @@ async function indexPage(index: IndexPage, pictures: readonly AnyLine[][], numbe
   const methods = [...new Set(lines.map(({ method }) => method))];
   const failed = pictures.filter((own) => own.some((line) => 'error' in line)).length;
   const first = firstOn(number);
-  const where = pages > 1 ? ` · pictures ${first} to ${first + pictures.length - 1}` : '';
-  const body = html`<a class="skip" href="#pictures">Skip to the pictures</a>
+  const thing = thingOf(index);
+  const where = pages > 1 ? ` · ${thing}s ${first} to ${first + pictures.length - 1}` : '';
+  const body = html`<a class="skip" href="#pictures">Skip to the ${thing}s</a>
 <header class="top">
 <p class="mark">gradcampp</p>
 <form class="controls" id="controls">
@@ -40,15 +43,23 @@ async function indexPage(index: IndexPage, pictures: readonly AnyLine[][], numbe
 <button type="button" class="theme" id="theme" aria-label="Colours: as the system">◐</button>
 </header>
 <main>
-<h1>${index.images} ${index.images === 1 ? 'picture' : 'pictures'}</h1>
+<h1>${counted(index)}</h1>
 <p class="lead">${index.model}, layer ${index.layers.join(', ')}${where}${failed > 0 ? ` · ${failed} failed here` : ''}</p>
 ${pageLinks(number, pages)}
-<ol class="pictures" id="pictures" aria-label="Pictures">
+<ol class="pictures" id="pictures" aria-label="${thing === 'video' ? 'Videos' : 'Pictures'}">
 ${pictures.map((own) => card(index, own))}</ol>
 ${pageLinks(number, pages)}
 </main>
 `;
-  return page(`${index.images} pictures – gradcampp`, 'index/index', body, "'self' file: data:");
+  return page(`${counted(index)} – gradcampp`, 'index/index', body, "'self' file: data:");
+}
+
+function thingOf({ takesClips }: IndexPage): 'picture' | 'video' {
+  return takesClips ? 'video' : 'picture';
+}
+
+function counted(index: IndexPage): string {
+  return `${index.images} ${thingOf(index)}${index.images === 1 ? '' : 's'}`;
 }
 
 function isResult(line: AnyLine): line is ResultLine {
@@ -59,7 +70,7 @@ function isResult(line: AnyLine): line is ResultLine {
 function card(index: IndexPage, lines: readonly AnyLine[]): Html {
   const [{ image }] = lines;
   const windows = windowsOf(lines.filter(isResult));
-  const path = (windows.size > 1 ? videoOf(image) : image.path) ?? `picture ${lines[0].index}`;
+  const path = (windows.size > 1 ? videoOf(image) : image.path) ?? `${thingOf(index)} ${lines[0].index}`;
   const original = index.overOriginal ? originalOf(index.out, image.path) : undefined;
   const under = original && html` style="--under: url('${original}')"`;
   const said = lines.map((line) =>
@@ -70,7 +81,7 @@ function card(index: IndexPage, lines: readonly AnyLine[]): Html {
 ${timelines(windows.values())}<div class="tiles">
 ${
   original &&
-  html`<figure class="plain"><a href="${original}"><img src="${original}" alt="${path}" loading="lazy"></a><figcaption>the picture</figcaption></figure>
+  html`<figure class="plain"><a href="${original}"><img src="${original}" alt="${path}" loading="lazy"></a><figcaption>the ${thingOf(index)}</figcaption></figure>
 `
 }${lines.map((line) => (isResult(line) ? figure(line, windows.get(line)) : failure(line)))}</div>
 </li>

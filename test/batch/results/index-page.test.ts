@@ -58,6 +58,7 @@ beforeAll(async () => {
     images: count,
     model: 'net.onnx',
     layers: ['relu'],
+    takesClips: false,
     overOriginal: true,
     others: new Set(),
   });
