@@ -150,6 +150,43 @@ describe('train from other forms of pictures', () => {
       train({ ...options, data: at('list.csv'), out: at('by-list'), resume: true }),
     ).rejects.toThrow('holds another run, which differs in the inputs');
   });
+
+  test('a list that says what pictures are for is trained on, chosen by and measured on as it says', async () => {
+    const partFor = (n: number) => (n < 24 ? 'train' : n < 30 ? 'val' : 'test');
+    const lines = drawnClasses.flatMap((name) =>
+      Array.from({ length: 40 }, (_, n) => `data/${name}/${n}.png,${name},${partFor(n)}\n`),
+    );
+    const list = async (rows: readonly string[]) => {
+      await writeFile(at('parts.csv'), `path,label,split\n${rows.join('')}`);
+      return at('parts.csv');
+    };
+    const notes: string[] = [];
+    const options = {
+      ...small,
+      epochs: 1,
+      seeds: 1,
+      validation: 0,
+      onNote: (note: string) => notes.push(note),
+    };
+    const { measured } = await train({ ...options, data: await list(lines), out: at('by-parts') });
+    expect(measured).toEqual({ on: 'test', pictures: 3 * 10 });
+    expect(notes).toContain('"data": 72 for train, 18 for validation, 30 for test.');
+    const [epoch] = (await readFile(at('by-parts', 'log.jsonl'), 'utf8')).split('\n');
+    expect(JSON.parse(epoch).validation).toBeTypeOf('number');
+    const results = JSON.parse(await readFile(at('by-parts', 'results.json'), 'utf8'));
+    expect(results.measured).toEqual({ on: 'test', pictures: 30 });
+
+    const other = { ...options, data: at('data'), test: at('parts.csv'), validation: 0.1 };
+    expect((await train({ ...other, out: at('tested-by-parts') })).measured.pictures).toBe(30);
+    const without = (part: string) => lines.filter((line) => !(line.includes('ring') && line.includes(part)));
+    const refused = async (rows: readonly string[], message: RegExp) =>
+      expect(train({ ...options, data: await list(rows), out: at('no-parts') })).rejects.toThrow(message);
+    await refused(without(',train'), /no pictures of class "ring" to train on, only for validation or test/);
+    await refused(without(',test'), /no pictures of class "ring" for test/);
+    const noTest = lines.map((line) => line.replace(',test', ',train'));
+    const chosen = await train({ ...options, data: await list(noTest), out: at('no-test') });
+    expect(chosen.measured).toEqual({ on: 'validation', pictures: 18 });
+  });
 });
 
 describe('train on pictures of several classes', () => {

@@ -3,12 +3,18 @@ import { GradcamppError } from '../../errors.js';
 import { naturalOrder } from '../../image/listing.js';
 import type { PictureSource } from './picture-source.js';
 
+/** What pictures are for: to train on, to choose by while training, to measure on at the end. */
+export const parts = ['train', 'validation', 'test'] as const;
+export type Part = (typeof parts)[number];
+
 /** Pictures whose classes are known. */
 export interface Labelled {
   readonly pictures: readonly PictureSource[];
   /** The classes of each, indices into `classes`, ascending: exactly one unless there may be several. */
   readonly labels: readonly (readonly number[])[];
   readonly classes: readonly string[];
+  /** What each is for, where the source says it. */
+  readonly parts?: readonly Part[] | undefined;
   /** Whether a picture may have several classes, or none. */
   readonly isMultiLabel: boolean;
   /** What was understood, a sentence each. */
@@ -20,6 +26,8 @@ export interface Entry {
   readonly picture: PictureSource;
   /** Its classes as they are written: names, or indices into the classes that are known. */
   readonly classes: readonly string[];
+  /** What it is for, where that is written. */
+  readonly part?: Part | undefined;
   /** Where that is written, as messages say it: `line 3`. */
   readonly at: string;
 }
@@ -50,13 +58,18 @@ export interface Wanted {
 export function resolved(of: string, read: Read, { classes: wanted }: Wanted): Labelled {
   const classes = wanted ?? read.classNames ?? namesIn(read.entries);
   const byName = new Map(classes.map((name, i) => [name, i]));
-  const { pictures, labels, repeated } = merged(of, read, (typed, at) => {
+  const {
+    pictures,
+    labels,
+    parts: own,
+    repeated,
+  } = merged(of, read, (typed, at) => {
     const index = byName.get(typed) ?? indexIn(typed, classes.length);
     if (index !== undefined) return index;
     throw new GradcamppError('INVALID_OPTION', `${of}, ${at}, ${notKnown(typed, classes)}`);
   });
   const counts = Array<number>(classes.length).fill(0);
-  for (const own of labels) for (const label of own) counts[label]++;
+  for (const all of labels) for (const label of all) counts[label]++;
   const empty = counts.indexOf(0);
   if (empty >= 0)
     throw new GradcamppError(
@@ -70,7 +83,7 @@ export function resolved(of: string, read: Read, { classes: wanted }: Wanted): L
           `${of} names ${repeated === 1 ? 'a picture' : `${repeated} pictures`} again with the same class: taken once.`,
         ]
       : read.notes;
-  return { pictures, labels, classes, isMultiLabel: read.isMultiLabel, notes };
+  return { pictures, labels, classes, parts: own, isMultiLabel: read.isMultiLabel, notes };
 }
 
 /** The classes that are written, sorted as people sort. */
@@ -95,7 +108,7 @@ function merged(
   of: string,
   { entries, isMultiLabel }: Read,
   indexOf: (typed: string, at: string) => number,
-): { pictures: PictureSource[]; labels: number[][]; repeated: number } {
+): { pictures: PictureSource[]; labels: number[][]; parts: Part[] | undefined; repeated: number } {
   const found = new Map<string, { picture: PictureSource; labels: number[]; entry: Entry }>();
   let repeated = 0;
   for (const entry of entries) {
@@ -111,6 +124,11 @@ function merged(
       found.set(picture.name, { picture, labels: own, entry });
       continue;
     }
+    if (known.entry.part !== entry.part)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `${of} names ${JSON.stringify(picture.name)} twice, for ${known.entry.part} (${known.entry.at}) and for ${entry.part} (${at}): leave one out.`,
+      );
     const added = own.filter((label) => !known.labels.includes(label));
     if (added.length === 0) repeated++;
     else if (isMultiLabel) known.labels = [...known.labels, ...added].sort((a, b) => a - b);
@@ -124,6 +142,7 @@ function merged(
   return {
     pictures: all.map(({ picture }) => picture),
     labels: all.map(({ labels }) => labels),
+    parts: entries.some(({ part }) => part) ? all.map(({ entry }) => entry.part ?? 'train') : undefined,
     repeated,
   };
 }

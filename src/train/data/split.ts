@@ -1,4 +1,19 @@
 import { random } from '../../random-stream.js';
+import type { Labelled } from './labelled.js';
+
+/** Indices of the pictures that are trained on, and of those that are chosen by: as the source says, or else drawn. */
+export function trainAndValidation(
+  { labels, parts }: Pick<Labelled, 'labels' | 'parts'>,
+  share: number,
+  seed: number,
+): { train: number[]; validation: number[] } {
+  if (!parts?.includes('validation')) return validationSplit(labels, share, seed);
+  const all = labels.map((_, i) => i);
+  return {
+    train: all.filter((i) => parts[i] === 'train'),
+    validation: all.filter((i) => parts[i] === 'validation'),
+  };
+}
 
 /**
  * Picks a share of every class, at least one picture where the share is not 0, for validation; where pictures have several classes,

@@ -6,7 +6,7 @@ import { GradcamppError } from '../../errors.js';
 import { filesIn } from '../../image/listing.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import { random } from '../../random-stream.js';
-import type { Labelled } from '../data/labelled.js';
+import { type Labelled, type Part, parts } from '../data/labelled.js';
 import type { PictureSource } from '../data/picture-source.js';
 import { type Decoded, decodePictures } from '../data/pictures.js';
 import { labelledPictures } from '../data/sources/index.js';
@@ -35,9 +35,11 @@ export async function namedPictures(
   const path = settings.data as string;
   const several =
     settings.classesPerPicture === undefined ? undefined : settings.classesPerPicture === 'several';
-  const found = await labelledPictures('data', path, { classes, several });
-  if (found.classes.length < 2) throw invalid('data', 'pictures of at least two classes', path);
-  const test = settings.test === undefined ? undefined : await testPictures(settings.test, found);
+  const whole = await labelledPictures('data', path, { classes, several });
+  if (whole.classes.length < 2) throw invalid('data', 'pictures of at least two classes', path);
+  const found = toLearnFrom(whole, path);
+  const test =
+    settings.test === undefined ? ownTest('data', whole, path) : await testPictures(settings.test, found);
   const data = limited(found, settings.limit);
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory();
   const masks =
@@ -47,9 +49,47 @@ export async function namedPictures(
   return { data, test, masks };
 }
 
-/** Pictures to test on, of the same classes. Those that are trained on too are said. */
+/** The pictures that are for this, where the source says what they are for; undefined where there are none. */
+function partOf(of: Labelled, wanted: readonly Part[]): Labelled | undefined {
+  const chosen = of.pictures.flatMap((_, i) => (of.parts && wanted.includes(of.parts[i]) ? [i] : []));
+  return chosen.length > 0 ? { ...selected(of, chosen), notes: [] } : undefined;
+}
+
+/** All but those that are for the test. @throws GradcamppError where a class has nothing to train on */
+function toLearnFrom(of: Labelled, path: string): Labelled {
+  const { parts: own, classes, labels, notes } = of;
+  if (!own) return of;
+  const counts = parts.map((part) => own.filter((other) => other === part).length);
+  const there = new Set(labels.flatMap((list, i) => (own[i] === 'train' ? list : [])));
+  const empty = classes.find((_, label) => !there.has(label));
+  if (empty !== undefined)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      `"data" ${JSON.stringify(path)} has no pictures of class "${empty}" to train on, only for ${own.includes('test') ? 'validation or test' : 'validation'}: add some, or take the class away.`,
+    );
+  const told = `"data": ${parts.flatMap((part, i) => (counts[i] > 0 ? [`${counts[i]} for ${part}`] : [])).join(', ')}.`;
+  return { ...(partOf(of, ['train', 'validation']) as Labelled), notes: [...notes, told] };
+}
+
+/** What a source has for the test; undefined: it says nothing of that. @throws GradcamppError where a class has nothing */
+function ownTest(option: string, of: Labelled, path: string): Labelled | undefined {
+  const own = partOf(of, ['test']);
+  const there = new Set(own?.labels.flat());
+  const empty = own && of.classes.find((_, label) => !there.has(label));
+  if (empty === undefined) return own;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `"${option}" ${JSON.stringify(path)} has no pictures of class "${empty}" for test: add some, or take the class away.`,
+  );
+}
+
+/** Pictures to test on, of the same classes; of a list that says what its pictures are for, those. Those that are trained on too are said. */
 async function testPictures(path: string, data: Labelled): Promise<Labelled> {
-  const test = await labelledPictures('test', path, { classes: data.classes, several: data.isMultiLabel });
+  const whole = await labelledPictures('test', path, { classes: data.classes, several: data.isMultiLabel });
+  const own = ownTest('test', whole, path);
+  const test = own
+    ? { ...own, notes: [...whole.notes, `"test": ${own.pictures.length} for test are taken.`] }
+    : whole;
   const known = new Set(data.pictures.map(({ name }) => resolve(name)));
   const shared = test.pictures.filter(({ name }) => known.has(resolve(name)));
   if (shared.length === 0) return test;
@@ -75,6 +115,7 @@ function selected(data: Labelled, chosen: readonly number[]): Labelled {
     ...data,
     pictures: chosen.map((i) => data.pictures[i]),
     labels: chosen.map((i) => data.labels[i]),
+    parts: data.parts && chosen.map((i) => (data.parts as readonly Part[])[i]),
   };
 }
 

@@ -18,7 +18,7 @@ import { classWeightsOf } from '../data/class-weights.js';
 import type { Labelled } from '../data/labelled.js';
 import { type PictureSource, readPicture, statesOf } from '../data/picture-source.js';
 import { readPictures } from '../data/pictures.js';
-import { validationSplit } from '../data/split.js';
+import { trainAndValidation } from '../data/split.js';
 import { Views } from '../data/views.js';
 import { metricFor } from '../metrics/index.js';
 import type { Measure, Metric } from '../metrics/metric.js';
@@ -27,7 +27,13 @@ import type { JobProgress } from './job.js';
 import { askTeacher, type LessonFiles, type Part } from './lessons.js';
 import type { Job, RunPlan, TrainSettings } from './plan.js';
 import type { TrainProgress } from './progress.js';
-import { cacheOf, decodedPictures, type DecodedPictures, namedPictures } from './run-pictures.js';
+import {
+  cacheOf,
+  decodedPictures,
+  type DecodedPictures,
+  namedPictures,
+  type NamedPictures,
+} from './run-pictures.js';
 import { trunkOf } from './trunk.js';
 import { reportOf } from './report.js';
 import { type Measured, type Results, resultsOf } from './results.js';
@@ -167,14 +173,14 @@ async function run(
     const named = await namedPictures(settings, classes);
     const { data, test, masks = [] } = named;
     const { preprocessing } = teacher ?? { preprocessing: await ownPreprocessing(settings, data) };
-    const cautions = await checkStudent(settings, data, preprocessing);
+    const cautions = await checkStudent(settings, named, preprocessing);
     const say = teller(onNote);
     const understood = [...data.notes, ...(test?.notes ?? [])];
     for (const note of understood) onNote(note);
     for (const note of cautions) say(note);
     const record = await recordOf(command, settings, arms, {
       pictures: [...data.pictures, ...(test?.pictures ?? []), ...masks.filter((mask) => mask !== undefined)],
-      labels: [data.classes, data.labels, test?.labels],
+      labels: [data.classes, data.labels, test?.labels, ...(data.parts ? [data.parts] : [])],
     });
     let made: { plan: RunPlan; shown: DecodedPictures } | undefined;
     const folder = await RunFolder.open<Entry>(settings.out, record, settings, owned, async () => {
@@ -211,15 +217,13 @@ async function run(
   }
 }
 
-function checkSettings({ data, test, validation, masks }: Settings, arms: ReadonlyMap<string, Terms>): void {
+function checkSettings({ data, masks }: Settings, arms: ReadonlyMap<string, Terms>): void {
   if (data === undefined)
     throw missing(
       'data',
       'a folder with a folder of pictures for each class, a list, an array or shards',
       trainOptions.data.flag,
     );
-  if (test === undefined && validation === 0)
-    throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', validation);
   if (arms.size === 0) throw invalid('arms', 'at least one student', []);
   const penalised = [...arms.values()].some(({ reasons }) => reasons > 0);
   if (penalised && masks === undefined)
@@ -241,22 +245,25 @@ function checkSettings({ data, test, validation, masks }: Settings, arms: Readon
 /** What would be wrong with every student is said before anything is written. */
 async function checkStudent(
   settings: Settings,
-  { labels, classes }: Labelled,
+  pictures: Pick<NamedPictures, 'data' | 'test'>,
   preprocessing: Preprocessing,
 ): Promise<readonly string[]> {
-  const { notes } = await studentNetwork({ ...settings, classes: classes.length, preprocessing, seed });
-  checkBatch(settings, labels);
+  checkBatch(settings, pictures);
+  const classes = pictures.data.classes.length;
+  const { notes } = await studentNetwork({ ...settings, classes, preprocessing, seed });
   return notes;
 }
 
-function checkBatch(settings: Settings, labels: Labelled['labels']): void {
-  const { train, validation } = validationSplit(labels, settings.validation, seed);
+function checkBatch(settings: Settings, { data, test }: Pick<NamedPictures, 'data' | 'test'>): void {
+  const { train, validation } = trainAndValidation(data, settings.validation, seed);
+  if (!test && settings.validation === 0 && validation.length === 0)
+    throw invalid('validation', 'above 0 where there are no "test" pictures to measure on', 0);
   if (train.length < settings.batch)
     throw new GradcamppError(
       'INVALID_OPTION',
       `"batch" is ${settings.batch}, and there are ${train.length} pictures to train on: take a smaller one, or more pictures.`,
     );
-  if (settings.test === undefined && validation.length === 0)
+  if (!test && validation.length === 0)
     throw new GradcamppError(
       'INVALID_OPTION',
       `No class has a picture to spare for validation, and there are no "test" pictures to measure on: give two of each class at least, or "test".`,
@@ -377,8 +384,8 @@ interface PlanParts {
 async function planOf(parts: PlanParts): Promise<RunPlan> {
   const { settings, arms, teacher, shown, preprocessing, record, onProgress, say } = parts;
   const { data, test } = shown;
-  checkBatch(settings, data.labels);
-  const { train, validation } = validationSplit(data.labels, settings.validation, seed);
+  checkBatch(settings, shown);
+  const { train, validation } = trainAndValidation(data, settings.validation, seed);
   const plan = {
     settings,
     learningRate: settings.learningRate ?? (settings.optimizer === 'sgd' ? 0.1 : 1e-3),

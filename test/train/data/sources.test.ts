@@ -53,8 +53,8 @@ describe('a list', () => {
     [
       'columns that are not used',
       'x.csv',
-      'path,label,split\na.png,cat,train\nb.png,dog,test\n',
-      'columns "path" and "label" (not used: "split")',
+      'path,label,author\na.png,cat,Ann\nb.png,dog,Ben\n',
+      'columns "path" and "label" (not used: "author")',
     ],
     ['without', 'x.csv', 'a.png,cat\nb.png,dog\n', 'no header'],
     ['classes first', 'x.csv', 'cat,a.png\ndog,b.png\n', 'no header'],
@@ -90,6 +90,47 @@ describe('a list', () => {
     const found = await understood('x.csv', 'path,label,flag\na.png,1,0\nb.png,0,1\n');
     expect(found).toMatchObject({ classes: ['0', '1'], labels: ['1', '0'] });
     expect(found.note).toContain('(not used: "flag")');
+  });
+
+  test.each([
+    [
+      'a column',
+      'x.csv',
+      'path,label,Split\na.png,cat,train\nb.png,dog,VAL\nc.png,cat,test\nd.png,dog,training\n',
+    ],
+    [
+      'a column beside one a class',
+      'x.tsv',
+      'path\tcat\tdog\tsubset\na.png\t1\t0\ttrain\nb.png\t0\t1\tvalid\nc.png\t1\t0\ttest\nd.png\t0\t1\ttrain\n',
+    ],
+    [
+      'a key',
+      'x.jsonl',
+      ['a cat train', 'b dog dev', 'c cat testing', 'd dog fit']
+        .map((line) => line.split(' '))
+        .map(([name, label, set]) => JSON.stringify({ path: `${name}.png`, label, set }))
+        .join('\n'),
+    ],
+  ])('%s says what pictures are for', async (_, name, content) => {
+    const data = await labelledPictures('data', await put(`pictures/${name}`, content));
+    expect(data.parts).toEqual(['train', 'validation', 'test', 'train']);
+    expect(data.notes[0]).not.toContain('not used');
+  });
+
+  test('what pictures are for is not guessed at', async () => {
+    const cards = await labelledPictures(
+      'data',
+      await put('pictures/x.csv', 'path,label,set\na.png,cat,red\nb.png,dog,blue\n'),
+    );
+    expect(cards.parts).toBeUndefined();
+    expect(cards.notes[0]).toContain('(not used: "set")');
+    await refused('x.csv', 'path,label,split\na.png,cat,train\nb.png,dog,tset\n').toThrow(
+      /train, validation or test, or leave that out; line 3 has "tset"/,
+    );
+    await refused('x.csv', 'path,label,split\na.png,cat,train\nb.png,dog,\n').toThrow(/line 3 has ""/);
+    await refused('x.csv', 'path,label,split\na.png,cat,train\na.png,cat,test\nb.png,dog,test\n').toThrow(
+      /"[^"]*a\.png" twice, for train \(line 2\) and for test \(line 3\)/,
+    );
   });
 
   test('the column of pictures is the one that names files', async () => {

@@ -6,7 +6,7 @@ import { GradcamppError, messageOf, show } from '../../../errors.js';
 import { decodeText } from '../../../decode-text.js';
 import { readTextBytes, whyUnreadable } from '../../../files.js';
 import { imageExtensions } from '../../../image/formats.js';
-import type { Entry, Wanted } from '../labelled.js';
+import type { Entry, Part, Wanted } from '../labelled.js';
 import type { Place, Source } from './source.js';
 
 /** A file that names pictures and their classes: a table (commas, semicolons, tabs), or an object in JSON a line. */
@@ -23,7 +23,12 @@ export const list: Source = {
     const { isMultiLabel, classesOf } = separation(table, wanted);
     const entries = table.rows.map((row): Entry => {
       const file = found.pathOf(row.picture);
-      return { picture: { name: file, file }, classes: classesOf(row), at: `line ${row.line}` };
+      return {
+        picture: { name: file, file },
+        classes: classesOf(row),
+        part: row.part,
+        at: `line ${row.line}`,
+      };
     });
     return {
       entries,
@@ -38,6 +43,8 @@ export const list: Source = {
 interface Row {
   readonly picture: string;
   readonly classes: string | readonly string[];
+  /** What the picture is for, where there is a column of that. */
+  readonly part?: Part | undefined;
   readonly line: number;
 }
 
@@ -67,6 +74,7 @@ async function textOf(place: Place): Promise<string> {
 const plain = (head: string) => head.toLowerCase().replace(/[\s_-]+/g, '');
 const isPictureHead = (head: string) => columnHeads.picture.test(plain(head));
 const isLabelHead = (head: string) => columnHeads.label.test(plain(head)) || isPluralHead(head);
+const isPartHead = (head: string) => /^(split|splits|subset|partition|set|usage|phase)$/.test(plain(head));
 const isPluralHead = (head: string) => /^(labels|classes|tags|categories|targets)$/.test(plain(head));
 const looksLikePicture = (cell: string) => imageExtensions.includes(extname(cell).toLowerCase());
 
@@ -78,13 +86,14 @@ function fromTable(place: Place, text: string): Table {
   const isHeaded = heads.some(isPictureHead) && !heads.some(looksLikePicture);
   const picture = pictureColumn(heads, others);
   if (isHeaded) {
-    const ticked = tickedClasses(heads, picture, others);
+    const part = partColumn(heads, picture, others);
+    const ticked = tickedClasses(place, heads, { picture, part }, others);
     if (ticked) return ticked;
     const label = heads.findIndex((head, i) => i !== picture && isLabelHead(head));
     if (label >= 0)
       return {
-        rows: others.map(({ cells, line }) => rowOf(place, cells, picture, label, line)),
-        how: `columns "${heads[picture]}" and "${heads[label]}"${unusedOf(heads, [picture, label])}`,
+        rows: others.map((row) => ({ ...rowOf(place, row, picture, label), part: partIn(place, row, part) })),
+        how: `columns "${heads[picture]}" and "${heads[label]}"${partsOf(heads[part])}${unusedOf(heads, [picture, label, part])}`,
         isPlural: isPluralHead(heads[label]),
       };
   }
@@ -101,13 +110,54 @@ function fromTable(place: Place, text: string): Table {
     !looksLikePicture(heads[own]) && others.some(({ cells }) => looksLikePicture(cells[own] ?? ''));
   const rows = isOtherHead || isHeaded ? others : all;
   return {
-    rows: rows.map(({ cells, line }) => rowOf(place, cells, own, 1 - own, line)),
+    rows: rows.map((row) => rowOf(place, row, own, 1 - own)),
     how: isOtherHead || isHeaded ? `columns "${heads[own]}" and "${heads[1 - own]}"` : 'no header',
     isPlural: isOtherHead && isPluralHead(heads[1 - own]),
   };
 }
 
-/** A column such as `split` says more than is read: so it is named. */
+interface Cells {
+  readonly cells: readonly string[];
+  readonly line: number;
+}
+
+/** How lists write what a picture is for. */
+const partNames: Readonly<Record<string, Part>> = {
+  train: 'train',
+  training: 'train',
+  fit: 'train',
+  val: 'validation',
+  valid: 'validation',
+  validation: 'validation',
+  dev: 'validation',
+  test: 'test',
+  testing: 'test',
+};
+
+/** The column that says what pictures are for; −1: none. Another may be called so, as a set of cards: its words are others. */
+function partColumn(heads: readonly string[], picture: number, rows: readonly Cells[]): number {
+  const known = (i: number) => rows.some(({ cells }) => plain(cells[i] ?? '') in partNames);
+  return heads.findIndex((head, i) => i !== picture && isPartHead(head) && known(i));
+}
+
+function partIn(place: Place, { cells, line }: Cells, column: number): Part | undefined {
+  return column < 0 ? undefined : partOf(place, cells[column] ?? '', line);
+}
+
+function partOf(place: Place, text: string, line: number): Part {
+  const part = partNames[plain(text)];
+  if (part) return part;
+  throw wrong(
+    place,
+    `must say what each picture is for, train, validation or test, or leave that out; line ${line} has ${show(text)}`,
+  );
+}
+
+function partsOf(head: string | undefined): string {
+  return head === undefined ? '' : `, and what each is for from "${head}"`;
+}
+
+/** A column that says more than is read is named. */
 function unusedOf(heads: readonly string[], used: readonly number[]): string {
   const others = heads.flatMap((head, i) => (used.includes(i) ? [] : [`"${head}"`]));
   const shown = [...others.slice(0, 8), ...(others.length > 8 ? ['…'] : [])];
@@ -132,7 +182,7 @@ function pictureColumn(
   return count(best) > 0 ? best : Math.max(heads.findIndex(isPictureHead), 0);
 }
 
-function rowOf(place: Place, cells: readonly string[], picture: number, label: number, line: number): Row {
+function rowOf(place: Place, { cells, line }: Cells, picture: number, label: number): Row {
   const path = cells[picture] ?? '';
   if (path === '') throw wrong(place, `names no picture in line ${line}`);
   const cell = cells[label] ?? '';
@@ -153,22 +203,24 @@ function arrayIn(cell: string): string[] | undefined {
 
 /** A column for each class, 1 where the picture has it and 0 where not; none of them is headed as the label. */
 function tickedClasses(
+  place: Place,
   heads: readonly string[],
-  picture: number,
-  rows: readonly { readonly cells: readonly string[]; readonly line: number }[],
+  { picture, part }: { readonly picture: number; readonly part: number },
+  rows: readonly Cells[],
 ): Table | undefined {
-  const columns = heads.flatMap((_, i) => (i === picture ? [] : [i]));
+  const columns = heads.flatMap((_, i) => (i === picture || i === part ? [] : [i]));
   const isTicked = rows.every(({ cells }) => columns.every((i) => /^[01](\.0*)?$/.test(cells[i] ?? '')));
   if (columns.length < 2 || rows.length === 0 || !isTicked) return undefined;
   const isLabel = (head: string) => /^(label|class|category|target)(id|index|name)?$/.test(plain(head));
   if (columns.some((i) => isLabel(heads[i]))) return undefined;
   return {
-    rows: rows.map(({ cells, line }) => ({
-      picture: cells[picture] ?? '',
-      classes: columns.filter((i) => Number(cells[i]) === 1).map((i) => heads[i]),
-      line,
+    rows: rows.map((row) => ({
+      picture: row.cells[picture] ?? '',
+      classes: columns.filter((i) => Number(row.cells[i]) === 1).map((i) => heads[i]),
+      part: partIn(place, row, part),
+      line: row.line,
     })),
-    how: `column "${heads[picture]}" and one of 0 and 1 for each class`,
+    how: `column "${heads[picture]}" and one of 0 and 1 for each class${partsOf(heads[part])}`,
     classNames: columns.map((i) => heads[i]),
   };
 }
@@ -177,7 +229,7 @@ function tickedClasses(
 function fromJson(place: Place, text: string): Table {
   const heads = new Set<string>();
   let isListed = false;
-  const rows = text.split(/\r\n|\r|\n/).flatMap((content, i): Row[] => {
+  const read = text.split(/\r\n|\r|\n/).flatMap((content, i): (Row & { readonly said: unknown })[] => {
     if (content.trim() === '') return [];
     const line = i + 1;
     const value = jsonOf(place, content, line);
@@ -199,7 +251,13 @@ function fromJson(place: Place, text: string): Table {
     if (!classes.every((name) => ['string', 'number', 'boolean'].includes(typeof name)))
       throw wrong(place, `must have names or numbers as "${label[0]}"; line ${line} has ${show(label[1])}`);
     isListed ||= Array.isArray(label[1]);
-    return [{ picture: picture[1], classes: classes.map(String), line }];
+    const part = pairs.find(([key]) => isPartHead(key));
+    return [{ picture: picture[1], classes: classes.map(String), said: part?.[1], line }];
+  });
+  const isKnown = (said: unknown) => typeof said === 'string' && plain(said) in partNames;
+  const hasParts = read.some(({ said }) => isKnown(said));
+  const rows = read.map(({ said, ...row }): Row => {
+    return hasParts ? { ...row, part: partOf(place, String(said ?? ''), row.line) } : row;
   });
   return { rows, how: `keys ${[...heads].join(', ')}`, isListed };
 }
