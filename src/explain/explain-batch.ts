@@ -104,7 +104,7 @@ interface FoundTarget {
 }
 
 /** The targets of all outputs in the order asked for; the scores are the model's, or those of the first output that was named. */
-function explanationFrom(
+export function explanationFrom(
   { path, picture, dims, geometry, frames, frameSize, clip, sound }: PreparedImage,
   found: readonly Found[],
   asked: readonly Target[],
@@ -146,7 +146,7 @@ async function explainOutput(
 }
 
 /** The same once the forward pass is done. */
-async function explainRows(
+export async function explainRows(
   context: Context,
   pictures: Pictures,
   own: Ready & {
@@ -217,12 +217,20 @@ async function explainRows(
     for (const target of question.targets) await target.release();
   }
   return images.map((_, n) => ({
-    output,
-    row: rows[n],
-    probabilities: isOfScores(rows[n].dims) ? probabilitiesOf(rows[n].data, scores.link) : undefined,
+    ...rowFound(rows[n], output, scores),
     targets: found[n],
     values: values?.[n],
   }));
+}
+
+/** What one output says of a picture. */
+export function rowFound(
+  row: Row,
+  output: string | undefined,
+  { link }: Pick<Scores, 'link'>,
+): Omit<Found, 'targets' | 'values'> {
+  const probabilities = isOfScores(row.dims) ? probabilitiesOf(row.data, link) : undefined;
+  return { output, row, probabilities };
 }
 
 /** Copies of what a map is made of, which outlive the batch. */
@@ -330,7 +338,7 @@ function changed(
   };
 }
 
-function releaseBatch({ attention, passes, forward }: Batch): void {
+export function releaseBatch({ attention, passes, forward }: Batch): void {
   attention?.release();
   passes.release(forward);
 }
@@ -382,7 +390,7 @@ function neededBy(variants: readonly MethodSettings[]): Set<Need> {
 /** Changed pictures that go through the network together, where the caller asks for no larger batches: more leave the caches. */
 const leastPassSize = 2;
 
-async function forwardPass(
+export async function forwardPass(
   context: Context,
   pictures: Pictures,
   settings: Settings,
@@ -432,7 +440,7 @@ async function forwardPass(
   };
 }
 
-function factsOf(
+export function factsOf(
   { forward, images, size, channelAxis }: Batch,
   n: number,
   { link }: Scores,
@@ -463,6 +471,20 @@ interface Piece {
   readonly moments: { readonly epsilon: number } | undefined;
 }
 
+/** What a target is and is worth. */
+export function targetOf(goal: Goal, row: Row, output: string | undefined): TargetExplanation['target'] {
+  const { class: own, name, kind, box } = goal;
+  return {
+    class: own,
+    name,
+    kind,
+    output,
+    score: goal.value(row),
+    probability: goal.probability?.(row),
+    box,
+  };
+}
+
 function explanationOf({
   context,
   settings,
@@ -485,15 +507,7 @@ function explanationOf({
   const logScale = variant.modifiers.compat === undefined && 'logScale' in method && method.logScale;
   const usesMoments = needsOf(method, variant.settings as never).includes('moments');
   return {
-    target: {
-      class: goal.class,
-      name: goal.name,
-      kind: goal.kind,
-      output,
-      score,
-      probability,
-      box: goal.box,
-    },
+    target: targetOf(goal, row, output),
     layers:
       answer.of ?? (isOfLayers(method) ? layers.map(({ name }) => name) : [context.network.original.name]),
     combine: isOfLayers(method) && layers.length > 1 ? settings.combine : undefined,

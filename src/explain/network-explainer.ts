@@ -16,6 +16,7 @@ import type { Context } from './explain-batch.js';
 import type { OnStep } from './progress.js';
 import type { Explanation } from './explanation.js';
 import type { Feeds } from './feeds.js';
+import type { HeldPicture } from './held-picture.js';
 import { type ImageInput, isTensorInput, type PreparedImage, prepareClips, prepareImages } from './input.js';
 import type { ModelSource } from './model-files.js';
 import type { MadeNetwork, Network } from './network.js';
@@ -269,6 +270,30 @@ export class NetworkExplainer {
     for (const { tensor } of image.crops.views)
       rows.push(await predictRow(context, { ...image, tensor }, scores, place));
     return meanRow(rows);
+  }
+
+  /**
+   * Explains one picture and leaves all of it on the GPU but its scores, until it is released; undefined where that cannot be.
+   *
+   * @throws GradcamppError INVALID_IMAGE, INVALID_TARGET, INVALID_OPTION, RUNTIME, CLOSED
+   */
+  async hold(image: ImageInput, options: ExplainOptions = {}): Promise<HeldPicture | undefined> {
+    return this.use(async () => {
+      const settings = settingsOf(options);
+      const context = this.#contextFor(settings);
+      const { staysOnGpu } = await import('./stays-on-gpu.js');
+      if (!(await staysOnGpu(context, settings))) return undefined;
+      const images = await this.#prepareAll(image);
+      if (images.length !== 1) return undefined;
+      const [list] = targetLists(
+        settings.targetsPerImage ? [] : this.targetsOf(settings),
+        settings.targetsPerImage,
+        1,
+      );
+      const targets = [await this.targets.ready(list)];
+      const { holdPicture } = await import('./held-picture.js');
+      return holdPicture(context, { images, targets, start: 0, total: 1 }, settings);
+    });
   }
 
   /** Scores and probabilities alone, without the cost of a gradient. */

@@ -204,6 +204,11 @@ export class Network {
     return canHold(this.#options);
   }
 
+  /** The GPU's device, once a session is open there; undefined where values cannot stay on one. */
+  gpu(): Promise<GPUDevice | undefined> {
+    return gpuDevice(this.#options);
+  }
+
   /** The kernel of the map stage on the network's GPU, once a session is open there. */
   kernel(): Promise<HeldKernel> {
     return this.once('kernel', async () => {

@@ -17,6 +17,8 @@ export interface OverlayOptions {
   readonly colormap?: Colormap;
   /** 0: the picture alone … 1: the colours alone. Default 0.5. */
   readonly opacity?: number;
+  /** Where the map is below it the picture keeps its colours, 0…1. Default 0. */
+  readonly threshold?: number;
   /** Where the map lies in the picture: the part that the network saw. Default: the whole picture. */
   readonly geometry?: Rectangle | undefined;
 }
@@ -26,8 +28,9 @@ export interface OverlayOptions {
  * `opacity`: the network did not see it, which is not the same as a map of zero.
  */
 export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOptions = {}): Pixels {
-  onlyKeys('drawOverlay', options, ['colormap', 'opacity', 'geometry']);
+  onlyKeys('drawOverlay', options, ['colormap', 'opacity', 'threshold', 'geometry']);
   const opacity = numberIn('opacity', options.opacity ?? 0.5, 0, 1);
+  const threshold = numberIn('threshold', options.threshold ?? 0, 0, 1);
   const table = colormapTable(options.colormap ?? 'turbo');
   const { over, box } = place(picture, map, options.geometry);
   const { width, height } = picture;
@@ -41,9 +44,24 @@ export function drawOverlay(picture: Pixels, map: PictureMap, options: OverlayOp
     const within = { ...rows, top: rows.top - top };
     const [source, out] = [picture.data.subarray(from, to), data.subarray(from, to)];
     kernels().blend(source, width, within, part, table, opacity, 1 - 0.8 * opacity, out);
+    if (threshold > 0) uncover(source, width, within, part, threshold, out);
   }
   release([values]);
   return { data, width, height, channels: 3 };
+}
+
+/** Gives the pixels of a box their own colours back where the map is below a threshold. */
+function uncover(
+  source: Uint8Array,
+  width: number,
+  { left, top, width: columns, height }: PixelBox,
+  map: Float32Array,
+  threshold: number,
+  out: Uint8Array,
+): void {
+  for (let y = 0, m = 0; y < height; y++)
+    for (let x = 0, p = 3 * ((top + y) * width + left); x < columns; x++, m++, p += 3)
+      if (!(map[m] >= threshold)) for (let c = p; c < p + 3; c++) out[c] = source[c];
 }
 
 /** Rows that are drawn at once: the map at a picture's own size would need more memory than the picture. */

@@ -1,5 +1,5 @@
 import { invalid, onlyKeys } from '../check.js';
-import { asOurs, GradcamppError } from '../errors.js';
+import { asOurs, GradcamppError, messageOf } from '../errors.js';
 import { type ExplainerOptions, type ExplainOptions, explainerOptions } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { Prediction } from '../explain/network-explainer.js';
@@ -7,7 +7,8 @@ import type { ImageInput } from '../explain/input.js';
 import type { AnyPixels } from '../image/pixels.js';
 import type { Tensor } from '../tensor.js';
 import type { DownloadProgress, PageFile } from './download.js';
-import type { Facts, Opening, Service } from './service.js';
+import type { Look } from './canvas-view.js';
+import type { Facts, Opening, Service, ShownExplanation } from './service.js';
 import { startWorker } from './worker-client.js';
 
 /**
@@ -182,6 +183,30 @@ export class Explainer {
   }
 
   /**
+   * Takes a canvas, on which it shows explanations from then on. On a GPU they stay there: what is read are the scores; colours,
+   * opacity, threshold and, among methods of gradients, the method change without running the network and without reading anything.
+   *
+   * @param canvas one on which nothing was drawn; its size becomes that of the picture
+   * @throws GradcamppError INVALID_OPTION, CLOSED
+   */
+  async view(canvas: HTMLCanvasElement | OffscreenCanvas): Promise<View> {
+    return this.#use(undefined, async () => {
+      const service = this.#service;
+      let id: number;
+      try {
+        id = await service.view(canvas);
+      } catch (cause) {
+        throw new GradcamppError(
+          'INVALID_OPTION',
+          `"canvas" must be a canvas on which nothing was drawn before: ${messageOf(cause)}.`,
+          { cause },
+        );
+      }
+      return new View((work, signal) => this.#use(signal, () => work(service, id)));
+    });
+  }
+
+  /**
    * Frees the network once what was called before is done, and ends the worker: its memory is given back. Without a worker
    * the WebAssembly's stays with the page, for the next network.
    */
@@ -203,6 +228,49 @@ export class Explainer {
     });
     if (!signal) return done;
     return Promise.race([done, aborted(signal)]);
+  }
+}
+
+/** A canvas that shows explanations. */
+export class View {
+  readonly #use: <T>(work: (service: Service, id: number) => Promise<T>, signal?: AbortSignal) => Promise<T>;
+
+  /** @internal `Explainer.view` makes it. */
+  constructor(
+    use: <T>(work: (service: Service, id: number) => Promise<T>, signal?: AbortSignal) => Promise<T>,
+  ) {
+    this.#use = use;
+  }
+
+  /**
+   * Explains a picture and draws its first target, in the last colours, opacity and threshold.
+   *
+   * @returns the targets that were found, one for each target and method, without maps
+   * @throws GradcamppError as `Explainer.explain`; the signal's reason
+   */
+  async show(
+    image: WebImageInput,
+    { signal, ...options }: ExplainOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<ShownExplanation> {
+    return this.#use(async (service, id) => {
+      const [own] = await sendable(image);
+      return service.show(id, own, options);
+    }, signal);
+  }
+
+  /** Draws anew what is shown; what `look` leaves out stays as it was. */
+  async draw(look: Look): Promise<void> {
+    await this.#use((service, id) => service.draw(id, look));
+  }
+
+  /** The whole explanation of what is shown, as `Explainer.explain` gives it. */
+  async read(): Promise<Explanation> {
+    return this.#use((service, id) => service.read(id));
+  }
+
+  /** Gives back what it holds on the GPU; the canvas keeps its picture. */
+  async close(): Promise<void> {
+    await this.#use((service, id) => service.closeView(id));
   }
 }
 

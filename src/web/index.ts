@@ -1,5 +1,13 @@
 /** The same explainer in a page, on onnxruntime-web: `gradcampp/web`. */
-export { Explainer, type PictureResult, type WebExplainerOptions, type WebImageInput } from './explainer.js';
+export {
+  Explainer,
+  type PictureResult,
+  View,
+  type WebExplainerOptions,
+  type WebImageInput,
+} from './explainer.js';
+export type { Look } from './canvas-view.js';
+export type { ShownExplanation } from './service.js';
 export type { DownloadProgress, PageFile } from './download.js';
 export type { Prediction } from '../explain/network-explainer.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from '../explain/explanation.js';

@@ -1,6 +1,7 @@
 import { asOurs } from '../errors.js';
 import type { ExplainerOptions, ExplainOptions } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
+import type { UnreadExplanation } from '../explain/held-picture.js';
 import type { ImageInput } from '../explain/input.js';
 import type { Layer } from '../graph/layers.js';
 import type { Target } from '../targets/index.js';
@@ -9,6 +10,7 @@ import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import { chosenProvider } from './provider.js';
 import { type RuntimeSource, useRuntime, type WebProvider } from '../runtime/onnxruntime.web.js';
+import { CanvasView, type Look } from './canvas-view.js';
 import { bytesOf, type DownloadOptions, nameOf, type PageFile } from './download.js';
 
 /** What an explainer is opened with, as it goes to a worker. */
@@ -31,12 +33,21 @@ export interface Facts {
   readonly defaultTarget: Target | undefined;
 }
 
+/** What is known of an explanation that is shown: no maps, and not the picture. */
+export type ShownExplanation = Omit<UnreadExplanation, 'picture' | 'frames'>;
+
 /** What a page can have done, where the network is: in a worker or in the page's own thread. */
 export interface Service {
   readonly facts: Facts;
   warmUp(): Promise<string[]>;
   explain(images: readonly ImageInput[], options: ExplainOptions): Promise<Explanation[]>;
   predict(images: readonly ImageInput[]): Promise<Prediction[]>;
+  /** Takes a canvas to draw on; `View` says what its calls are. */
+  view(canvas: OffscreenCanvas | HTMLCanvasElement): Promise<number>;
+  show(view: number, image: ImageInput, options: ExplainOptions): Promise<ShownExplanation>;
+  draw(view: number, look: Look): Promise<void>;
+  read(view: number): Promise<Explanation>;
+  closeView(view: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,12 +74,26 @@ export async function openService(opening: Opening, download: DownloadOptions): 
   const candidates = explainer.candidates();
   const notes = note === undefined ? explainer.notes : [...explainer.notes, note];
   const inTurn = queue();
+  const views: CanvasView[] = [];
   return {
     facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider, candidates, defaultTarget },
     warmUp: () => inTurn(() => explainer.warmUp()),
     explain: (images, own) => inTurn(() => explainer.explain(images, own)),
     predict: (images) => inTurn(() => explainer.predict(images)),
-    close: () => inTurn(() => explainer.close()),
+    view: async (canvas) => views.push(new CanvasView(explainer, canvas)) - 1,
+    show: (view, image, own) =>
+      inTurn(async () => {
+        const { picture: _, frames: __, ...shown } = await views[view].show(image, own);
+        return shown;
+      }),
+    draw: (view, look) => inTurn(() => views[view].draw(look)),
+    read: (view) => inTurn(() => views[view].read()),
+    closeView: (view) => inTurn(() => views[view].close()),
+    close: () =>
+      inTurn(async () => {
+        for (const view of views) await view.close();
+        await explainer.close();
+      }),
   };
 }
 

@@ -41,13 +41,13 @@ export async function startWorker(
     if ('error' in data) asked?.reject(ownError(data.error));
     else asked?.resolve('facts' in data ? data.facts : data.result);
   });
-  const ask = <T>(message: (id: number) => Ask): Promise<T> =>
+  const ask = <T>(message: (id: number) => Ask, handed: readonly Transferable[] = []): Promise<T> =>
     new Promise((resolve, reject) => {
       if (failure) return reject(failure); // nobody is there to answer
       const id = ++last;
       waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       try {
-        worker.postMessage(message(id), []);
+        worker.postMessage(message(id), [...handed]);
       } catch (cause) {
         waiting.delete(id);
         reject(
@@ -82,6 +82,14 @@ export async function startWorker(
     warmUp: call('warmUp'),
     explain: call('explain'),
     predict: call('predict'),
+    view: (canvas) => {
+      const own = canvas instanceof OffscreenCanvas ? canvas : canvas.transferControlToOffscreen();
+      return ask<number>((id) => ({ id, call: 'view', args: [own] }), [own]);
+    },
+    show: call('show'),
+    draw: call('draw'),
+    read: call('read'),
+    closeView: call('closeView'),
     close: async () => {
       if (!failure) await call<void>('close')();
       worker.terminate();

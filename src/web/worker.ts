@@ -27,8 +27,9 @@ scope.addEventListener('message', async ({ data: ask }: MessageEvent<Ask>) => {
       say({ id, facts: own.facts });
       return;
     }
-    const result = await (service as Service)[ask.call](...(ask.args as [never, never]));
-    say({ id, result }, ownBuffers(result));
+    const result = await (service as Service)[ask.call](...(ask.args as [never, never, never]));
+    // What a view shows it keeps.
+    say({ id, result }, ask.call === 'show' || ask.call === 'read' ? [] : ownBuffers(result));
   } catch (error) {
     say({ id, error: sentError(asOurs(error)) });
   }

@@ -156,6 +156,14 @@ describe('drawOverlay', () => {
     expect(at(drawOverlay(picture, constant, { opacity: 1, colormap: 'gray' }), 3, 3)).toEqual([51, 51, 51]);
   });
 
+  test('where the map is below the threshold the picture keeps its colours', () => {
+    const picture: Pixels = { data: new Uint8Array(4 * 3).fill(100), width: 4, height: 1, channels: 3 };
+    const map = { data: Float32Array.of(0.1, 0.5, 0.49, Number.NaN), dims: [1, 4] };
+    const whole = drawOverlay(picture, map, { opacity: 1 }).data;
+    const { data } = drawOverlay(picture, map, { opacity: 1, threshold: 0.5 });
+    expect(data).toEqual(whole.map((level, i) => (i >= 3 && i < 6 ? level : 100)));
+  });
+
   test('a rectangle beyond the picture, as padding makes it, and one pixel', () => {
     const out = drawOverlay(
       grey,

@@ -36,7 +36,7 @@ const counting = `
     return dispatchWorkgroups.apply(this, sizes);
   };`;
 
-describe.skipIf(!hasBrowser)(`what stays on the GPU of a page${browserNote}`, () => {
+describe.skipIf(!hasBrowser)(`what stays on the GPU of a page${browserNote}`, { timeout: 600_000 }, () => {
   let browser: Browser;
   let served: ServedPage;
   beforeAll(async () => {
@@ -98,5 +98,183 @@ describe.skipIf(!hasBrowser)(`what stays on the GPU of a page${browserNote}`, ()
         ).toBeLessThan(1e-4);
       }
     expect(served.errors).toEqual([]);
+  });
+
+  test('a view draws what an overlay is; colours, opacity, threshold and the method cost nothing that is read', async () => {
+    const { page } = served;
+    const found = await page.evaluate(
+      async ([module]) => {
+        const explainer = await gradcampp.Explainer.open('/assets/shapes.onnx', {
+          runtime: module,
+          executionProviders: ['webgpu'],
+          worker: false,
+          preprocess: '/assets/shapes.json',
+        });
+        // In place of a canvas: one on the screen loses the device of Chromium's software GPU, whatever draws on it.
+        let texture: GPUTexture | undefined;
+        let device: GPUDevice;
+        const context = {
+          configure: (own: { device: GPUDevice }) => {
+            device = own.device;
+          },
+          getCurrentTexture: () => {
+            texture ??= device.createTexture({
+              size: [canvas.width, canvas.height],
+              format: navigator.gpu.getPreferredCanvasFormat(),
+              usage: GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_SRC,
+            });
+            return texture;
+          },
+          unconfigure: () => {},
+        };
+        const canvas = {
+          width: 1,
+          height: 1,
+          getContext: (kind: string) => (kind === 'webgpu' ? context : null),
+        };
+        Object.defineProperty(GPUDevice.prototype, 'adapterInfo', {
+          get: () => ({ vendor: '', architecture: '', device: '', description: '' }),
+        });
+        const view = await explainer.view(canvas as unknown as OffscreenCanvas);
+        const early = await view.draw({}).catch((error: Error) => error.message);
+        const options = { targets: { top: 2 }, method: ['grad-cam++', 'grad-cam'] } as const;
+        const pixelsNow = async () => {
+          const { width, height } = canvas;
+          const row = Math.ceil(width / 64) * 256;
+          const buffer = device.createBuffer({
+            size: row * height,
+            usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+          });
+          const encoder = device.createCommandEncoder();
+          encoder.copyTextureToBuffer({ texture: texture as GPUTexture }, { buffer, bytesPerRow: row }, [
+            width,
+            height,
+          ]);
+          device.queue.submit([encoder.finish()]);
+          await buffer.mapAsync(GPUMapMode.READ);
+          const bytes = new Uint8Array(buffer.getMappedRange());
+          const order = navigator.gpu.getPreferredCanvasFormat().startsWith('bgra') ? [2, 1, 0] : [0, 1, 2];
+          return Uint8Array.from({ length: 3 * width * height }, (_, i) => {
+            const place = Math.floor(i / 3);
+            return bytes[Math.floor(place / width) * row + 4 * (place % width) + order[i % 3]];
+          });
+        };
+        const counts = () => {
+          const { read, dispatched } = counted;
+          return { read: read.splice(0), dispatched: dispatched.splice(0) };
+        };
+        await explainer.warmUp();
+        counts();
+        const shown = await view.show('/assets/pictures/apples-and-cups.png', options);
+        const ofShow = counts();
+        const looks = [
+          {},
+          { opacity: 0.9 },
+          { colormap: 'viridis' },
+          { threshold: 0.4 },
+          { index: 2 },
+          { method: 'layer-cam' },
+          { opacity: 0, threshold: 0 },
+        ] as const;
+        const drawn: Uint8Array[] = [];
+        const costs: ReturnType<typeof counts>[] = [];
+        for (const look of looks) {
+          await view.draw(look);
+          costs.push(counts());
+          drawn.push(await pixelsNow());
+          counts();
+        }
+        const refused = await view.draw({ method: 'score-cam' }).catch((error: Error) => error.message);
+        const whole = await view.read();
+        const ofRead = counts().read.length;
+        const [layerCam] = await explainer.explain('/assets/pictures/apples-and-cups.png', {
+          targets: { top: 2 },
+          method: 'layer-cam',
+        });
+        const { picture, geometry, targets } = whole;
+        let look: web.OverlayOptions = {};
+        let map = targets[0].map;
+        const far = looks.map(({ index, method, ...change }: web.Look, i) => {
+          look = { ...look, ...change };
+          if (index !== undefined) map = targets[index].map;
+          if (method !== undefined) map = layerCam.targets[1].map;
+          const { data } = gradcampp.drawOverlay(picture as web.Pixels, map, { ...look, geometry });
+          return data.reduce((most, level, at) => Math.max(most, Math.abs(level - drawn[i][at])), 0);
+        });
+        await view.close();
+        const after = await view.draw({}).catch((error: Error) => error.message);
+        await explainer.close();
+        return {
+          early,
+          refused,
+          after,
+          ofShow,
+          costs,
+          ofRead,
+          far,
+          shown: shown.targets,
+          read: targets.map(({ target, method }) => ({ target, method })),
+        };
+      },
+      [runtime] as const,
+    );
+    expect(found).toMatchObject({
+      early: 'The view shows nothing yet: call show first.',
+      after: found.early,
+    });
+    expect(found.refused).toMatch(/^"method" score-cam takes more than the gradients that are there/);
+    expect(found.shown).toEqual(found.read);
+    expect(found.ofShow).toEqual({ read: [32], dispatched: ['grad-cam++'] }); // eight scores
+    const nothing = { read: [], dispatched: [] };
+    expect(found.costs).toEqual([
+      nothing,
+      nothing,
+      nothing,
+      nothing,
+      { read: [], dispatched: ['grad-cam++'] },
+      { read: [], dispatched: ['layer-cam'] },
+      nothing,
+    ]);
+    expect(found.ofRead).toBe(2);
+    expect(Math.max(...found.far)).toBeLessThanOrEqual(2);
+    expect(served.errors).toEqual([]);
+  });
+
+  test('where no GPU runs the network, a view on a canvas of the page draws the same', async () => {
+    const far = await served.page.evaluate(async () => {
+      const explainer = await gradcampp.Explainer.open('/assets/shapes.onnx', {
+        runtime: '/ort/ort.wasm.bundle.min.mjs',
+        preprocess: '/assets/shapes.json',
+      });
+      const canvas = document.body.appendChild(document.createElement('canvas'));
+      const view = await explainer.view(canvas);
+      await view.show('/assets/pictures/apples-and-cups.png', { targets: { top: 2 } });
+      await view.draw({ index: 1, opacity: 0.7, colormap: 'viridis', threshold: 0.3 });
+      const { picture, targets, geometry } = await view.read();
+      const { data, width, height } = gradcampp.toImageData(
+        gradcampp.drawOverlay(picture as web.Pixels, targets[1].map, {
+          opacity: 0.7,
+          colormap: 'viridis',
+          threshold: 0.3,
+          geometry,
+        }),
+      );
+      const flat = new OffscreenCanvas(width, height).getContext('2d') as OffscreenCanvasRenderingContext2D;
+      const away = () => {
+        flat.drawImage(canvas, 0, 0);
+        const shown = flat.getImageData(0, 0, width, height).data;
+        return data.reduce((most, level, i) => Math.max(most, Math.abs(level - shown[i])), 0);
+      };
+      while (away() > 1) await new Promise((resolve) => requestAnimationFrame(resolve)); // shown with a frame of the page
+      const used = await explainer.view(canvas).catch((error: Error) => error.message);
+      const method = await view.draw({ method: 'grad-cam' }).catch((error: Error) => error.message);
+      await explainer.close();
+      return { used, method };
+    });
+    expect(far).toEqual({
+      used: expect.stringMatching(/^"canvas" must be a canvas on which nothing was drawn before/),
+      method:
+        '"method" "grad-cam" would need the gradients of "grad-cam++", which no GPU holds here: show the picture with it.',
+    });
   });
 });

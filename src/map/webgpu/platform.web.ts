@@ -2,6 +2,7 @@ import type { GradcamppError } from '../../errors.js';
 import type { ShaderFile } from './shader-files.js';
 import plain from '../../../shaders/map.wgsl';
 import subgroups from '../../../shaders/map_subgroups.wgsl';
+import overlay from '../../../shaders/overlay.wgsl';
 
 /** In a page shaders are in the bundle, and the GPU is the browser's; see platform.ts. */
 export const gpuSource = 'the browser';
@@ -11,6 +12,7 @@ export const howToGetGpu =
 const sources: Readonly<Record<ShaderFile, string>> = {
   'map.wgsl': plain,
   'map_subgroups.wgsl': subgroups,
+  'overlay.wgsl': overlay,
 };
 
 export async function readShader(file: ShaderFile): Promise<string> {

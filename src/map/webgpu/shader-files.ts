@@ -1,3 +1,7 @@
-/** The module with subgroup operations and the one without, in `shaders/`. */
-export const shaderFiles = { subgroups: 'map_subgroups.wgsl', plain: 'map.wgsl' } as const;
+/** The kernel with subgroup operations and the one without, and the overlay, in `shaders/`. */
+export const shaderFiles = {
+  subgroups: 'map_subgroups.wgsl',
+  plain: 'map.wgsl',
+  overlay: 'overlay.wgsl',
+} as const;
 export type ShaderFile = (typeof shaderFiles)[keyof typeof shaderFiles];
