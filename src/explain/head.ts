@@ -122,7 +122,11 @@ export function openConstantGradient(
     const output = scores.info.name;
     if (!hasGradient(graph, layer, output)) return undefined;
     const seed: ValueInfo = { name: 'seed', type: DataType.FLOAT, dims: scores.info.dims };
-    const made = appendGradient(graph, { of: [{ output, seed: seed.name }], wrt: [layer] });
+    const made = appendGradient(graph, {
+      of: [{ output, seed: seed.name }],
+      wrt: [layer],
+      rules: network.rules,
+    });
     const gradient = made.gradients.get(layer) as string;
     const { backward, saved } = splitAtSeed(made.graph, seed, [output], [gradient]);
     if (saved.length > 0) return undefined;
@@ -142,7 +146,7 @@ export interface SecondOrder {
 /** T = seed · log softmax(S) (or log sigmoid, or S itself), ∂T/∂A, and ∂⟨∂T/∂A, v⟩/∂A, which is H v. */
 export async function openSecondOrder(network: Network, head: Head, scores: Scores): Promise<SecondOrder> {
   const made = await network.once(['second order', head.layer, scores.info.name, scores.link], async () => {
-    const built = await secondOrderGraph(head, scores).catch((error: unknown) => {
+    const built = await secondOrderGraph(head, scores, network.rules).catch((error: unknown) => {
       throw withAlternatives(error);
     });
     return {
@@ -174,7 +178,7 @@ export function logProbability(b: Builder, { info, link }: Pick<Scores, 'info' |
   return link === 'sigmoid' ? b.neg(b.op('Softplus', [b.neg(info.name)])) : info.name;
 }
 
-async function secondOrderGraph({ graph, layer }: Head, { info, link }: Scores) {
+async function secondOrderGraph({ graph, layer }: Head, { info, link }: Scores, rules: Network['rules']) {
   const b = new Builder(graph);
   const [seedName, vectorName] = ['seed', 'vector'].map((name) => b.names.free(name));
   b.at('second');
@@ -183,10 +187,10 @@ async function secondOrderGraph({ graph, layer }: Head, { info, link }: Scores) 
   const seed: ValueInfo = { name: seedName, type: DataType.FLOAT, dims };
   const vector: ValueInfo = { ...valueInfo(graph, layer), name: vectorName };
   const whole = await inferValues({ ...appended(graph, b), inputs: [...graph.inputs, seed, vector] });
-  const first = appendGradient(whole, { of: [{ output: log, seed: seedName }], wrt: [layer] });
+  const first = appendGradient(whole, { of: [{ output: log, seed: seedName }], wrt: [layer], rules });
   const gradient = first.gradients.get(layer) as string;
   const known = await inferValues(first.graph);
-  const second = appendGradient(known, { of: [{ output: gradient, seed: vectorName }], wrt: [layer] });
+  const second = appendGradient(known, { of: [{ output: gradient, seed: vectorName }], wrt: [layer], rules });
   const product = second.gradients.get(layer) as string;
   const outputs = [gradient, product].map(
     (name): ValueInfo => ({ name, type: DataType.FLOAT, dims: undefined }),

@@ -242,8 +242,13 @@ export class Network {
     await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
   }
 
+  /** Rules of gradients that take the table's place where the network runs. */
+  get rules(): NonNullable<GradientOptions['rules']> {
+    return formulationFor(this.#options).rules;
+  }
+
   #rules(own: GradientOptions['rules']): NonNullable<GradientOptions['rules']> {
-    return { ...formulationFor(this.#options).rules, ...own };
+    return { ...this.rules, ...own };
   }
 
   get #source(): Source {

@@ -1,7 +1,7 @@
 import type { Rule } from '../autodiff/rule.js';
 import { maxPoolByTaps } from '../autodiff/rules/pool-by-taps.js';
-import { Names } from '../graph/builder.js';
-import type { Graph, Node } from '../graph/graph.js';
+import { Builder, Names, rewritten } from '../graph/builder.js';
+import { type Graph, type Node, subgraph, valueInfo } from '../graph/graph.js';
 import { firstProvider, type SessionOptions } from '../runtime/session.js';
 
 /**
@@ -16,7 +16,10 @@ export interface Formulation {
 }
 
 const onCpu: Formulation = { rules: {}, written: (graph) => graph };
-const onGpu: Formulation = { rules: { MaxPool: maxPoolByTaps }, written: withoutSums };
+const onGpu: Formulation = {
+  rules: { MaxPool: maxPoolByTaps },
+  written: (graph) => withoutRepeats(withoutSums(graph)),
+};
 
 /** The way in which gradients are written for the first execution provider, which runs what it can. */
 export function formulationFor(options: SessionOptions): Formulation {
@@ -46,4 +49,45 @@ function withoutSums(graph: Graph): Graph {
     });
   });
   return { ...graph, nodes };
+}
+
+/**
+ * What is repeated for each picture of a batch, without the arithmetic of sizes that tells how often: its numbers as rows go by the size
+ * of a batch along the columns, which is turned.
+ */
+function withoutRepeats(graph: Graph): Graph {
+  const b = new Builder(graph);
+  let isChanged = false;
+  for (const node of graph.nodes) {
+    const found = node.opType === 'Expand' && node.domain === '' ? repeatOf(graph, node) : undefined;
+    if (!found) {
+      b.keep(node);
+      continue;
+    }
+    const [output] = node.outputs;
+    const size = b.op('Shape', [found.counts.name], { start: found.counts.axis, end: found.counts.axis + 1 });
+    const rows = b.op('Reshape', [node.inputs[0], b.ints([-1, 1])]);
+    const turned = b.op('Transpose', [b.op('Expand', [rows, size])], { perm: [1, 0] });
+    b.keep({
+      ...node,
+      opType: 'Reshape',
+      inputs: [turned, b.ints([-1, ...found.dims])],
+      outputs: [output],
+    });
+    isChanged = true;
+  }
+  return isChanged ? subgraph(rewritten(graph, b), graph.inputs, graph.outputs) : graph;
+}
+
+/** Of an Expand of [1, …] to [N, …] with the same sizes behind: these, and an input that has N along an axis. */
+function repeatOf(graph: Graph, { inputs, outputs }: Node) {
+  const from = graph.constants.get(inputs[0])?.dims ?? valueInfo(graph, inputs[0]).dims;
+  const [N, ...dims] = valueInfo(graph, outputs[0]).dims ?? [];
+  const isRepeat = typeof N === 'string' && N !== '' && from?.[0] === 1 && from.length === dims.length + 1;
+  if (!isRepeat || !dims.every((dim, i) => typeof dim === 'number' && dim === from[i + 1])) return undefined;
+  for (const { name, dims: own = [] } of graph.inputs) {
+    const axis = own.indexOf(N);
+    if (axis >= 0) return { dims: dims as number[], counts: { name, axis } };
+  }
+  return undefined;
 }

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { families } from '../support/families.js';
+import { families as ofPictures, volumes } from '../support/families.js';
 import { bytesFrom } from '../support/network.js';
 
+const families = { ...ofPictures, 'a network of volumes': volumes() };
 const script = fileURLToPath(new URL('placements.mjs', import.meta.url));
 const hasGpu = Boolean(process.env.VK_DRIVER_FILES) || process.env.TEST_GPU === '1';
 
@@ -64,15 +65,12 @@ describe.skipIf(!hasGpu)('gradients on a GPU (skipped where there is no Vulkan d
   }, 600_000);
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** Sizes that are computed are computed on the CPU, where they are needed: here, how often a class token is repeated. */
-  const sizes: Record<string, Placed> = { ViT: { CPUExecutionProvider: ['Slice', 'Concat'] } };
-
   test.each(Object.keys(families))('%s: no operator falls to the CPU, nothing is copied between', (name) => {
     const { sessions, placed } = placements.get(name) ?? { sessions: 0, placed: {} };
     const { WebGpuExecutionProvider: onGpu, ...others } = placed;
     expect(sessions).toBe(2); // forward and backward
     expect(onGpu).toBeDefined();
-    expect(others).toEqual(sizes[name] ?? {});
+    expect(others).toEqual({});
   });
 
   test.each(Object.keys(families))('%s: the gradient is that of the CPU, to 1e-5 of the largest', (name) => {

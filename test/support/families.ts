@@ -146,6 +146,17 @@ function efficientnet(): ShortGraph {
   return b.scores(b.swish(x), 8);
 }
 
+/** Volumes, pooled over one another: what a network for videos or scans has. */
+export function volumes(): ShortGraph {
+  const b = new Layers();
+  const conv = (x: string, from: number, to: number) =>
+    b.op('Conv', [x, b.weight([to, from, 3, 3, 3])], { kernel_shape: [3, 3, 3], pads: [1, 1, 1, 1, 1, 1] });
+  const pool = { kernel_shape: [3, 3, 3], strides: [2, 2, 2], pads: [1, 1, 1, 1, 1, 1] };
+  const first = b.op('MaxPool', [b.relu(conv('image', 3, 4))], pool);
+  const scored = b.scores(b.relu(conv(first, 4, 6)), 6);
+  return { ...scored, inputs: { image: ['N', 3, 6, 8, 8] } };
+}
+
 /** A small network of each family that people explain; all take [N, 3, 16, 16] but the transformer, [N, 3, 8, 12]. */
 export const families: Readonly<Record<string, ShortGraph>> = {
   ResNet: resnet(),
