@@ -247,7 +247,7 @@ test('a port that is taken gives way to another, and Ctrl-C ends the server', as
   expect(Number(new URL(other.address).port)).not.toBe(own);
   expect(other.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{32}\/$/);
   await expect
-    .poll(() => other.log.join(' '))
+    .poll(() => other.log.join(' '), { timeout: 60_000 })
     .toMatch(`Port ${own} is taken; this one is free. Ctrl-C ends it.`);
   const stalled = connect(Number(new URL(other.address).port), '127.0.0.1').pause();
   stalled.on('error', () => undefined);

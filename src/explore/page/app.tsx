@@ -91,7 +91,7 @@ function Busy() {
   const { share, kind } = { share: undefined, ...state.status.value };
   const isBusy = state.isBusy.value || kind === 'opening';
   return (
-    <p class="busy" data-busy={isBusy}>
+    <p class="busy" data-busy={isBusy || state.rested.value !== state.settings.value}>
       {kind === 'opening'
         ? `Opening${share === undefined ? '' : ` ${Math.round(100 * share)} %`}…`
         : isBusy
@@ -180,7 +180,7 @@ function Choose({ label, isMain = false }: { readonly label: string; readonly is
 }
 
 function Welcome() {
-  const { model, picture } = state.settings.value;
+  const { model, picture } = state.now;
   const open = state.model.value;
   return (
     <div class="welcome">

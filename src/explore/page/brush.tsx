@@ -23,7 +23,7 @@ function worthOf(scores: work.Scores | undefined): number | undefined {
 
 effect(() => {
   const bitmap = work.bitmap.value;
-  const { strokes } = state.settings.value;
+  const { strokes } = state.now;
   const first = worthOf(work.before.value);
   const value = worthOf(work.after.value);
   if (strokes.length === 0 || !bitmap || first === undefined) {
@@ -38,7 +38,7 @@ effect(() => {
 
 /** Takes parts of the picture away, and says what the network then thinks. */
 export function Brush() {
-  const { strokes, brush, remap, size } = state.settings.value;
+  const { strokes, brush, remap, size } = state.now;
   const first = worthOf(work.before.value);
   const now = worthOf(work.after.value);
   const isProbability = work.before.value?.probabilities !== undefined;

@@ -1,3 +1,4 @@
+import { computed } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import * as state from './state.js';
 import { contrastOf } from './targets.js';
@@ -15,7 +16,7 @@ interface Row {
   readonly change: number | undefined;
 }
 
-function rows(): Row[] {
+const rows = computed((): Row[] => {
   const classes = state.model.value?.explainer.classes;
   const before = work.before.value;
   const now = work.after.value ?? before;
@@ -33,7 +34,9 @@ function rows(): Row[] {
         ? (worth(now, index) as number) - (worth(before, index) as number)
         : undefined,
   }));
-}
+});
+/** The same, best first. */
+const ranked = computed(() => rows.value.toSorted((a, b) => (b.score ?? 0) - (a.score ?? 0)));
 
 const percent = (value: number) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
 
@@ -43,13 +46,13 @@ export function Classes() {
   const [typed, setTyped] = useState<string | undefined>(undefined);
   const open = state.model.value;
   if (!open) return null;
-  const all = rows();
-  const { target } = state.settings.value;
+  const all = rows.value;
+  const { target } = state.now;
   const { own, rival } = contrastOf(target);
   const explained = work.explained.value?.target;
   const chosen = explained?.class === undefined ? own : String(explained.class);
   const wanted = search.trim().toLowerCase();
-  const best = all.toSorted((a, b) => (b.score ?? 0) - (a.score ?? 0));
+  const best = ranked.value;
   const matches = wanted
     ? best.filter(({ name, index }) => name.toLowerCase().includes(wanted) || String(index) === wanted)
     : best;
@@ -83,6 +86,7 @@ export function Classes() {
           Back to what the network says
         </button>
       )}
+      <Objects />
       {all.length > 0 ? (
         <>
           <label class="visually-hidden" for="class-search">
@@ -174,5 +178,29 @@ export function Classes() {
         </details>
       )}
     </section>
+  );
+}
+
+/** What a detector has found. */
+function Objects() {
+  const all = work.objectBoxes();
+  if (all.length === 0) return null;
+  return (
+    <ol class="rows objects" aria-label="Objects">
+      {all.map((object, i) => (
+        <li key={i}>
+          <button
+            type="button"
+            class="row"
+            aria-pressed={object.isChosen}
+            style={{ '--share': String(object.probability ?? 0) }}
+            onClick={() => work.chooseObject(object)}
+          >
+            <span class="name">{object.name}</span>
+            <span class="value">{object.probability === undefined ? '' : percent(object.probability)}</span>
+          </button>
+        </li>
+      ))}
+    </ol>
   );
 }

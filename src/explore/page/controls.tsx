@@ -78,7 +78,7 @@ export function LayerSlider() {
 
 /** How the map is drawn: nothing is computed for it. */
 export function View() {
-  const { opacity, threshold, swipe, colormap, boxes } = state.settings.value;
+  const { opacity, threshold, swipe, colormap, boxes } = state.now;
   const percent = (value: number) => `${Math.round(100 * value)} %`;
   return (
     <section class="view" aria-label="How the map is drawn">

@@ -10,7 +10,7 @@ function Tile({ picture, found }: { readonly picture: Picture; readonly found: w
   const heat = useRef<HTMLCanvasElement>(null);
   const image = useRef<HTMLImageElement>(null);
   const seen = useRef<HTMLSpanElement>(null);
-  const { colormap, threshold, opacity } = state.settings.value;
+  const { colormap, threshold, opacity } = state.later;
   const own = found && found.error === undefined ? found : undefined;
   const place = () => {
     const { naturalWidth: width, naturalHeight: height } = image.current as HTMLImageElement;
@@ -51,7 +51,7 @@ const suggested = ['grad-cam', 'layer-cam', 'eigen-cam', 'xgrad-cam', 'grad-cam+
 
 /** The same picture by several methods. */
 export function Methods() {
-  const { methods } = state.settings.value;
+  const { methods } = state.now;
   const picture = state.picture.value;
   if (!state.model.value || !picture) return null;
   const others = known.filter(({ name }) => !methods.includes(name));
@@ -109,7 +109,10 @@ export function Methods() {
                 })
               }
             >
-              <Tile picture={picture} found={work.foundFor(name)} />
+              <Tile
+                picture={picture}
+                found={work.foundFor(name, picture, state.later, state.restedLayer.value)}
+              />
               <span class="label">{name}</span>
             </button>
             {methods.length > 1 ? (
@@ -149,7 +152,7 @@ export function Pictures() {
       </div>
       <ul class="grid" data-testid="pictures">
         {shown.map((picture) => {
-          const found = work.foundFor(state.method.value, picture);
+          const found = work.foundFor(state.method.value, picture, state.later, state.restedLayer.value);
           return (
             <li key={picture.name} class={picture === own ? 'chosen' : ''}>
               <button

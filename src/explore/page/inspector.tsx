@@ -7,7 +7,7 @@ const tableIsOpen = signal(false);
 
 /** Values, channels and regions of what is shown. */
 export function Inspector() {
-  const { at: pinned, channel, boxes } = state.settings.value;
+  const { at: pinned, channel, boxes } = state.now;
   const pointer = state.pointer.value;
   const at = (pointer && cellAt(pointer)) ?? pinned;
   const place = pointer ? ([pointer.x, pointer.y] as const) : at && work.centreOf(at);
@@ -89,8 +89,7 @@ function Regions() {
   return (
     <details open>
       <summary>
-        {all.length === 1 ? '1 region' : `${all.length} regions`} above{' '}
-        {state.settings.value.threshold.toFixed(2)}
+        {all.length === 1 ? '1 region' : `${all.length} regions`} above {state.now.threshold.toFixed(2)}
       </summary>
       <div class="scroll">
         <table data-testid="regions">

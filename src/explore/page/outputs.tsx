@@ -112,7 +112,7 @@ export function Outputs() {
           <label class="field" for="command">
             Command for the same map
           </label>
-          <textarea id="command" class="command" readonly rows={4} value={command()} spellcheck={false} />
+          <textarea id="command" class="command" readonly rows={6} value={command()} spellcheck={false} />
           <div class="buttons">
             <button type="button" onClick={() => copy('Command', command())}>
               {copied === 'Command' ? 'Copied' : 'Copy as command'}

@@ -22,24 +22,31 @@ export function heatOf(
   const table = tableOf(colormap);
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  const line = new Float32Array(columns);
+  const line = new Float32Array(columns + 1);
+  const lefts = Int32Array.from({ length: width }, (_, x) => Math.floor(placeOf(x, scale, columns)));
+  const shares = Float32Array.from(lefts, (left, x) => placeOf(x, scale, columns) - left);
   for (let y = 0, i = 0; y < height; y++) {
-    const v = Math.min(Math.max((y + 0.5) / scale - 0.5, 0), rows - 1);
+    const v = placeOf(y, scale, rows);
     const above = Math.floor(v) * columns;
     const below = Math.min(above + columns, (rows - 1) * columns);
     const down = v - Math.floor(v);
     for (let c = 0; c < columns; c++) line[c] = data[above + c] + down * (data[below + c] - data[above + c]);
+    line[columns] = line[columns - 1];
     for (let x = 0; x < width; x++, i++) {
-      const u = Math.min(Math.max((x + 0.5) / scale - 0.5, 0), columns - 1);
-      const left = Math.floor(u);
-      const value = line[left] + (u - left) * (line[Math.min(left + 1, columns - 1)] - line[left]);
+      const left = line[lefts[x]];
+      const value = left + shares[x] * (line[lefts[x] + 1] - left);
       const share = threshold === 0 ? 1 : (value - threshold) / soft + 0.5;
       if (share <= 0) continue;
-      const colour = table[Math.min(255, Math.max(0, Math.round(255 * value)))];
-      pixels[i] = share >= 1 ? colour : ((colour & 0xffffff) | (Math.round(255 * share) << 24)) >>> 0;
+      const colour = table[Math.max(0, Math.min(255, (255 * value + 0.5) | 0))];
+      pixels[i] = share >= 1 ? colour : ((colour & 0xffffff) | ((255 * share) << 24)) >>> 0;
     }
   }
   return image;
+}
+
+/** Where a finer pixel lies among the map's own. */
+function placeOf(pixel: number, scale: number, count: number): number {
+  return Math.min(Math.max((pixel + 0.5) / scale - 0.5, 0), count - 1);
 }
 
 /** How much finer a map is drawn where it is large. */

@@ -41,12 +41,12 @@ export function showStrongest(at: readonly [number, number]): void {
 
 function radius(): number {
   const own = work.bitmap.value;
-  return own ? Math.max(1, Math.round((state.settings.value.size * Math.min(own.width, own.height)) / 2)) : 1;
+  return own ? Math.max(1, Math.round((state.now.size * Math.min(own.width, own.height)) / 2)) : 1;
 }
 
 /** Adds a point to the stroke that is being painted, or begins one. */
 export function paintTo(x: number, y: number, isNew: boolean): void {
-  const { strokes } = state.settings.value;
+  const { strokes } = state.now;
   const at = [Math.round(x), Math.round(y)].map((value) => Math.max(0, value));
   const last = strokes.at(-1);
   const next: Stroke[] =
@@ -56,10 +56,16 @@ export function paintTo(x: number, y: number, isNew: boolean): void {
   state.change({ strokes: next });
 }
 
+/** Explains what lies at a place: the smallest object there, or the segment. */
 function pick({ x, y }: { readonly x: number; readonly y: number }): void {
   const geometry = work.geometry.value;
   const scores = work.before.value;
-  if (!geometry || !scores) return;
+  const [object] = work
+    .objectBoxes()
+    .filter(({ box }) => x >= box.x && y >= box.y && x < box.x + box.width && y < box.y + box.height)
+    .sort((a, b) => a.box.width * a.box.height - b.box.width * b.box.height);
+  if (object) work.chooseObject(object);
+  if (object || !geometry || !scores) return;
   const found = work.classAt(scores, (x - geometry.x) / geometry.width, (y - geometry.y) / geometry.height);
   if (found !== undefined) state.change({ target: String(found) });
 }
@@ -82,11 +88,11 @@ export function Stage() {
   });
   useSignalEffect(() => {
     const map = work.shownMap.value;
-    const look = { threshold: state.threshold.value, colormap: state.colormap.value };
-    if (heat.current) paintHeat(heat.current, map, look, map && finerBy(map));
+    const { threshold, colormap } = state.now;
+    if (heat.current) paintHeat(heat.current, map, { threshold, colormap }, map && finerBy(map));
   });
   useSignalEffect(() => {
-    const { opacity, swipe } = state.settings.value;
+    const { opacity, swipe } = state.now;
     frame.current?.style.setProperty('--opacity', String(opacity));
     frame.current?.style.setProperty('--swipe', `${100 * (1 - swipe)}%`);
     frame.current?.classList.toggle('is-swiped', swipe > 0 && swipe < 1);
@@ -124,7 +130,7 @@ export function Stage() {
   const onKeyDown = (event: KeyboardEvent) => {
     const grid = work.grid.value;
     if (!grid || event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = state.settings.value.at ?? [Math.floor(grid.columns / 2), Math.floor(grid.rows / 2)];
+    const at = state.now.at ?? [Math.floor(grid.columns / 2), Math.floor(grid.rows / 2)];
     const moves: Record<string, readonly [number, number]> = {
       ArrowLeft: [-1, 0],
       ArrowRight: [1, 0],
@@ -151,7 +157,7 @@ export function Stage() {
     else return;
     event.preventDefault();
   };
-  const { boxes, at, channel } = state.settings.value;
+  const { boxes, at, channel } = state.now;
   const ratio = picture ? `${picture.width} / ${picture.height}` : '4 / 3';
   const within = picture &&
     geometry && {
@@ -196,18 +202,15 @@ export function Stage() {
               </g>
             ))}
             {tool === 'pick'
-              ? work.objectBoxes().map(({ box, name, isChosen }, i) => (
+              ? work.objectBoxes().map((object, i) => (
                   <rect
                     key={i}
-                    {...box}
+                    {...object.box}
                     stroke-width={2 * line}
-                    class={`object ${isChosen ? 'chosen' : ''}`}
-                    data-name={name}
-                    onPointerDown={(event) => {
-                      event.stopPropagation();
-                      work.chooseObject(i);
-                    }}
-                  />
+                    class={`object ${object.isChosen ? 'chosen' : ''}`}
+                  >
+                    <title>{object.name}</title>
+                  </rect>
                 ))
               : null}
             {cell ? <rect {...cell} stroke-width={line} class="cell" /> : null}

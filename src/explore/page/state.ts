@@ -1,7 +1,7 @@
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
 import type { Explainer, PageFile } from '../../web/index.js';
 import type { Session } from '../session.js';
-import { linkOf, type Settings, settingsOf } from './settings.js';
+import { initial, linkOf, type Settings, settingsOf } from './settings.js';
 
 /** A picture that can be looked at. */
 export interface Picture {
@@ -59,22 +59,36 @@ export const pointer = signal<{ readonly x: number; readonly y: number } | undef
 /** What a click in the picture does. */
 export const tool = signal<'look' | 'pick' | 'brush'>('look');
 
+/** Settings one by one: who reads one follows that one alone. */
+function oneByOne(all: ReadonlySignal<Settings>): Settings {
+  const parts = Object.keys(initial).map((key) => {
+    const own = computed(() => all.value[key as keyof Settings]);
+    return [key, { get: () => own.value, enumerable: true }] as const;
+  });
+  return Object.defineProperties({}, Object.fromEntries(parts)) as Settings;
+}
+
+export const now = oneByOne(settings);
+/** What the settings were when they last rested: what is not looked at at once follows these. */
+export const rested = signal<Settings>(settings.value);
+export const later = oneByOne(rested);
+const restAfter = 150;
+
 export function change(part: Partial<Settings>): void {
   settings.value = { ...settings.value, ...part };
 }
 
 /** The picture that is looked at: the one that is named, or the first. */
 export const picture = computed(
-  () => pictures.value.find(({ name }) => name === settings.value.picture) ?? pictures.value[0],
+  () => pictures.value.find(({ name }) => name === now.picture) ?? pictures.value[0],
 );
-export const layer = computed(() => settings.value.layer || model.value?.explainer.layers[0] || '');
-export const threshold = computed(() => settings.value.threshold);
-export const colormap = computed(() => settings.value.colormap);
-export const method = computed(() => settings.value.methods[0]);
+export const layer = computed(() => now.layer || model.value?.explainer.layers[0] || '');
+export const restedLayer = computed(() => later.layer || model.value?.explainer.layers[0] || '');
+export const method = computed(() => now.methods[0]);
 
 /** What was painted, as a part of keys: empty where nothing was. */
 export const edit = computed(() => {
-  const { strokes, brush } = settings.value;
+  const { strokes, brush } = now;
   return strokes.length === 0 ? '' : `${brush} ${JSON.stringify(strokes)}`;
 });
 
@@ -86,6 +100,13 @@ export function followLink(): void {
     const link = linkOf(settings.value);
     clearTimeout(timer);
     timer = setTimeout(() => history.replaceState(null, '', link ? `#${link}` : location.pathname), 200);
+  });
+  effect(() => {
+    const own = settings.value;
+    const rest = setTimeout(() => {
+      rested.value = own;
+    }, restAfter);
+    return () => clearTimeout(rest);
   });
   addEventListener('hashchange', () => {
     settings.value = settingsOf(location.hash);

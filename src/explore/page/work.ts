@@ -68,19 +68,18 @@ function isOfOnePass(name: string): boolean {
   return kind !== 'input' && needs.every((need) => need === 'activations' || need === 'gradients');
 }
 
-const shownEdit = computed(() => (state.settings.value.remap ? state.edit.value : ''));
+const shownEdit = computed(() => (state.now.remap ? state.edit.value : ''));
 
-/** The map of a method and a picture as it stands, or one of before while it is computed. */
+/** The map of a method and a picture, with the settings that there are now, or those that rested. */
 export function foundFor(
   method: string,
   picture: Picture | undefined = state.picture.value,
+  { target }: { readonly target: string } = state.now,
+  layer = state.layer.value,
 ): Found | undefined {
   void found.value;
-  const isCurrent = picture === state.picture.value;
-  const { target } = state.settings.value;
-  return maps.get(
-    keyOf(picture?.name ?? '', isCurrent ? shownEdit.value : '', target, method, state.layer.value),
-  );
+  const changed = picture === state.picture.value ? shownEdit.value : '';
+  return maps.get(keyOf(picture?.name ?? '', changed, target, method, layer));
 }
 export const shown = computed(() => foundFor(state.method.value));
 export const explained = computed(() =>
@@ -106,11 +105,13 @@ export const detected = computed(
 export const bitmap = computed(() => (void found.value, bitmaps.get(state.picture.value?.name ?? '')));
 export const drawn = computed<ImageBitmap | OffscreenCanvas | undefined>(() => {
   const own = bitmap.value;
-  return own && state.edit.value !== '' ? paintEdited(own, state.settings.value, fillColour()) : own;
+  return own && state.edit.value !== ''
+    ? paintEdited(own, { strokes: state.now.strokes, brush: state.now.brush }, fillColour())
+    : own;
 });
 
 const insideKey = computed(() =>
-  [state.picture.value?.name, shownEdit.value, state.settings.value.target, state.layer.value].join('\n'),
+  [state.picture.value?.name, shownEdit.value, state.now.target, state.layer.value].join('\n'),
 );
 export const layerInside = computed(() => (inside.value?.key === insideKey.value ? inside.value : undefined));
 
@@ -145,7 +146,7 @@ export const weighing = computed(() => {
 
 /** One channel alone, in 0…1. */
 export const channelMap = computed<PictureMap | undefined>(() => {
-  const { channel } = state.settings.value;
+  const { channel } = state.now;
   const own = layerInside.value;
   if (channel === undefined || !own || channel >= own.dims[0] || own.dims.length !== 3) return undefined;
   const size = own.dims[1] * own.dims[2];
@@ -154,9 +155,7 @@ export const channelMap = computed<PictureMap | undefined>(() => {
   return { data: most > 0 ? data.map((value) => Math.max(value, 0) / most) : data, dims: own.dims.slice(1) };
 });
 export const shownMap = computed<PictureMap | undefined>(() =>
-  state.settings.value.channel === undefined
-    ? explained.value?.map
-    : (channelMap.value ?? explained.value?.map),
+  state.now.channel === undefined ? explained.value?.map : (channelMap.value ?? explained.value?.map),
 );
 
 /** What is put in place of what the brush takes away: what the network is given as 0. */
@@ -255,6 +254,7 @@ function nextJob(): Job | undefined {
         await explain(open, { own, changed, target, methods: [first], layers: names }, source);
       };
   }
+  if (state.rested.value !== settings) return undefined; // the rest waits until nobody moves anything
   const key = insideKey.value;
   if (inside.value?.key !== key && !unable.has(key))
     return () => lookInside(key, open, { target, layer }, source);
@@ -400,7 +400,7 @@ export function begin(): void {
     state.isBusy.value = false;
   };
   effect(() => {
-    void [state.settings.value, state.model.value, state.pictures.value];
+    void [state.settings.value, state.rested.value, state.model.value, state.pictures.value];
     queueMicrotask(() => void work());
   });
 }
@@ -433,9 +433,7 @@ export function cellBox([column, row]: readonly [number, number]): Rectangle | u
 /** Regions of what is shown above the threshold, largest first. */
 export const regionsShown = computed(() => {
   const map = shownMap.value;
-  return map?.dims.length === 2
-    ? regions(map.data, map.dims, { threshold: state.settings.value.threshold })
-    : [];
+  return map?.dims.length === 2 ? regions(map.data, map.dims, { threshold: state.now.threshold }) : [];
 });
 
 export interface Strong {
@@ -473,10 +471,7 @@ export function valuesAt([x, y]: readonly [number, number]) {
   const at = ([rows, columns]: readonly number[]) => Math.floor(v * rows) * columns + Math.floor(u * columns);
   return {
     value: map.data[at(map.dims)],
-    raw:
-      raw?.dims.length === 2 && state.settings.value.channel === undefined
-        ? raw.data[at(raw.dims)]
-        : undefined,
+    raw: raw?.dims.length === 2 && state.now.channel === undefined ? raw.data[at(raw.dims)] : undefined,
   };
 }
 
@@ -503,32 +498,31 @@ export function classAt({ scores: all, scoreDims }: Scores, u: number, v: number
   return best;
 }
 
-/** Objects of a detector, in pixels of the picture. */
-export function objectBoxes(): {
-  box: Rectangle;
-  name: string;
-  probability: number | undefined;
-  isChosen: boolean;
-}[] {
+/** Objects of which the network is less sure, compared with the surest, are none. */
+const leastSure = 0.2;
+
+/** Objects of a detector, surest first, in pixels of the picture. */
+export function objectBoxes(): DetectedObject[] {
   const place = geometry.value;
-  return detected.value.flatMap(({ target, map }) => {
-    if (!target.box || !place) return [];
-    const own = explained.value?.target.box;
-    const isChosen = own !== undefined && Math.abs(own.x - target.box.x) + Math.abs(own.y - target.box.y) < 1;
-    return [
-      {
-        box: toPicture(target.box, map.dims, place),
-        name: target.name,
-        probability: target.probability,
-        isChosen,
-      },
-    ];
+  const own = explained.value?.target.box;
+  const most = detected.value[0]?.target.probability ?? 0;
+  return detected.value.flatMap(({ target: { box: at, name, probability }, map }) => {
+    if (!at || !place || (probability ?? 1) < leastSure * most) return [];
+    const isChosen = own !== undefined && Math.abs(own.x - at.x) + Math.abs(own.y - at.y) < 1;
+    return [{ at, box: toPicture(at, map.dims, place), name, probability, isChosen }];
   });
 }
 
-export function chooseObject(index: number): void {
-  const box = detected.value.filter(({ target }) => target.box)[index]?.target.box;
-  if (!box) return;
+export interface DetectedObject {
+  /** In pixels of the network's input, and of the picture. */
+  readonly at: Rectangle;
+  readonly box: Rectangle;
+  readonly name: string;
+  readonly probability: number | undefined;
+  readonly isChosen: boolean;
+}
+
+export function chooseObject({ at: box }: Pick<DetectedObject, 'at'>): void {
   const typed = [box.x, box.y, box.width, box.height].map((value) => Math.round(10 * value) / 10);
   state.change({ target: `detection:at=${typed.join(',')}`, channel: undefined });
 }
