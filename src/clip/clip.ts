@@ -70,12 +70,13 @@ export interface ClipSource {
   /** @param head the first bytes of the file as Latin-1 */
   readonly recognizes: (head: string) => boolean;
   /**
-   * @param options `rate`: frames a second that are asked for; `name`: what the file is called in messages
+   * @param options `rate`: frames a second that are asked for; `name`: what the file is called in messages; `maxPixels`: a frame of
+   *   more is refused
    * @throws Unreadable
    */
   readonly open: (
     file: string | Uint8Array,
-    options: { readonly rate?: number; readonly name?: string },
+    options: { readonly rate?: number; readonly name?: string; readonly maxPixels?: number },
   ) => Promise<FrameStream>;
 }
 

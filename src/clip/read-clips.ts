@@ -8,7 +8,7 @@ import { around, type Pixels, type Rectangle } from '../image/pixels.js';
 import { inputGeometry, preprocess, seenPart, threeCrops } from '../image/preprocess.js';
 import { unreadable, unnamed } from '../image/unreadable.js';
 import { sizeOf } from '../tensor.js';
-import type { ClipFrames, ClipInput, ClipPreprocessing, FrameStream } from './clip.js';
+import type { ClipFrames, ClipInput, ClipPreprocessing, ClipSource, FrameStream } from './clip.js';
 import { headOf } from './content.js';
 import { planSampling, type SamplingPlan } from './sampling.js';
 import { openFrames } from './sources/frames.js';
@@ -50,6 +50,8 @@ export interface ClipOptions {
   readonly name?: string;
   /** Whether clips come with their frames, as they are, for drawing. Default true; without them much less is moved and held. */
   readonly frames?: boolean;
+  /** A frame of more pixels is refused, before memory is taken for it. Default 100 million. */
+  readonly maxPixels?: number;
 }
 
 /**
@@ -61,12 +63,12 @@ export interface ClipOptions {
 export async function* readClips(
   input: ClipInput | URL,
   preprocessing: ClipPreprocessing,
-  { name = typeof input === 'string' ? input : unnamed, frames = true }: ClipOptions = {},
+  { name = typeof input === 'string' ? input : unnamed, frames = true, maxPixels }: ClipOptions = {},
 ): AsyncGenerator<ReadClip> {
   const { sampling } = preprocessing;
   try {
     const source = input instanceof URL ? fileURLToPath(input) : input;
-    const stream = await openStream(source, sampling.rate, name);
+    const stream = await openStream(source, { rate: sampling.rate, name, maxPixels });
     const pixels = stream.width * stream.height * sampling.count;
     if (frames && pixels > mostPixels)
       throw new Unreadable(
@@ -79,14 +81,18 @@ export async function* readClips(
   }
 }
 
-async function openStream(input: ClipInput, rate: number | undefined, name: string): Promise<FrameStream> {
-  if (typeof input !== 'string' && !(input instanceof Uint8Array)) return openFrames(input);
+async function openStream(
+  input: ClipInput,
+  options: Parameters<ClipSource['open']>[1],
+): Promise<FrameStream> {
+  const { rate, maxPixels } = options;
+  if (typeof input !== 'string' && !(input instanceof Uint8Array)) return openFrames(input, maxPixels);
   if (typeof input === 'string' && (await stat(input).catch(() => undefined))?.isDirectory())
-    return openFrames({ frames: await framesIn(input), rate });
+    return openFrames({ frames: await framesIn(input), rate }, maxPixels);
   const head = await headOf(input);
   if (head === '') throw new Unreadable('it is empty');
   const source = clipSources.find(({ recognizes }) => recognizes(head));
-  if (source) return source.open(input, { rate, name });
+  if (source) return source.open(input, options);
   const { decoder, other } = recognize(Buffer.from(head, 'latin1'));
   throw new Unreadable(
     decoder

@@ -334,7 +334,10 @@ export class NetworkExplainer {
    * undefined where the network takes no clips, or the input is a tensor.
    */
   clipsOf(image: ImageInput, options?: ClipOptions): AsyncGenerator<PreparedImage> | undefined {
-    return this.clips && !isTensorInput(image) ? prepareClips(image, this.clips, options) : undefined;
+    const { maxPixels } = this.options;
+    return this.clips && !isTensorInput(image)
+      ? prepareClips(image, this.clips, { maxPixels, ...options })
+      : undefined;
   }
 
   async #prepare(image: ImageInput, name?: string): Promise<PreparedImage[]> {

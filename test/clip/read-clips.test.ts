@@ -338,6 +338,20 @@ describe.skipIf(!hasFfmpeg)(`videos${ffmpegNote}`, () => {
   });
 });
 
+test('frames of more pixels than are allowed are refused, whatever they come in', async () => {
+  const frames = drawnFrames(4);
+  const gif = await clipWriters.gif.write(frames, { rate: 5 });
+  if (hasFfmpeg) ffmpeg([...lossless, file('small.mp4')], frames);
+  for (const input of [
+    { frames: frames.map((frame) => encodePng(frame)) },
+    gif,
+    hasFfmpeg ? file('small.mp4') : gif,
+  ])
+    await expect(readClips(input, preprocessing(), { maxPixels: 200 }).next()).rejects.toThrow(
+      'maxPixels is 200',
+    );
+});
+
 test('without ffmpeg it is named', async () => {
   const { PATH } = process.env;
   process.env.PATH = folder;

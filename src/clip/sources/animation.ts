@@ -15,9 +15,9 @@ const shortest = 100;
 export const animation: ClipSource = {
   extensions: ['.gif', '.webp'],
   recognizes: (head) => /^GIF8[79]a/.test(head) || (head.startsWith('RIFF') && head.startsWith('WEBP', 8)),
-  open: async (file, { rate: asked, name }) => {
+  open: async (file, { rate: asked, name, maxPixels }) => {
     const bytes = await contentOf(file);
-    const { width, height, frames: count = 1 } = await decodeImage(bytes, { name }); // also says whether it is cut off
+    const { width, height, frames: count = 1 } = await decodeImage(bytes, { name, maxPixels }); // also says whether it is cut off
     if (count === 1) throw new Unreadable('it holds one picture, and a clip has several frames');
     const sharp = await loadSharp();
     const { delay = [] } = await sharp(bytes, { pages: -1, limitInputPixels: false }).metadata();

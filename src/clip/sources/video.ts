@@ -20,14 +20,14 @@ export const video: ClipSource = {
     head.startsWith('\x1a\x45\xdf\xa3') ||
     (head.startsWith('RIFF') && head.startsWith('AVI ', 8)) ||
     (head.startsWith('\x89PNG') && head.includes('acTL')),
-  open: async (file, { rate }) => {
-    if (typeof file === 'string') return openPath(file, rate);
+  open: async (file, { rate, maxPixels }) => {
+    if (typeof file === 'string') return openPath(file, rate, maxPixels);
     const folder = await mkdtemp(join(tmpdir(), 'gradcampp-clip-')); // many kinds are not readable from a pipe
     const remove = () => rm(folder, { recursive: true, force: true });
     try {
       const path = join(folder, 'clip');
       await writeFile(path, file);
-      const { sound: _, read, ...stream } = await openPath(path, rate);
+      const { sound: _, read, ...stream } = await openPath(path, rate, maxPixels);
       return {
         ...stream,
         read: async function* (...wanted) {
@@ -61,11 +61,15 @@ interface Probed {
 /** Where neither a file nor its streams say how fast it is. */
 const assumedRate = 25;
 
-async function openPath(path: string, asked: number | undefined): Promise<FrameStream> {
+async function openPath(
+  path: string,
+  asked: number | undefined,
+  maxPixels = defaultMaxPixels,
+): Promise<FrameStream> {
   const { stream, duration } = await probe(path);
   const { width = 0, height = 0, codec_name: codec } = stream;
   if (width * height === 0) throw new Unreadable('it holds no frames');
-  checkSize({ width, height }, defaultMaxPixels);
+  checkSize({ width, height }, maxPixels);
   // The mean is no more than the rate that all frames fit into; AVI of H.264 may say twice as much, of rate and frames.
   const [mean, fit] = [numberOf(stream.avg_frame_rate), numberOf(stream.r_frame_rate)];
   const own = Math.min(mean ?? fit ?? assumedRate, fit ?? Number.POSITIVE_INFINITY);
