@@ -1,12 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { create } from 'webgpu';
 import { mapMethods } from '../../src/map/backend.js';
 import { allSettings, constantsOf, Kernel } from '../../src/map/webgpu/kernel.js';
 import { readShader } from '../../src/map/webgpu/platform.js';
-import { shaderFiles } from '../../src/map/webgpu/shader-files.js';
+import { overlayFile, stageFile, teamFiles } from '../../src/map/webgpu/shader-files.js';
 
-const files = Object.values(shaderFiles);
+const files = Object.values(teamFiles);
+const moduleOf = async (teams: (typeof files)[number]) =>
+  (await readShader(teams)) + (await readShader(stageFile));
 
 /** Dawn's null backend validates and compiles everything and computes nothing: no adapter is needed. */
 const gpu = create(['backend=null']);
@@ -19,7 +21,7 @@ afterAll(() => device.destroy());
 describe('the shaders', () => {
   it('are the files in shaders/', () => {
     const folder = readdirSync(new URL('../../shaders/', import.meta.url)).filter((f) => f.endsWith('.wgsl'));
-    expect(folder.sort()).toEqual([...files].sort());
+    expect(folder.sort()).toEqual([stageFile, overlayFile, ...files].sort());
   });
 
   it('come in 13 variants: eight of Grad-CAM++ and one of every other method', () => {
@@ -30,7 +32,7 @@ describe('the shaders', () => {
 
   for (const file of files)
     for (const workgroupSize of [64, 128, 256])
-      it(`${file} compiles with every set of constants, ${workgroupSize} invocations`, async () => {
+      it(`${stageFile} with ${file} compiles with every set of constants, ${workgroupSize} invocations`, async () => {
         const kernel = await Kernel.compile(device, file, workgroupSize);
         const pipelines = await Promise.all(allSettings().map((settings) => kernel.pipeline(settings)));
         expect(new Set(pipelines).size).toBe(13);
@@ -48,7 +50,7 @@ describe('the shaders', () => {
 
   it('declare the constants that the program sets, and no others but team_size', async () => {
     for (const file of files) {
-      const declared = [...(await readShader(file)).matchAll(/^override (\w+):/gm)].map(([, name]) => name);
+      const declared = [...(await moduleOf(file)).matchAll(/^override (\w+):/gm)].map(([, name]) => name);
       const set = Object.keys(constantsOf(allSettings()[0], 256));
       expect(declared.filter((name) => name !== 'team_size')).toEqual(set);
     }
@@ -60,35 +62,30 @@ describe('the shaders', () => {
       ...mapMethods,
     ]);
     for (const file of files) {
-      const source = await readShader(file);
+      const source = await moduleOf(file);
       for (const [number, name] of names.entries()) expect(source).toContain(`const ${name} = ${number}u;`);
     }
-  });
-
-  it('are one text but for how teams are formed', () => {
-    const shared = files.map((file) => {
-      const source = readFileSync(new URL(`../../shaders/${file}`, import.meta.url), 'utf8');
-      return source.slice(source.indexOf('// One request'), source.indexOf('// Teams:'));
-    });
-    expect(shared[0].length).toBeGreaterThan(10_000);
-    expect(shared[0]).toBe(shared[1]);
   });
 });
 
 describe('a shader that the device refuses', () => {
-  it('is named with line and column', async () => {
-    const broken = (await readShader('map.wgsl')).replace('let image = workgroup.x;', 'let image = nobody;');
+  it.each([
+    [stageFile, 'let image = workgroup.x;', 'let image = nobody;', 15],
+    [teamFiles.plain, 'lanes = team_size;', 'lanes = nobody;', 11],
+  ] as const)('is named with line and column: %s', async (file, right, wrong, column) => {
+    const broken = (await readShader(file)).replace(right, wrong);
     const line = broken.slice(0, broken.indexOf('nobody')).split('\n').length;
-    await expect(Kernel.compile(device, 'map.wgsl', 256, broken)).rejects.toMatchObject({
+    const read: typeof readShader = async (name) => (name === file ? broken : readShader(name));
+    await expect(Kernel.compile(device, teamFiles.plain, 256, read)).rejects.toMatchObject({
       code: 'RUNTIME',
       message: expect.stringMatching(
-        new RegExp(`shaders/map\\.wgsl, line ${line}, column 15: .*unresolved value 'nobody'`),
+        new RegExp(`shaders/${file}, line ${line}, column ${column}: .*unresolved value 'nobody'`),
       ),
     });
   });
 
   it('is named with its constants where they are at fault', async () => {
-    const kernel = await Kernel.compile(device, 'map.wgsl', 2 ** 20);
+    const kernel = await Kernel.compile(device, teamFiles.plain, 2 ** 20);
     await expect(kernel.pipeline(allSettings()[0])).rejects.toMatchObject({
       code: 'RUNTIME',
       message: expect.stringMatching(/shaders\/map\.wgsl with \{"workgroup_size":1048576,/),

@@ -2,7 +2,7 @@ import type { MapRequest } from '../backend.js';
 import { type AdapterDescription, type DeviceOptions, type OpenDevice, openDevice } from './device.js';
 import { Kernel } from './kernel.js';
 import type { Batch, BatchLimits, Shape } from './plan.js';
-import { shaderFiles } from './shader-files.js';
+import { teamFiles } from './shader-files.js';
 import { Slot } from './slot.js';
 
 export interface SessionOptions extends Omit<DeviceOptions, 'timestamps'> {
@@ -39,9 +39,9 @@ export class GpuSession {
 
   static async open(options: SessionOptions): Promise<GpuSession> {
     const open = await openDevice({ ...options, timestamps: options.onDispatch !== undefined });
-    const file = open.adapter.subgroups ? shaderFiles.subgroups : shaderFiles.plain;
+    const teams = open.adapter.subgroups ? teamFiles.subgroups : teamFiles.plain;
     try {
-      return new GpuSession(open, await Kernel.compile(open.device, file, options.workgroupSize), options);
+      return new GpuSession(open, await Kernel.compile(open.device, teams, options.workgroupSize), options);
     } catch (error) {
       open.device.destroy();
       throw error;

@@ -5,7 +5,7 @@ import { mapForReading, usage } from './constants.js';
 import { Kernel } from './kernel.js';
 import { emptyResult, unpack } from './kernel-results.js';
 import { type Batch, bytesOf, dimsWords, headLength, type Shape, shapeOf, tapWords } from './plan.js';
-import { shaderFiles } from './shader-files.js';
+import { teamFiles } from './shader-files.js';
 
 /** A request whose numbers are on the GPU already; see MapRequest. */
 export interface HeldRequest extends MapSettings {
@@ -43,8 +43,8 @@ export class HeldKernel {
   }
 
   static async open(device: GPUDevice): Promise<HeldKernel> {
-    const file = device.features.has('subgroups') ? shaderFiles.subgroups : shaderFiles.plain;
-    return new HeldKernel(device, await Kernel.compile(device, file, workgroupSize));
+    const teams = device.features.has('subgroups') ? teamFiles.subgroups : teamFiles.plain;
+    return new HeldKernel(device, await Kernel.compile(device, teams, workgroupSize));
   }
 
   /** One dispatch; nothing is read. */

@@ -3,7 +3,7 @@ import { forms } from '../../methods/grad-cam++.js';
 import { type MapSettings, mapMethods } from '../backend.js';
 import type { Batch, bytesOf } from './plan.js';
 import { readShader } from './platform.js';
-import type { ShaderFile } from './shader-files.js';
+import { stageFile, type TeamFile } from './shader-files.js';
 
 /** Values of the shader's override constants. */
 export type Constants = Record<string, number>;
@@ -46,9 +46,21 @@ export interface KernelBuffers {
   readonly moments?: Readonly<Record<'mean' | 'variance' | 'third', GPUBuffer>>;
 }
 
+/** Where the device found something wrong, in the file that it stands in. */
+function placed(
+  { lineNum, linePos, message }: GPUCompilationMessage,
+  teams: TeamFile,
+  first: string,
+): string {
+  const before = first.split('\n').length - 1;
+  const [file, line] = lineNum > before ? [stageFile, lineNum - before] : [teams, lineNum];
+  return `${file}, line ${line}, column ${linePos}: ${message}`;
+}
+
 /** The kernel's compute pipelines on one device, each made when it is first asked for. */
 export class Kernel {
-  readonly file: ShaderFile;
+  /** How its teams are formed. */
+  readonly teams: TeamFile;
   readonly bindGroupLayout: GPUBindGroupLayout;
   readonly #device: GPUDevice;
   readonly #workgroupSize: number;
@@ -56,37 +68,37 @@ export class Kernel {
   readonly #layout: GPUPipelineLayout;
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  private constructor(device: GPUDevice, file: ShaderFile, workgroupSize: number, module: GPUShaderModule) {
+  private constructor(device: GPUDevice, teams: TeamFile, workgroupSize: number, module: GPUShaderModule) {
     this.#device = device;
-    this.file = file;
+    this.teams = teams;
     this.#workgroupSize = workgroupSize;
     this.#module = module;
     const types = ['uniform', ...Array<'read-only-storage'>(6).fill('read-only-storage'), 'storage'] as const;
     this.bindGroupLayout = device.createBindGroupLayout({
-      label: file,
+      label: teams,
       entries: types.map((type, binding) => ({ binding, visibility: computeStage, buffer: { type } })),
     });
-    this.#layout = device.createPipelineLayout({ label: file, bindGroupLayouts: [this.bindGroupLayout] });
+    this.#layout = device.createPipelineLayout({ label: teams, bindGroupLayouts: [this.bindGroupLayout] });
   }
 
-  /** Compiles a shader; throws with the file's name, line and column where the device refuses it. */
+  /** Compiles the stage with a way of forming teams; throws with file, line and column where the device refuses it. */
   static async compile(
     device: GPUDevice,
-    file: ShaderFile,
+    teams: TeamFile,
     workgroupSize: number,
-    code?: string,
+    read = readShader,
   ): Promise<Kernel> {
-    const source = code ?? (await readShader(file));
+    const [first, stage] = await Promise.all([read(teams), read(stageFile)]); // an enable directive comes first
     device.pushErrorScope('validation');
-    const module = device.createShaderModule({ label: file, code: source });
+    const module = device.createShaderModule({ label: teams, code: first + stage });
     const [error, { messages }] = await Promise.all([device.popErrorScope(), module.getCompilationInfo()]);
-    const first = messages.find((message) => message.type === 'error');
-    if (first || error)
+    const wrong = messages.find((message) => message.type === 'error');
+    if (wrong || error)
       throw new GradcamppError(
         'RUNTIME',
-        `The device refused shaders/${file}${first ? `, line ${first.lineNum}, column ${first.linePos}: ${first.message}` : `: ${messageOf(error)}`}`,
+        `The device refused shaders/${wrong ? placed(wrong, teams, first) : `${teams} and ${stageFile}: ${messageOf(error)}`}`,
       );
-    return new Kernel(device, file, workgroupSize, module);
+    return new Kernel(device, teams, workgroupSize, module);
   }
 
   /**
@@ -110,7 +122,7 @@ export class Kernel {
       { buffer: results, size: bytes.results },
     ];
     return this.#device.createBindGroup({
-      label: this.file,
+      label: this.teams,
       layout: this.bindGroupLayout,
       entries: resources.map((resource, binding) => ({ binding, resource })),
     });
@@ -131,7 +143,7 @@ export class Kernel {
     return invalid
       ? new GradcamppError(
           'RUNTIME',
-          `The device refused a dispatch of shaders/${this.file}: ${invalid.message}`,
+          `The device refused a dispatch of shaders/${stageFile}: ${invalid.message}`,
         )
       : undefined;
   }
@@ -151,14 +163,14 @@ export class Kernel {
   async #create(method: string, constants: Constants): Promise<GPUComputePipeline> {
     try {
       return await this.#device.createComputePipelineAsync({
-        label: `${this.file} ${method}`,
+        label: `${stageFile} ${method}`,
         layout: this.#layout,
         compute: { module: this.#module, entryPoint: 'main', constants },
       });
     } catch (error) {
       throw new GradcamppError(
         'RUNTIME',
-        `The device refused shaders/${this.file} with ${JSON.stringify(constants)}: ${messageOf(error)}`,
+        `The device refused shaders/${stageFile} with ${JSON.stringify(constants)}: ${messageOf(error)}`,
         { cause: error },
       );
     }

@@ -1,7 +1,7 @@
 import { GradcamppError } from '../../errors.js';
 import { textureUsage, usage } from './constants.js';
 import { readShader } from './platform.js';
-import { shaderFiles } from './shader-files.js';
+import { overlayFile } from './shader-files.js';
 
 /** RGB bytes, row by row. */
 interface PicturePixels {
@@ -28,8 +28,6 @@ export interface OverlayLook {
   readonly over: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
 }
 
-const file = shaderFiles.overlay;
-
 /** Draws pictures under maps, on a canvas of the device that has the maps. */
 export class OverlayPainter {
   readonly #device: GPUDevice;
@@ -47,10 +45,10 @@ export class OverlayPainter {
   }
 
   static async open(device: GPUDevice, format: GPUTextureFormat): Promise<OverlayPainter> {
-    const module = device.createShaderModule({ label: file, code: await readShader(file) });
+    const module = device.createShaderModule({ label: overlayFile, code: await readShader(overlayFile) });
     try {
       const pipeline = await device.createRenderPipelineAsync({
-        label: file,
+        label: overlayFile,
         layout: 'auto',
         vertex: { module, entryPoint: 'corners' },
         fragment: { module, entryPoint: 'colour', targets: [{ format }] },
@@ -60,9 +58,13 @@ export class OverlayPainter {
       const { messages } = await module.getCompilationInfo();
       const [first] = messages;
       const where = first ? `, line ${first.lineNum}, column ${first.linePos}: ${first.message}` : '';
-      throw new GradcamppError('RUNTIME', `The device refused shaders/${file}${where || `: ${cause}`}`, {
-        cause,
-      });
+      throw new GradcamppError(
+        'RUNTIME',
+        `The device refused shaders/${overlayFile}${where || `: ${cause}`}`,
+        {
+          cause,
+        },
+      );
     }
   }
 

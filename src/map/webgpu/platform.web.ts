@@ -1,8 +1,9 @@
 import type { GradcamppError } from '../../errors.js';
 import type { ShaderFile } from './shader-files.js';
-import plain from '../../../shaders/map.wgsl';
-import subgroups from '../../../shaders/map_subgroups.wgsl';
+import stage from '../../../shaders/map.wgsl';
 import overlay from '../../../shaders/overlay.wgsl';
+import plain from '../../../shaders/teams.wgsl';
+import subgroups from '../../../shaders/teams_subgroups.wgsl';
 
 /** In a page shaders are in the bundle, and the GPU is the browser's; see platform.ts. */
 export const gpuSource = 'the browser';
@@ -10,8 +11,9 @@ export const howToGetGpu =
   'Open the page from https: or localhost in a browser that has WebGPU switched on, or choose the backend "reference".';
 
 const sources: Readonly<Record<ShaderFile, string>> = {
-  'map.wgsl': plain,
-  'map_subgroups.wgsl': subgroups,
+  'map.wgsl': stage,
+  'teams.wgsl': plain,
+  'teams_subgroups.wgsl': subgroups,
   'overlay.wgsl': overlay,
 };
 
