@@ -156,6 +156,11 @@ async function runIn(
   const isOurs = await storage.create(manifestName(index), Buffer.from(`${JSON.stringify(manifest)}\n`));
   if (isOurs) return { ...told, outcome: 'done', notes: [] };
   const theirs = await readManifest(open, index);
+  if (!theirs)
+    throw new GradcamppError(
+      'OUTPUT',
+      `"${storage.address}" says that ${manifestName(index)} is there, and has none. Run shard ${index} again.`,
+    );
   const isSame = JSON.stringify(theirs) === JSON.stringify(manifest);
   const note = `Another machine was faster, with other results of shard ${index}, which stay: a picture was changed, or cannot be read everywhere.`;
   return { ...told, outcome: 'done meanwhile', notes: isSame ? [] : [note] };

@@ -18,17 +18,22 @@ export class RedisServer {
   readonly #port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'gradcampp-redis-'));
   readonly #keeps: boolean;
+  readonly #isOpen: boolean;
   #child!: ChildProcess;
 
-  private constructor(port: number, keeps: boolean) {
+  private constructor(port: number, keeps: boolean, isOpen: boolean) {
     this.#port = port;
     this.#keeps = keeps;
+    this.#isOpen = isOpen;
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  /** @param keeps whether it writes down what it is told before it answers */
-  static async start({ keeps = true } = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), keeps);
+  /**
+   * @param keeps whether it writes down what it is told before it answers
+   * @param isOpen whether other networks reach it
+   */
+  static async start({ keeps = true, isOpen = false } = {}): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), keeps, isOpen);
     await server.again();
     return server;
   }
@@ -39,7 +44,9 @@ export class RedisServer {
       '--port',
       String(this.#port),
       '--bind',
-      '127.0.0.1',
+      this.#isOpen ? '0.0.0.0' : '127.0.0.1',
+      '--protected-mode',
+      this.#isOpen ? 'no' : 'yes',
       '--save',
       '',
       '--dir',

@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import S3rver from 's3rver';
 
-/** What happens to a request: answered 503, not answered, done and then not answered, its answer cut off half way. */
-export type Fault = 'busy' | 'reset' | 'lost' | 'cut' | undefined;
+/**
+ * What happens to a request: answered 503, not answered, done and then not answered, its answer cut off half way; answered 412 though
+ * nothing is there, where it has a condition.
+ */
+export type Fault = 'busy' | 'reset' | 'lost' | 'cut' | 'taken' | undefined;
 
 export interface S3Server {
   /** Chooses what goes wrong. */
@@ -59,6 +62,7 @@ export async function startS3(): Promise<S3Server> {
     if (fault === 'reset') return asked.socket.destroy();
     if (fault === 'busy') return refuse(answer, 503, 'SlowDown');
     const isConditional = headers['if-none-match'] === '*';
+    if (isConditional && fault === 'taken') return refuse(answer, 412, 'PreconditionFailed');
     if (isConditional && written.has(path)) return refuse(answer, 412, 'PreconditionFailed');
     if (isConditional && writing.has(path)) return refuse(answer, 409, 'ConditionalRequestConflict');
     if (isConditional) writing.add(path);
