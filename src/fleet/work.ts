@@ -62,6 +62,9 @@ export interface Worked {
   readonly failed: number;
 }
 
+/** Times that a server is tried which was never reached, before a worker that is to end by itself does: some ten seconds. */
+const mostTries = 8;
+
 /** Milliseconds between two looks whether a queue is empty. */
 const lookEvery = 500;
 
@@ -79,7 +82,17 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   const bull = await loadBull();
   const worked = { done: 0, failed: 0 };
   let isRunning = false;
-  const connection = connectionTo(address, { maxRetriesPerRequest: null });
+  let wasReached = false;
+  const givenUp = new AbortController();
+  const connection = connectionTo(address, {
+    maxRetriesPerRequest: null,
+    retryStrategy: (times: number) => {
+      if (untilEmpty && !wasReached && times >= mostTries) givenUp.abort();
+      return Math.min(20_000, Math.max(1000, Math.exp(times)));
+    },
+  });
+  const ending = AbortSignal.any([givenUp.signal, ...(signal ? [signal] : [])]);
+  const isEnding = aborted(ending);
 
   const runOne = async (job: Job<ShardJob>, token: string | undefined) => {
     const { plan, index } = job.data;
@@ -122,12 +135,15 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     },
   );
   let said: string | undefined;
+  let problem: unknown;
   worker.on('error', (error) => {
+    problem = error;
     const text = unreachable(address, error).message;
     if (text !== said) listener.note?.(`${text} It is tried again.`);
     said = text;
   });
   worker.on('ready', () => {
+    wasReached = true;
     if (said !== undefined) listener.note?.('The Redis server is reached again.');
     said = undefined;
   });
@@ -141,9 +157,9 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   queue.on('error', () => undefined); // the worker says it
   try {
     for (;;) {
-      await paused(lookEvery, signal);
-      if (signal?.aborted) break;
-      if (untilEmpty && (await isEmpty(queue))) break;
+      await paused(lookEvery, ending);
+      if (ending.aborted) break;
+      if (untilEmpty && (await Promise.race([isEmpty(queue), isEnding]))) break;
     }
   } finally {
     // BullMQ waits for a server that is away, for ever. Without a shard there is nothing to give back to it.
@@ -151,7 +167,13 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     await worker.close(isForced).catch((error: unknown) => listener.note?.(messageOf(error)));
     await queue.close().catch(() => undefined);
   }
+  if (givenUp.signal.aborted && !signal?.aborted) throw unreachable(address, problem);
   return worked;
+}
+
+/** Never, or when the signal is given. */
+function aborted(signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(true), { once: true }));
 }
 
 /** Whether nothing waits and nobody works. A server that is away is waited for. */

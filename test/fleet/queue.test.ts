@@ -53,6 +53,12 @@ test('a worker whose server is away says so, and ends when it is told to', async
   expect(said()).toMatch(/The Redis server at "127.0.0.1:1" cannot be reached: .* It is tried again\./);
 }, 30_000);
 
+test('a worker that is to end by itself gives up a server that it never reached', async () => {
+  const { code, said } = await gradcampp('shard', 'work', '--redis', 'redis://127.0.0.1:1', '--until-empty');
+  expect(code).toBe(1);
+  expect(said).toMatch(/^gradcampp: The Redis server at "127.0.0.1:1" cannot be reached: .*$/m);
+}, 60_000);
+
 describe.runIf(hasRedis)('with a Redis server', () => {
   test('the same plan in another folder has jobs of its own', async () => {
     const server = await RedisServer.start();

@@ -59,6 +59,21 @@ test('shards in a bucket, where every fifth request goes wrong, make the folder 
   expect(server.faults).toBeGreaterThan(5);
 });
 
+test('a storage that says that a manifest is there, and has none, is no success', async () => {
+  const out = 's3://bucket/liar';
+  server.fault = () => undefined;
+  await gradcampp('shard', 'plan', photos, '--model', model, '--out', out);
+  server.fault = (method) => (method === 'PUT' ? 'taken' : undefined);
+  const run = () => gradcampp('shard', 'run', out, '--index', '0', '--workers', '0');
+  const { code, said } = await run();
+  expect([code, said]).toEqual([
+    1,
+    expect.stringContaining('says that shards/000000.json is there, and has none. Run shard 0 again.'),
+  ]);
+  server.fault = () => undefined;
+  expect((await run()).code).toBe(0);
+}, 60_000);
+
 test('pictures below a prefix are planned and explained from there; results are named below it', async () => {
   server.fault = () => undefined;
   const bucket = await openStorage('s3://bucket');
