@@ -42,7 +42,7 @@ async function plan(): Promise<Command> {
     const options = { ...explainFlagsOf(flags), ...fromFlags(planOptions, flags), images };
     const planned = await planShards(options as Parameters<typeof planShards>[0]);
     if (flags.quiet) return;
-    for (const note of [...planned.notes, ...planned.leftOut.remarks]) say(note);
+    for (const note of [...planned.notes, ...(planned.leftOut?.remarks ?? [])]) say(note);
     const what = planned.images === undefined ? '' : `${planned.images} pictures, `;
     print(`${what}${planned.shards} shards → ${planned.plan}`);
   });

@@ -15,13 +15,13 @@ import {
   openMeasurer,
   optionsOfAll,
 } from './evaluation.js';
-import { type EvaluationFolder, openEvaluationFolder } from './evaluation-folder.js';
+import { type EvaluationFolder, openEvaluationFolder, statesOf } from './evaluation-folder.js';
 import { type EvaluationName, evaluations } from './evaluations.js';
 import type { CommonSettings, Job, Task } from './measurement.js';
 import { writeOutcome } from './report/report-files.js';
 import { chooseShown, galleryLimit, galleryOf } from './report/gallery.js';
 import type { Failure, Report } from './report/report.js';
-import { runJobs } from './jobs.js';
+import { type Part, runJobs } from './jobs.js';
 import type { Measurer } from './measurer.js';
 import { sameMapRemarks, seeded, variantsOfMethods } from './variants.js';
 
@@ -44,7 +44,66 @@ export async function evaluate<N extends EvaluationName>(
   });
 }
 
-async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluation<N>): Promise<Evaluated> {
+/** What machines that share an evaluation measure, by the step of the evaluation. */
+export type PartOf = (step: string) => Part;
+
+/** The same of what other machines have measured, all of which `part` finds. @throws GradcamppError */
+export async function concludeEvaluation<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+  part: PartOf,
+): Promise<Evaluated> {
+  return run(name, { ...options, workers: 0 }, part).catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+/** Measures a part of the jobs of an evaluation, and writes nothing. @throws GradcamppError */
+export async function measurePart<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+  part: PartOf,
+): Promise<void> {
+  const prepared = await prepare(name, options);
+  const states = await statesOf(prepared.files);
+  await measureAll({ ...prepared, found: { states }, part }).catch((error: unknown) => {
+    throw asOurs(error);
+  });
+}
+
+/** The files that an evaluation depends on. @throws GradcamppError for options that are wrong */
+export async function filesOfEvaluation<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+): Promise<{ readonly files: readonly string[]; readonly networks: readonly Network[] }> {
+  const { files, networks } = await prepare(name, options);
+  return { files, networks };
+}
+
+async function run<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+  part?: PartOf,
+): Promise<Evaluated> {
+  const prepared = await prepare(name, options);
+  const { settings, networks, files } = prepared;
+  const found = await openEvaluationFolder(name, settings, networks, files);
+  if (!('folder' in found)) return outcomeBefore(settings.out, found);
+  try {
+    return await conclude(
+      { ...prepared, found },
+      found.folder,
+      await measureAll({ ...prepared, found, part }),
+    );
+  } finally {
+    await found.folder.close();
+  }
+}
+
+async function prepare<N extends EvaluationName>(
+  name: N,
+  options: OptionsOfEvaluation<N>,
+): Promise<Omit<Run, 'found'>> {
   const names = Object.keys(evaluations) as EvaluationName[];
   const evaluation: AnyEvaluation = evaluations[oneOf('evaluation', name, names)];
   const schema = { ...optionsOfAll(evaluation), ...evaluation.options };
@@ -59,24 +118,28 @@ async function run<N extends EvaluationName>(name: N, options: OptionsOfEvaluati
     seed: settings.seed,
   };
   const gathered = await evaluation.gather(settings, await isOfClips(networks[0], settings.open));
-  const files = [...gathered.images, ...(gathered.files ?? [])];
-  const found = await openEvaluationFolder(name, settings, networks, files);
-  if (!('folder' in found)) return outcomeBefore(settings.out, found);
-  const run: Run = { evaluation, settings, common, gathered, found };
-  try {
-    const rounds: Finished[] = [];
-    for (const [i, network] of networks.entries()) {
-      const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
-      try {
-        rounds.push(await measureNetwork(run, measurer, nameOf(networks, i, measurer), i + 1));
-      } finally {
-        await measurer.close();
-      }
+  return {
+    evaluation,
+    settings,
+    networks,
+    common,
+    gathered,
+    files: [...gathered.images, ...(gathered.files ?? [])],
+  };
+}
+
+async function measureAll(run: Run): Promise<Finished[]> {
+  const { settings, common, gathered, networks } = run;
+  const rounds: Finished[] = [];
+  for (const [i, network] of networks.entries()) {
+    const measurer = await openMeasurer(network, atVariantsLayer(settings, common), gathered.images.length);
+    try {
+      rounds.push(await measureNetwork(run, measurer, nameOf(networks, i, measurer), i + 1));
+    } finally {
+      await measurer.close();
     }
-    return await conclude(run, rounds);
-  } finally {
-    await found.folder.close();
   }
+  return rounds;
 }
 
 /** What is the same for all networks. */
@@ -85,7 +148,12 @@ interface Run {
   readonly settings: EvaluateSettings;
   readonly common: CommonSettings;
   readonly gathered: Gathered;
-  readonly found: EvaluationFolder;
+  readonly networks: readonly Network[];
+  /** All that the results depend on. */
+  readonly files: readonly string[];
+  /** Its folder, where it writes; the states of the files. */
+  readonly found: Partial<EvaluationFolder> & Pick<EvaluationFolder, 'states'>;
+  readonly part?: PartOf;
 }
 
 /** A round with the pictures that failed in it. */
@@ -98,7 +166,7 @@ async function measureNetwork(
   network: string,
   number: number,
 ): Promise<Finished> {
-  const { evaluation, settings, common, gathered, found } = run;
+  const { evaluation, settings, common, gathered, found, part } = run;
   const { subject } = measurer;
   const step = evaluation.severalNetworks ? `${evaluation.name}-${number}` : evaluation.name;
   const measure = async (
@@ -114,6 +182,7 @@ async function measureNetwork(
     );
     const measured = await runJobs(measurer, task, jobs, planned, {
       noted: { ...found, step: own },
+      part: own === step ? part?.(own) : undefined, // what the plan needs every machine measures
       shown: chosen.size > 0 ? { jobs: chosen, pictures: chosen.size * picturesPerJob } : undefined,
       onProgress: (progress) =>
         settings.onProgress?.({ ...progress, step: evaluation.severalNetworks ? network : unit }),
@@ -146,7 +215,8 @@ async function measureNetwork(
 
 /** Says what was found of all networks, writes it, and lets the journal go. */
 async function conclude(
-  { evaluation, settings, common, gathered, found }: Run,
+  { evaluation, settings, common, gathered }: Run,
+  folder: EvaluationFolder['folder'],
   rounds: readonly Finished[],
 ): Promise<Evaluated> {
   const [first] = rounds;
@@ -173,7 +243,7 @@ async function conclude(
   };
   const files = await writeOutcome(outcome, settings.out, settings.table);
   const kept = serialize({ ...report, gallery: undefined }).toString('base64');
-  await found.folder.finish({ files: files.map((file) => basename(file)), report: kept });
+  await folder.finish({ files: files.map((file) => basename(file)), report: kept });
   return { report, finishedBefore: false, images: outcome.images, failures: outcome.failures, files };
 }
 

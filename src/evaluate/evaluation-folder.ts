@@ -74,7 +74,8 @@ async function modelOf(network: string | Measurer): Promise<{ path: string; sha2
   return { path: network, sha256 };
 }
 
-async function statesOf(files: readonly string[]): Promise<Map<string, string>> {
+/** Size and time of change of files. */
+export async function statesOf(files: readonly string[]): Promise<Map<string, string>> {
   const states = new Map<string, string>();
   let i = 0;
   for await (const stats of statsOf(files)) states.set(files[i++], stateOf(stats));

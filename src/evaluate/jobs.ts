@@ -8,9 +8,24 @@ import { isOfPicture } from './report/report-files.js';
 import type { Failure } from './report/report.js';
 import { checksumOf } from './study/checksum.js';
 
-export interface JobsOptions {
+/** The folder that jobs are noted in, where there is one, and the states of their pictures. */
+type Noted = Partial<EvaluationFolder> & Pick<EvaluationFolder, 'states'> & { readonly step: string };
+
+/** A machine's part of all jobs. */
+export interface Part<R = unknown> {
+  /** Whether a job, by its number, is measured here; the others are passed over. */
+  isOurs(index: number): boolean;
+  /** What was found of it elsewhere. */
+  found(index: number, job: Job): Measured<R> | Failure | undefined;
+  /** Told of each that is measured here. */
+  measured(index: number, job: Job, outcome: Measured<R> | Failure): void;
+}
+
+export interface JobsOptions<R = unknown> {
   /** Where finished jobs are noted while the evaluation lasts, and what these are called there; none: nothing is noted. */
-  readonly noted?: EvaluationFolder & { readonly step: string };
+  readonly noted?: Noted;
+  /** Where several machines share the jobs: which are measured here, and what others have found. */
+  readonly part?: Part<R>;
   /** Jobs whose pictures a report shows, and how many pictures with how many maps that are. */
   readonly shown?: { readonly jobs: ReadonlySet<string>; readonly pictures: number };
   /** Told at the start, with nothing done, after every job, and a few times a second while one is under way. */
@@ -40,11 +55,15 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
   { name }: Task<J, S, R>,
   jobs: readonly J[],
   settings: S,
-  { noted, shown, onProgress }: JobsOptions = {},
+  { noted, part, shown, onProgress }: JobsOptions<R> = {},
 ): Promise<MeasuredJobs<R>> {
   const depends = [measurer.subject.description, settings];
   const states = new Map(jobs.map((job) => [job, checksumOf([depends, job, picturesOf(job, noted)])]));
-  const known = noted ? await knownJobs<R>(noted, new Set(states.values())) : new Map<string, Measured<R>>();
+  const numbers = new Map(jobs.map((job, index) => [job, index]));
+  const ours = part ? jobs.filter((_, index) => part.isOurs(index)) : jobs;
+  const known = noted?.folder
+    ? await knownJobs<R>(noted.folder, noted.step, new Set(states.values()))
+    : new Map<string, Measured<R>>();
   const size = shown && { count: shown.pictures, series: settings.variants.length };
   const measured: Measured<R>[] = [];
   const failures: Failure[] = [];
@@ -52,7 +71,7 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
   const tell = () =>
     onProgress?.({
       done: measured.length + failures.length,
-      total: jobs.length,
+      total: ours.length,
       failed: failures.length,
       within: [...shares.values()].reduce((sum, part) => sum + part, 0),
     });
@@ -62,8 +81,10 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
   };
   tell();
   for await (const { job, outcome } of drive<J, Outcome<J, R>>({
-    groups: jobs.map((job) => [job]),
+    groups: ours.map((job) => [job]),
     run: async ([job]) => {
+      const elsewhere = part?.found(numbers.get(job) as number, job);
+      if (elsewhere) return [{ job, outcome: elsewhere }];
       const found = known.get(states.get(job) as string);
       if (found) return [{ job, outcome: found }];
       const thumbnails = shown?.jobs.has(job.image) ? size : undefined;
@@ -77,11 +98,12 @@ export async function runJobs<J extends Job, S extends CommonSettings, R>(
     order: 'input',
   })) {
     shares.delete(job);
+    part?.measured(numbers.get(job) as number, job, outcome);
     if ('error' in outcome) failures.push(outcome);
     else {
       const state = states.get(job) as string;
       measured.push(outcome);
-      if (noted && !known.has(state))
+      if (noted?.folder && !known.has(state))
         await noted.folder.journal.add({
           step: noted.step,
           job: job.image,
@@ -103,7 +125,8 @@ function picturesOf(job: unknown, noted: JobsOptions['noted']): string[] {
 
 /** What an earlier process has measured, by state. Of this step the journal keeps nothing else. */
 async function knownJobs<R>(
-  { folder: { journal }, step }: EvaluationFolder & { readonly step: string },
+  { journal }: EvaluationFolder['folder'],
+  step: string,
   states: ReadonlySet<string>,
 ): Promise<Map<string, Measured<R>>> {
   await journal.close();

@@ -18,8 +18,9 @@ export interface Manifest {
   readonly failed: number;
   readonly outputs: {
     readonly results: Output;
-    readonly inputs: Output;
-    /** Absent for an archive that holds no pictures. */
+    /** Absent for an evaluation. */
+    readonly inputs?: Output;
+    /** Absent for an evaluation, and for an archive that holds no pictures. */
     readonly files?: Output;
   };
 }

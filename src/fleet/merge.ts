@@ -32,8 +32,9 @@ import {
 import { asOurs, GradcamppError } from '../errors.js';
 import { openFile, readInto } from '../files.js';
 import { type OptionsOf, readOptions } from '../options.js';
-import { fetchOutput, type Manifest, ranges, readManifests, readOutput } from './manifest.js';
-import { type OpenPlan, readPlan } from './plan.js';
+import { mergeEvaluation } from './evaluation-shards.js';
+import { fetchOutput, type Manifest, type Output, ranges, readManifests, readOutput } from './manifest.js';
+import { type OpenPlan, type PlanOfEvaluation, type PlanOfPictures, readPlan } from './plan.js';
 import { mergeOptions } from './shard-options.js';
 
 export type MergeOptions = OptionsOf<typeof mergeOptions> & {
@@ -65,8 +66,19 @@ export async function mergeShards(options: MergeOptions): Promise<MergeSummary> 
 
 async function merge({ plan: address, onProgress, ...own }: MergeOptions): Promise<MergeSummary> {
   const { out, table, overwrite } = readOptions('the merge', mergeOptions, own);
-  const plan = await readPlan(address);
-  const manifests = await allManifests(plan, address);
+  const opened = await readPlan(address);
+  const manifests = await allManifests(opened, address);
+  if (opened.plan.evaluation) {
+    if (table !== undefined)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        '"table" was said when the evaluation was planned: leave it out.',
+      );
+    const plan = opened as OpenPlan<PlanOfEvaluation>;
+    const { images, failures } = await mergeEvaluation(plan, manifests, { out, overwrite }, onProgress);
+    return { out, shards: manifests.length, images, failed: failures.length, notes: [] };
+  }
+  const plan = opened as OpenPlan<PlanOfPictures>;
   if (table !== undefined) await prepareTable(table, { overwrite, resume: true });
   const images = manifests.reduce((sum, manifest) => sum + manifest.images, 0);
   const failed = manifests.reduce((sum, manifest) => sum + manifest.failed, 0);
@@ -108,7 +120,7 @@ async function merge({ plan: address, onProgress, ...own }: MergeOptions): Promi
 }
 
 interface Gathering extends Pick<MergeOptions, 'onProgress'> {
-  readonly plan: OpenPlan;
+  readonly plan: OpenPlan<PlanOfPictures>;
   readonly manifests: readonly Manifest[];
 }
 
@@ -188,7 +200,10 @@ async function allManifests(plan: OpenPlan, address: string): Promise<Manifest[]
 }
 
 /** The archives that results are in; undefined where pictures were listed. */
-function archivesOf({ plan }: OpenPlan, manifests: readonly Manifest[]): string[] | undefined {
+function archivesOf(
+  { plan }: OpenPlan<PlanOfPictures>,
+  manifests: readonly Manifest[],
+): string[] | undefined {
   const names = plan.shards.flatMap((shard, i) =>
     'archive' in shard && manifests[i].outputs.files ? [shard.name] : [],
   );
@@ -196,10 +211,10 @@ function archivesOf({ plan }: OpenPlan, manifests: readonly Manifest[]): string[
 }
 
 /** What the record of one run of all inputs says of them. */
-async function inputsOf(plan: OpenPlan, manifests: readonly Manifest[]) {
+async function inputsOf(plan: OpenPlan<PlanOfPictures>, manifests: readonly Manifest[]) {
   const record = new InputsRecord();
   for (const manifest of manifests) {
-    const bytes = await readOutput(plan, manifest, manifest.outputs.inputs);
+    const bytes = await readOutput(plan, manifest, manifest.outputs.inputs as Output);
     for (const line of bytes.toString().trimEnd().split('\n')) {
       const [path, state] = JSON.parse(line) as [string, string];
       record.add(path, state);
@@ -237,7 +252,7 @@ async function unpack(path: string, write: Write): Promise<void> {
 }
 
 async function writePages(
-  { plan: { options, run } }: OpenPlan,
+  { plan: { options, run } }: OpenPlan<PlanOfPictures>,
   out: string,
   images: number,
   others: ReadonlySet<string>,

@@ -6,6 +6,7 @@ import { concurrently } from '../batch/ordered.js';
 import type { Input } from '../batch/picture.js';
 import { ResultNames } from '../batch/results/result-names.js';
 import { missing } from '../check.js';
+import type { EvaluationName } from '../evaluate/evaluations.js';
 import { GradcamppError } from '../errors.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { version } from '../package.js';
@@ -19,14 +20,32 @@ const planFile = 'plan.json';
 const listsTogether = 8;
 
 /** What every machine has to know: `plan.json`. */
-export interface Plan extends Planned {
+export type Plan = PlanOfPictures | PlanOfEvaluation;
+export type PlanOfPictures = PlannedPictures & Common;
+export type PlanOfEvaluation = PlannedEvaluation & Common;
+
+interface Common {
+  readonly format: 'gradcampp shards 1';
+  readonly gradcampp: string;
   /** SHA-256 over all else. */
   readonly checksum: string;
 }
 
-interface Planned {
-  readonly format: 'gradcampp shards 1';
-  readonly gradcampp: string;
+/** An evaluation, whose jobs are dealt out in turn. */
+export interface PlannedEvaluation {
+  readonly evaluation: {
+    readonly name: EvaluationName;
+    readonly options: object;
+    /** What machines must find: so many files, of these names, and the models. */
+    readonly files: number;
+    readonly filesSha256: string;
+    readonly models: readonly string[];
+  };
+  readonly shards: readonly { readonly part: number }[];
+}
+
+export interface PlannedPictures {
+  readonly evaluation?: undefined;
   /** What `explainFolder` is given, beside inputs. */
   readonly options: Pick<RunOptions, 'open' | 'explain' | 'outputs'> & { readonly model: string };
   /** What that comes to, and what every machine's run must come to. */
@@ -44,8 +63,8 @@ export type Shard =
     };
 
 /** A plan and where it lies. */
-export interface OpenPlan {
-  readonly plan: Plan;
+export interface OpenPlan<P extends Plan = Plan> {
+  readonly plan: P;
   readonly storage: Storage;
 }
 
@@ -58,7 +77,7 @@ export interface PlanSummary {
   readonly shards: number;
   /** Pictures; undefined of archives, which are opened when they are explained. */
   readonly images: number | undefined;
-  readonly leftOut: LeftOut;
+  readonly leftOut: LeftOut | undefined;
   readonly notes: readonly string[];
 }
 
@@ -90,17 +109,26 @@ export async function planShards(given: PlanOptions): Promise<PlanSummary> {
   const concurrency = { limit: listsTogether, window: listsTogether, order: 'input' } as const;
   for await (const shard of concurrently(planned, written, concurrency)) shards.push(shard);
   if (shards.length === 0) throw nothingNamed();
-  const plan = withChecksum({ format: 'gradcampp shards 1', gradcampp: version, options, run: kind, shards });
-  if (!(await storage.create(planFile, Buffer.from(`${JSON.stringify(plan)}\n`))))
-    await refuseOther(storage, plan);
+  const plan = await writePlan(storage, { options, run: kind, shards });
   const counted = shards.reduce((sum, shard) => sum + ('pictures' in shard ? shard.pictures : 0), 0);
   return {
-    plan: `${storage.address.replace(/\/$/, '')}/${planFile}`,
+    plan,
     shards: shards.length,
     images: archives.length > 0 ? undefined : counted,
     leftOut,
     notes,
   };
+}
+
+/** @returns where it is. @throws GradcamppError OUTPUT where another one is there */
+export async function writePlan(
+  storage: Storage,
+  planned: PlannedPictures | PlannedEvaluation,
+): Promise<string> {
+  const plan = withChecksum({ format: 'gradcampp shards 1', gradcampp: version, ...planned });
+  if (!(await storage.create(planFile, Buffer.from(`${JSON.stringify(plan)}\n`))))
+    await refuseOther(storage, plan);
+  return `${storage.address.replace(/\/$/, '')}/${planFile}`;
 }
 
 /** @param address of `plan.json`, or of the folder that it is in. @throws GradcamppError INVALID_OPTION */
@@ -120,7 +148,7 @@ export async function readPlan(address: string): Promise<OpenPlan> {
 
 /** The pictures of a shard. @throws GradcamppError INVALID_OPTION */
 export async function readList(
-  { storage }: OpenPlan,
+  { storage }: Pick<OpenPlan, 'storage'>,
   index: number,
   { sha256 }: { readonly sha256: string },
 ): Promise<Pick<Input, 'path' | 'name'>[]> {
@@ -177,16 +205,16 @@ async function* listsOf(
   if (count > 0) yield list();
 }
 
-function withChecksum(planned: Planned): Plan {
+function withChecksum(planned: Omit<Plan, 'checksum'>): Plan {
   const checksum = createHash('sha256').update(JSON.stringify(planned)).digest('hex');
-  return { ...planned, checksum };
+  return { ...planned, checksum } as Plan;
 }
 
 /** The plan; undefined where it is none, or changed. */
 function parsed(bytes: Buffer): Plan | undefined {
   try {
     const { checksum, ...planned } = JSON.parse(bytes.toString()) as Plan;
-    return withChecksum(planned).checksum === checksum ? { ...planned, checksum } : undefined;
+    return withChecksum(planned).checksum === checksum ? ({ ...planned, checksum } as Plan) : undefined;
   } catch {
     return undefined;
   }

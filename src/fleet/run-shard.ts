@@ -24,7 +24,8 @@ import {
 import { type OptionsOf, readOptions } from '../options.js';
 import { bringPictures } from './remote-pictures.js';
 import { indexVariables, shardOptions } from './shard-options.js';
-import { type OpenPlan, readList, readPlan } from './plan.js';
+import { measureShard } from './evaluation-shards.js';
+import { type OpenPlan, type PlanOfEvaluation, type PlanOfPictures, readList, readPlan } from './plan.js';
 
 export type ShardOptions = Pick<RunOptions, 'workforce' | 'signal'> &
   OptionsOf<typeof shardOptions> & {
@@ -93,7 +94,10 @@ async function run(
     await makeFolder(root);
     const work = await mkdtemp(join(root, 'gradcampp-shard-'));
     try {
-      return await runIn(work, open, index, { ...settings, workforce, signal }, listener);
+      const own = { ...settings, workforce, signal };
+      return await (isOfEvaluation(open)
+        ? runEvaluationShard(open, index, { ...own, work })
+        : runIn(work, open as OpenPlan<PlanOfPictures>, index, own, listener));
     } finally {
       await rm(work, { recursive: true, force: true });
     }
@@ -102,9 +106,22 @@ async function run(
   }
 }
 
+function isOfEvaluation(open: OpenPlan): open is OpenPlan<PlanOfEvaluation> {
+  return open.plan.evaluation !== undefined;
+}
+
+async function runEvaluationShard(
+  open: OpenPlan<PlanOfEvaluation>,
+  index: number,
+  { model, work, workforce }: Omit<ShardOptions, 'plan'>,
+): Promise<ShardSummary> {
+  const manifest = await measureShard(open, index, { work, model, workforce });
+  return publish(open, manifest);
+}
+
 async function runIn(
   work: string,
-  open: OpenPlan,
+  open: OpenPlan<PlanOfPictures>,
   index: number,
   { model, workforce, signal, allowFailed }: Omit<ShardOptions, 'plan'>,
   listener: Listener,
@@ -137,8 +154,8 @@ async function runIn(
   });
   if (summary.error) throw summary.error;
   const { images, failed } = summary;
-  const told = { index, shards: plan.shards.length, images, failed };
-  if (summary.stopped) return { ...told, outcome: 'stopped', notes: [] };
+  if (summary.stopped)
+    return { index, shards: plan.shards.length, images, failed, outcome: 'stopped', notes: [] };
   if (summary.explained === 0 && !allowFailed) throw noneExplained(index, images, first);
   const put = async (output: OutputName, file: string): Promise<Output> => {
     const sha256 = await hashFile(file);
@@ -153,6 +170,14 @@ async function runIn(
     files: isThere && (await put('files', join(out, files))),
   };
   const manifest: Manifest = { plan: plan.checksum, shard: index, images, failed, outputs };
+  return publish(open, manifest);
+}
+
+/** Writes the manifest, unless there is one. */
+async function publish(open: OpenPlan, manifest: Manifest): Promise<ShardSummary> {
+  const { plan, storage } = open;
+  const { shard: index, images, failed } = manifest;
+  const told = { index, shards: plan.shards.length, images, failed };
   const isOurs = await storage.create(manifestName(index), Buffer.from(`${JSON.stringify(manifest)}\n`));
   if (isOurs) return { ...told, outcome: 'done', notes: [] };
   const theirs = await readManifest(open, index);
@@ -172,7 +197,7 @@ async function runIn(
  * @param work a folder for pictures that lie elsewhere
  */
 async function tasksOf(
-  open: OpenPlan,
+  open: OpenPlan<PlanOfPictures>,
   index: number,
   work: string,
 ): Promise<{ options: Partial<RunOptions>; pictures?: Omit<Input, 'index'>[]; files: string }> {

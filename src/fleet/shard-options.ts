@@ -24,6 +24,22 @@ export const planOptions = {
   archives: paths({ help: 'a tar archive of pictures, which is a shard', flag: '--input <archive>' }),
 };
 
+/** Where an evaluation is planned, in place of being run. */
+export const evaluationPlanOptions = {
+  plan: text({
+    expected: 'a folder, or s3://BUCKET/PREFIX',
+    help: 'measure nothing here, and write a plan for many machines (gradcampp shard run): a folder, or s3://bucket/prefix',
+    flag: '--plan <where>',
+  }),
+  shards: count({
+    from: 1,
+    to: 1e6,
+    default: 16,
+    help: 'with --plan: into how many shards',
+    flag: '--shards <n>',
+  }),
+};
+
 /** What a machine needs to know to run a shard. */
 export const shardOptions = {
   index: count({
