@@ -100,7 +100,7 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     let pictures = 0;
     const isSuspect = job.attemptsStarted > 1;
     const summary = await runShard(
-      { ...own, plan, index, signal, workforce: isSuspect ? { ...workforce, isolate: true } : workforce },
+      { ...own, plan, index, signal, workforce: isSuspect ? isolated(workforce) : workforce },
       {
         picture: () =>
           void (++pictures % 16 === 0 && void job.updateProgress({ pictures }).catch(() => undefined)),
@@ -169,6 +169,11 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   }
   if (givenUp.signal.aborted && !signal?.aborted) throw unreachable(address, problem);
   return worked;
+}
+
+/** Where workers are wanted in no process but this, one has to do. */
+function isolated(workforce: WorkforceOptions): WorkforceOptions {
+  return { ...workforce, isolate: true, ...(workforce.workers === 0 ? { workers: 1 } : {}) };
 }
 
 /** Never, or when the signal is given. */

@@ -43,7 +43,7 @@ function shell(command: string): { status: number | null; said: string } {
 }
 
 test.skipIf(process.platform === 'win32')('every command of docs/fleet.md works', async () => {
-  expect(commands).toHaveLength(6);
+  expect(commands).toHaveLength(7);
   const server = hasRedis ? await RedisServer.start() : undefined; // what says that there is none is said where it is started
   for (const typed of commands) {
     const command = typed.replace('redis://queue.example:6379', server?.url ?? '');
