@@ -42,19 +42,23 @@ function shell(command: string): { status: number | null; said: string } {
   return { status, said: stdout + stderr };
 }
 
-test.skipIf(process.platform === 'win32')('every command of docs/fleet.md works', async () => {
-  expect(commands).toHaveLength(7);
-  const server = hasRedis ? await RedisServer.start() : undefined; // what says that there is none is said where it is started
-  for (const typed of commands) {
-    const command = typed.replace('redis://queue.example:6379', server?.url ?? '');
-    if (command !== typed && !server) continue;
-    const merges = command.includes('shard merge');
-    const { status, said } = shell(command);
-    expect(status, `${command}${said}`).toBe(merges ? 3 : 0); // some of the pictures are none
-  }
-  await server?.end();
-  expect(
-    shell('gradcampp explain photos/ --model model.onnx --out one/ --table one/results.parquet').status,
-  ).toBe(3);
-  expect(digest(join(root, 'maps'))).toEqual(digest(join(root, 'one')));
-});
+test.skipIf(process.platform === 'win32')(
+  'every command of docs/fleet.md works',
+  async () => {
+    expect(commands).toHaveLength(7);
+    const server = hasRedis ? await RedisServer.start() : undefined; // what says that there is none is said where it is started
+    for (const typed of commands) {
+      const command = typed.replace('redis://queue.example:6379', server?.url ?? '');
+      if (command !== typed && !server) continue;
+      const merges = command.includes('shard merge');
+      const { status, said } = shell(command);
+      expect(status, `${command}${said}`).toBe(merges ? 3 : 0); // some of the pictures are none
+    }
+    await server?.end();
+    expect(
+      shell('gradcampp explain photos/ --model model.onnx --out one/ --table one/results.parquet').status,
+    ).toBe(3);
+    expect(digest(join(root, 'maps'))).toEqual(digest(join(root, 'one')));
+  },
+  600_000,
+);

@@ -72,7 +72,7 @@ test('a storage that says that a manifest is there, and has none, is no success'
   ]);
   server.fault = () => undefined;
   expect((await run()).code).toBe(0);
-}, 60_000);
+}, 240_000);
 
 test('pictures below a prefix are planned and explained from there; results are named below it', async () => {
   server.fault = () => undefined;
@@ -136,4 +136,4 @@ test('pictures below a prefix are planned and explained from there; results are 
     newFolder(),
   );
   expect(empty.said).toMatch(/^gradcampp: "s3:\/\/bucket\/pictures\/none" holds no pictures \(\.png/m);
-}, 60_000);
+}, 240_000);
