@@ -82,6 +82,7 @@ async function run(given: CaptionRun, listener: CaptionListener): Promise<Summar
   let folder: ResultsFolder | undefined;
   try {
     networks = await CaptionNetworks.open(plan.open);
+    networks.check(plan.explain);
     const { explainer, layerIsAutomatic } = networks.first;
     await inputs.settle(false);
     const images = inputs.list.length;

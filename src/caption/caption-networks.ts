@@ -43,6 +43,19 @@ export class CaptionNetworks {
     return [...this.parts.notes, ...this.first.explainer.notesFor({ targets: [] })];
   }
 
+  /** Refuses a caption that can be said of no picture, before any is read. */
+  check(options: CaptionOptions): void {
+    const { own } = optionsOf(options);
+    const given = this.#given(own);
+    if (given) this.parts.words.pieces(given.slice(1));
+  }
+
+  /** The caption that is given, with the token that begins it. */
+  #given({ text, ids }: OwnOptions): readonly number[] | undefined {
+    const typed = text === undefined ? ids : this.parts.words.encode(text);
+    return typed && this.#withBegin(typed, text);
+  }
+
   /** One call after the other: networks of other lengths are closed between them, and a run has all cores anyway. */
   explain(picture: ImageInput, options: CaptionOptions): Promise<CaptionExplanation> {
     return this.#inTurn(async () => {
@@ -85,9 +98,9 @@ export class CaptionNetworks {
     prepared: PreparedImage,
     { own, explain }: ReturnType<typeof optionsOf>,
   ): Promise<CaptionExplanation> {
-    const typed = own.text === undefined ? own.ids : this.parts.words.encode(own.text);
-    const isGiven = typed !== undefined;
-    const tokens = isGiven ? this.#withBegin(typed, own.text) : await this.#said(prepared, own);
+    const given = this.#given(own);
+    const isGiven = given !== undefined;
+    const tokens = given ?? (await this.#said(prepared, own));
     const ids = tokens.slice(1);
     const { words } = this.parts;
     const pieces = words.pieces(ids);

@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import type { RunOptions } from '../batch/explain-folder.js';
 import { outputOptions } from '../batch/output-options.js';
 import { explainerOptions, explainOptions } from '../explain/explain-options.js';
+import type { Stage } from '../options.js';
 import type { Target } from '../targets/index.js';
 import { addFlags, collect, fromFlags, number } from './flags.js';
 
-/** What is explained, how, and what is drawn of it. */
-export function addExplainFlags(command: Command): void {
+/** What is explained, how, and what is drawn of it. @param drawing the options of what is drawn */
+export function addExplainFlags(command: Command, drawing: Stage = outputOptions): void {
   command
     .requiredOption('--model <file>', 'the ONNX model')
     .option('--class <class>', 'explain a class, by index or name; repeatable', collect)
@@ -16,7 +17,7 @@ export function addExplainFlags(command: Command): void {
       'explain how alike its embedding is to another picture’s; repeatable',
       collect,
     );
-  addFlags(command, explainOptions, explainerOptions, outputOptions);
+  addFlags(command, explainOptions, explainerOptions, drawing);
 }
 
 interface Typed {

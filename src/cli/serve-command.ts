@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { outputOptions } from '../batch/output-options.js';
 import { workforceOptions } from '../batch/run-options.js';
 import type { Answered } from '../serve/http.js';
 import { httpOptions, listenOptions, queueOptions } from '../serve/serve-options.js';
@@ -21,18 +22,18 @@ export function serveCommand() {
   const command = new Command('serve')
     .description('Explain pictures over HTTP, for programs in your own network.')
     .addHelpText('after', examples);
-  addExplainFlags(command as never);
+  const { save: _, ...drawing } = outputOptions; // every request says what is drawn
+  addExplainFlags(command as never, drawing);
   addFlags(command, listenOptions, queueOptions, httpOptions, workforceOptions);
   addFlags(command, printOptions);
   return command.action(async (flags) => {
     const { ExplainService, listen, serviceApp } = await import('../serve/index.js');
     const { outputs = {}, ...what } = explainFlagsOf(flags);
-    const { save: _, ...drawing } = outputs;
     const { quiet = false } = fromFlags(printOptions, flags);
     const token = process.env.GRADCAMPP_TOKEN;
     const service = await ExplainService.open({
       ...what,
-      outputs: drawing,
+      outputs,
       workforce: fromFlags(workforceOptions, flags),
       ...fromFlags(queueOptions, flags),
     });

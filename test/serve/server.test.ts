@@ -174,6 +174,9 @@ test('a port that is taken, a form of the log that is none, and a network that a
   await expect(start([command, 'serve', '--model', model, '--log', 'yaml'])).rejects.toThrow(
     /"log" must be one of text, json, none; received "yaml"/,
   );
+  await expect(start([command, 'serve', '--model', model, '--save', 'map'])).rejects.toThrow(
+    /unknown option '--save'/,
+  );
   const open = await start([
     command,
     'serve',

@@ -376,6 +376,13 @@ describe('what is wrong is said in a sentence', () => {
   test('options', async () => {
     await wrong({ teacher: undefined }, '"teacher" (--teacher) is missing: give the path of an ONNX file');
     await wrong({ data: undefined }, '"data" (--data) is missing: give a folder with a folder of');
+    const alone = (student: string) =>
+      expect(train({ ...small, student, data: at('data'), out: at('wrong-student') })).rejects;
+    await alone(at('no.onnx')).toThrow(/Cannot read model ".*no\.onnx": there is no such file/);
+    await copyFile(at('teacher', 'student.onnx'), at('bare.onnx'));
+    await alone(at('bare.onnx')).toThrow(
+      /needs a sidecar beside it, ".*bare\.json", which says how pictures/,
+    );
     await wrong({ data: at('nowhere') }, /"data" ".*nowhere" cannot be read: there is no such file\./);
     await wrong({ student: 'resnet-9' }, /"student" must be one of resnet-DEPTH/);
     await wrong({ batch: 500 }, '"batch" is 500, and there are 108 pictures to train on');

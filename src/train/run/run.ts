@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -300,9 +301,21 @@ function namesOf({ classes, classCount }: Teacher): readonly string[] | undefine
   );
 }
 
+/** How pictures are prepared for a student that is a file. */
+async function sidecarOf(student: string): Promise<Preprocessing> {
+  const path = student.replace(/(\.onnx)?$/i, '.json');
+  if (!existsSync(student))
+    throw new GradcamppError('INVALID_MODEL', `Cannot read model "${student}": there is no such file.`);
+  if (existsSync(path)) return (await readSidecar(path)).input;
+  throw new GradcamppError(
+    'INVALID_OPTION',
+    `The student "${student}" needs a sidecar beside it, "${path}", which says how pictures become its input, as {"input": {"size": [224, 224]}}.`,
+  );
+}
+
 /** Without a teacher: the sidecar of a student that is a file, or the pictures' own size and a mean of grey. */
 async function ownPreprocessing({ student, size }: Settings, data: Labelled): Promise<Preprocessing> {
-  if (isFile(student)) return (await readSidecar(student.replace(/(\.onnx)?$/i, '.json'))).input;
+  if (isFile(student)) return sidecarOf(student);
   const side = size ?? (await sideOf(data));
   return {
     layout: 'NCHW',
