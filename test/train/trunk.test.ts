@@ -5,10 +5,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { modelFile } from '../../src/graph/model-file.js';
 import { checkSidecar } from '../../src/image/sidecar.js';
 import { floatsOf } from '../../src/onnx/constant.js';
+import { Kept } from '../../src/train/data/kept.js';
 import { decodePictures, readPictures } from '../../src/train/data/pictures.js';
 import { trainStudent } from '../../src/train/run/job.js';
 import type { RunPlan } from '../../src/train/run/plan.js';
-import { readTrunk, trunkOf } from '../../src/train/run/trunk.js';
+import { keptIn, trunkOf } from '../../src/train/run/trunk.js';
 import { buildStudent } from '../../src/train/students/index.js';
 import { forUse } from '../../src/train/training-form.js';
 import { drawFolder, drawnClasses } from './drawn.js';
@@ -82,7 +83,7 @@ test.each(['stage1.0/relu', 'stage2.0/relu'])(
     const plan = await planOf(trainFrom);
     const trunk = await trunkOf(plan, 2, () => undefined);
     if (typeof trunk !== 'object') throw new Error(trunk);
-    const kept = await readTrunk(root, trunk, validation);
+    const kept = keptIn(root, trunk, validation);
     expect(trunk.views.length).toBe(2);
     const pictures = await readPictures(root, plan.pictures, [16, 16]);
     const learn = (own: RunPlan, more: object, folder: string) => {
@@ -129,4 +130,14 @@ test('it is computed in every step where connections lead past it, and where it 
   expect(
     await trunkOf({ ...built, settings: { ...built.settings, student: 'resnet-8' } }, 2, () => undefined),
   ).toBe(undefined);
+});
+
+test('what was cut off meanwhile is said', async () => {
+  await writeFile(at('view.f32'), new Uint8Array(4 * 6));
+  const [view, dims] = [at('view.f32'), [2]];
+  const kept = new Kept({ dims, views: [view], originals: view, originalsOf: [7] });
+  expect(kept.batch([2, 0], 0)).toEqual(new Float32Array(4));
+  expect(kept.batch([7], 'original')).toEqual(new Float32Array(2));
+  expect(() => kept.batch([3], 0)).toThrow(/view\.f32" was changed while it was read: remove it/);
+  kept.close();
 });

@@ -42,7 +42,7 @@ export async function loadingService({ pictures, masks, kept, options }: LoaderI
       };
       return { result: loaded, transfer: Object.values(loaded).map(({ buffer }) => buffer as ArrayBuffer) };
     },
-    close: async () => undefined,
+    close: async () => views.close(),
   };
 }
 

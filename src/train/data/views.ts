@@ -51,6 +51,8 @@ export class Views implements NetworkInputs {
     else kernels().normalizeToHWC(values, steps, out);
   }
 
+  close(): void {}
+
   /**
    * Several pictures in one array, [pictures.length, …dims].
    *

@@ -161,6 +161,7 @@ async function learn(
     }
     return log;
   } finally {
+    inputs.close();
     await loader.close();
   }
 }

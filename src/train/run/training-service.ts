@@ -16,7 +16,7 @@ import type { Job, RunPlan } from './plan.js';
 import { inferValues } from '../../runtime/infer.js';
 import { forUse } from '../training-form.js';
 import { studentNetwork } from './student-network.js';
-import { readTrunk } from './trunk.js';
+import { keptIn } from './trunk.js';
 
 /** What a student came to, as it is noted. */
 export interface JobOutcome {
@@ -36,7 +36,7 @@ export async function trainingService(plan: RunPlan): Promise<Service> {
   const lessons = plan.lessons && (await Lessons.read(cache, plan.lessons));
   const masks = plan.masks === undefined ? undefined : await read(plan.masks);
   const { labels, train, validation } = plan;
-  const kept = plan.trunk && (await readTrunk(cache, plan.trunk, validation));
+  const kept = plan.trunk && keptIn(cache, plan.trunk, validation);
   const data: JobData = { pictures, labels, train, validation, lessons, masks, kept };
   const measured = test ? Array.from({ length: test.count }, (_, i) => i) : validation;
   const views = new Views(test ?? pictures, { ...plan, augment: [] });

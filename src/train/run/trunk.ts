@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderWriter } from '../../batch/results/write-file.js';
-import { hashFile, openFile, readInto } from '../../files.js';
+import { hashFile } from '../../files.js';
 import { type Graph, namesOf, readsOf, subgraph, valueInfo } from '../../graph/graph.js';
 import { DataType } from '../../onnx/types.js';
 import { inferValues } from '../../runtime/infer.js';
@@ -139,22 +139,11 @@ async function computed(
 }
 
 /** What `trunkOf` left. */
-export async function readTrunk(
+export function keptIn(
   cache: string,
   { views, originals, dims }: TrunkFiles,
   validation: readonly number[],
-): Promise<KeptValues> {
-  const read = async (name: string) => {
-    const file = await openFile(join(cache, name));
-    try {
-      const bytes = new Uint8Array(new SharedArrayBuffer((await file.stat()).size));
-      await readInto(file, bytes, 0);
-      return new Float32Array(bytes.buffer);
-    } finally {
-      await file.close();
-    }
-  };
-  const kept: Float32Array[] = [];
-  for (const name of views) kept.push(await read(name));
-  return { dims, views: kept, originals: await read(originals), originalsOf: validation };
+): KeptValues {
+  const at = (name: string) => join(cache, name);
+  return { dims, views: views.map(at), originals: at(originals), originalsOf: validation };
 }
