@@ -1,4 +1,5 @@
-import type { Colormap } from '../../image/colormap.js';
+import { type Colormap, colormaps } from '../../image/colormap.js';
+import { methodNames } from '../../methods/index.js';
 
 /** A stroke of the brush, in pixels of the picture. */
 export interface Stroke {
@@ -74,12 +75,18 @@ const codecs: { readonly [K in keyof Settings]: Codec<Settings[K]> } = {
   model: text,
   picture: text,
   target: text,
-  methods: [(list) => list.join(','), (typed) => (typed === '' ? undefined : typed.split(','))],
+  methods: [
+    (list) => list.join(','),
+    (typed) => {
+      const known = [...new Set(typed.split(','))].filter((name) => methodNames.includes(name));
+      return known.length > 0 ? known : undefined;
+    },
+  ],
   layer: text,
   opacity: share,
   threshold: share,
   swipe: share,
-  colormap: text as unknown as Codec<Colormap>,
+  colormap: [(name) => name, (typed) => colormaps.find((name) => name === typed)],
   boxes: yes,
   at: [
     (at) => at?.join(',') ?? '',
