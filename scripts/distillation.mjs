@@ -38,7 +38,7 @@ const cifarStudy = (teacher) =>
     name: nameOf(teacher),
     out,
     seeds,
-    tried: { interpret: [0.5, 2, 5], kd: [0.1, 0.3, 1], attention: [1, 10, 50] },
+    tried: { interpret: [0.1, 0.5, 2], kd: [0.1, 0.3, 1, 3], attention: [0.1, 1, 10] },
     options: {
       student: 'resnet-8',
       width: 0.5,
