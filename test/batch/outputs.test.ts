@@ -107,6 +107,8 @@ describe('files of an explanation', () => {
       colormap: 'turbo',
       opacity: 0.5,
       picture: 'original',
+      video: undefined,
+      timeline: false,
     });
     expect(settingsOf({ save: ['raw', 'map', 'raw'] }).save).toEqual(['map', 'raw']);
     expect(() => settingsOf({ save: ['heat'] as never })).toThrow(

@@ -179,13 +179,13 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
   };
 
   test('a picture has the map that it has in Node', async () => {
-    expect(await page.getByTestId('model').innerText()).toContain('shapes.onnx');
+    await until(() => page.getByTestId('model').innerText()).toContain('shapes.onnx');
     await using explainer = await NetworkExplainer.open(model, { backend: 'reference' });
     const [{ targets }] = await explainer.explain(`${assets}pictures/${pictures[0]}`);
     const own = await map();
     expect(own.dims).toEqual(targets[0].map.dims);
     expect(furthest(own.data, targets[0].map.data)).toBeLessThan(1e-4);
-    expect(await explained()).toContain(targets[0].target.name);
+    await until(() => explained()).toContain(targets[0].target.name);
   });
 
   test('classes: the best ones as the network says them, and a search', async () => {
@@ -195,18 +195,22 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     expect(numbers).toEqual(numbers.toSorted((a, b) => b - a));
     const before = await heat();
     await page.getByLabel('Search classes').fill('mush');
-    expect(await page.locator('ol[aria-label="Classes found"] .name').allInnerTexts()).toEqual(['mushroom']);
+    await until(() => page.locator('ol[aria-label="Classes found"] .name').allInnerTexts()).toEqual([
+      'mushroom',
+    ]);
     await page.getByLabel('Search classes').press('Enter');
     await calm();
-    expect(await explained()).toContain('mushroom');
-    expect(await heat()).not.toBe(before);
+    await until(() => explained()).toContain('mushroom');
+    await until(() => heat()).not.toBe(before);
     await page.getByLabel('Search classes').fill('');
     await page.getByRole('button', { name: 'Back to what the network says' }).click();
     await calm();
-    expect(await heat()).toBe(before);
+    await until(() => heat()).toBe(before);
     await page.locator('.grid[data-testid="pictures"] button').nth(1).click(); // other pictures have other best classes
     await calm();
-    expect(await page.locator('ol[aria-label="Best classes"] .value').allInnerTexts()).not.toEqual(values);
+    await until(() => page.locator('ol[aria-label="Best classes"] .value').allInnerTexts()).not.toEqual(
+      values,
+    );
     await reset();
   });
 
@@ -218,7 +222,7 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     const seen = new Set<string>();
     for (const [i, name] of names.slice(0, 5).entries()) {
       if (i > 0) await slide('Layer', 'ArrowRight');
-      expect(await page.locator('.layer-name code').innerText()).toBe(name);
+      await until(() => page.locator('.layer-name code').innerText()).toBe(name);
       seen.add(await heat());
     }
     expect(seen.size).toBeGreaterThan(3);
@@ -235,16 +239,16 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     await page.getByLabel('Add a method').selectOption('saliency');
     await calm();
     const tiles = page.getByTestId('methods').locator('canvas');
-    expect(await tiles.count()).toBe(4);
+    await until(() => tiles.count()).toBe(4);
     const drawn = await tiles.evaluateAll((all) =>
       all.map((canvas) => (canvas as HTMLCanvasElement).toDataURL()),
     );
     expect(new Set(drawn).size).toBe(4);
     await page.getByRole('button', { name: 'layer-cam', exact: true }).click();
-    expect(await heat()).not.toBe(before);
+    await until(() => heat()).not.toBe(before);
     expect(JSON.parse((await download('JSON')).toString()).method).toBe('layer-cam');
     await page.getByRole('button', { name: 'Remove saliency' }).click();
-    expect(await tiles.count()).toBe(3);
+    await until(() => tiles.count()).toBe(3);
     await reset();
   });
 
@@ -252,14 +256,14 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     const before = await heat();
     await page.getByRole('button', { name: 'vs cup' }).click();
     await calm();
-    expect(await explained()).toContain('apple against cup');
-    expect(await heat()).not.toBe(before);
-    expect(await page.getByLabel('Command for the same map').inputValue()).toMatch(
+    await until(() => explained()).toContain('apple against cup');
+    await until(() => heat()).not.toBe(before);
+    await until(() => page.getByLabel('Command for the same map').inputValue()).toMatch(
       /--target contrast:0:rivals=2 /,
     );
     await page.getByRole('button', { name: 'vs cup' }).click();
     await calm();
-    expect(await heat()).toBe(before);
+    await until(() => heat()).toBe(before);
     await reset();
   });
 
@@ -269,16 +273,16 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     await page.mouse.move(...(await at(x, y)));
     const channels = page.getByRole('list', { name: 'Strongest channels here' }).locator('button');
     await until(() => channels.count()).toBeGreaterThan(1);
-    expect(await page.getByTestId('values').locator('dd').first().innerText()).toBe('1.000');
+    await until(() => page.getByTestId('values').locator('dd').first().innerText()).toBe('1.000');
     await page.mouse.click(...(await at(x, y)));
     const badge = await page.locator('.badge').innerText();
     expect(badge).toMatch(/^channel \d+ alone$/);
-    expect(await heat()).not.toBe(before);
-    expect(await channels.first().getAttribute('aria-pressed')).toBe('true');
+    await until(() => heat()).not.toBe(before);
+    await until(() => channels.first().getAttribute('aria-pressed')).toBe('true');
     await channels.nth(1).click();
-    expect(await page.locator('.badge').innerText()).not.toBe(badge);
+    await until(() => page.locator('.badge').innerText()).not.toBe(badge);
     await page.getByRole('button', { name: 'All channels again' }).click();
-    expect(await heat()).toBe(before);
+    await until(() => heat()).toBe(before);
     await reset();
   });
 
@@ -294,10 +298,12 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     await page.keyboard.press('Enter');
     await until(() => page.locator('.badge').count()).toBe(1);
     await page.keyboard.press('Escape');
-    expect(await page.locator('.badge').count()).toBe(0);
+    await until(() => page.locator('.badge').count()).toBe(0);
     await page.getByText('The map as a table').click();
     const rows = page.locator('table.numbers tbody tr');
-    expect(await rows.count()).toBe(await rows.first().locator('td').count()); // a square layer
+    const cells = async () => [await rows.count(), await rows.first().locator('td').count()];
+    await until(() => rows.count()).toBeGreaterThan(0);
+    await until(async () => new Set(await cells()).size).toBe(1); // a square layer
     await page.getByText('The map as a table').click();
     await reset();
   });
@@ -313,10 +319,10 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
       };
     });
     await slide('Opacity', 'ArrowRight', 5);
-    expect(await page.locator('.frame .heat').evaluate((canvas) => getComputedStyle(canvas).opacity)).toBe(
-      '0.65',
-    );
-    expect(await heat()).toBe(before);
+    await until(() =>
+      page.locator('.frame .heat').evaluate((canvas) => getComputedStyle(canvas).opacity),
+    ).toBe('0.65');
+    await until(() => heat()).toBe(before);
     await slide('Threshold', 'ArrowRight', 20);
     const clear = (own: string) =>
       page.evaluate(async (url) => {
@@ -330,12 +336,14 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
           .getImageData(0, 0, image.width, image.height)
           .data.filter((alpha, i) => i % 4 === 3 && alpha === 0).length;
       }, own);
-    expect(await clear(await heat())).toBeGreaterThan(await clear(before));
+    await until(async () => clear(await heat())).toBeGreaterThan(await clear(before));
     await slide('Swipe', 'ArrowLeft', 40);
-    expect(await page.locator('.swiped').evaluate((own) => getComputedStyle(own).clipPath)).toMatch(/40%\)$/);
+    await until(() => page.locator('.swiped').evaluate((own) => getComputedStyle(own).clipPath)).toMatch(
+      /40%\)$/,
+    );
     const last = await heat();
     await page.getByLabel('Colours', { exact: true }).selectOption('turbo');
-    expect(await heat()).not.toBe(last);
+    await until(() => heat()).not.toBe(last);
     await calm();
     expect(await page.evaluate('asked')).toBe(0);
     await reset();
@@ -346,11 +354,11 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     const boxes = page.locator('.marks .region');
     const count = await boxes.count();
     expect(count).toBeGreaterThan(0);
-    expect(await page.getByTestId('regions').locator('tbody tr').count()).toBe(Math.min(count, 12));
+    await until(() => page.getByTestId('regions').locator('tbody tr').count()).toBe(Math.min(count, 12));
     const width = async () => Number(await boxes.first().locator('rect').first().getAttribute('width'));
     const before = await width();
     await slide('Threshold', 'ArrowRight', 40);
-    expect(await width()).toBeLessThan(before);
+    await until(() => width()).toBeLessThan(before);
     await reset();
   });
 
@@ -369,17 +377,17 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     const deleted = await verdict.innerText();
     expect(deleted).toMatch(/^apple: [\d.]+ % → [\d.]+ %$/);
     expect(deleted.startsWith(first)).toBe(true);
-    expect(await page.locator('.chart canvas').count()).toBe(1);
-    expect(await page.locator('.delta').count()).toBeGreaterThan(0);
+    await until(() => page.locator('.chart canvas').count()).toBe(1);
+    await until(() => page.locator('.delta').count()).toBeGreaterThan(0);
     const before = await heat();
     await page.getByLabel('Map of the changed picture').check();
     await calm();
-    expect(await heat()).not.toBe(before);
+    await until(() => heat()).not.toBe(before);
     await page.getByText('Keep only that').click();
     await calm();
-    expect(await verdict.innerText()).not.toBe(deleted);
+    await until(() => verdict.innerText()).not.toBe(deleted);
     await page.getByRole('button', { name: 'Undo' }).click();
-    expect(await verdict.innerText()).toBe(first);
+    await until(() => verdict.innerText()).toBe(first);
     await reset();
   });
 
@@ -407,8 +415,8 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
         layer: document.querySelector('.layer-name')?.textContent,
       }));
     await until(async () => (await shown(again)).hash).toEqual((await shown(page)).hash);
-    expect(await shown(again)).toEqual(await shown(page));
-    expect(await heat(again)).toBe(await heat());
+    await until(() => shown(again)).toEqual(await shown(page));
+    await until(() => heat(again)).toBe(await heat());
     await again.close();
     const json = JSON.parse((await download('JSON')).toString());
     expect(json).toMatchObject({
@@ -477,16 +485,16 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
       `${assets}pictures/${pictures[1]}`,
     );
     await calm(own);
-    expect(await own.getByTestId('pictures').locator('li').count()).toBe(2);
+    await until(() => own.getByTestId('pictures').locator('li').count()).toBe(2);
     const before = await heat(own);
     await own.getByText('Pick an object').click(); // an object of a detector
     const objects = own.getByRole('list', { name: 'Objects' }).locator('button');
     const count = await objects.count();
     expect(count).toBeGreaterThan(1);
-    expect(await own.locator('.object').count()).toBe(count);
+    await until(() => own.locator('.object').count()).toBe(count);
     await own.locator('.object:not(.chosen)').last().click({ force: true });
     await until(() => heat(own)).not.toBe(before);
-    expect(await commandOf(own)).toMatch(/--target detection:at=[\d.,-]+ /);
+    await until(() => commandOf(own)).toMatch(/--target detection:at=[\d.,-]+ /);
     await drop(`${assets}segmenter.onnx`, `${assets}segmenter.json`);
     await until(() => own.getByTestId('model').innerText()).toContain('segmenter.onnx');
     await own.waitForSelector('.explained strong');
@@ -525,8 +533,8 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     ]);
     const own = await open(await serveFolder(site));
     await calm(own);
-    expect(await explained(own)).toMatch(/^cup /);
-    expect(await own.getByLabel('Command for the same map').count()).toBe(0);
+    await until(() => explained(own)).toMatch(/^cup /);
+    await until(() => own.getByLabel('Command for the same map').count()).toBe(0);
     await using explainer = await NetworkExplainer.open(model, { backend: 'reference' });
     const [{ targets }] = await explainer.explain(`${assets}pictures/${pictures[0]}`, {
       targets: 'cup',
@@ -569,7 +577,7 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
       buffer: Buffer.from('no model'),
     });
     await page.getByRole('alert').waitFor();
-    expect(await page.getByRole('alert').innerText()).toMatch(/is not an ONNX model/);
+    await until(() => page.getByRole('alert').innerText()).toMatch(/is not an ONNX model/);
     expect(astray).toEqual([]);
     expect(errors).toEqual([]);
   });
