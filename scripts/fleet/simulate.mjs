@@ -2,6 +2,7 @@
 // what is saturated first. Nothing here is measured; what it assumes are the numbers below, which flags change.
 // Usage: node scripts/fleet/simulate.mjs [--pictures 10000000 --size 512 --rate 10 --lost 0.01 --seed 1 …]
 import { parseArgs } from 'node:util';
+import { randomFrom } from '../../test/fuzz/mutate.mjs';
 
 const assumed = {
   pictures: 10_000_000,
@@ -39,16 +40,6 @@ const { values } = parseArgs({ options: Object.fromEntries(Object.keys(assumed).
 const given = { ...assumed, ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)])) };
 const shards = Math.ceil(given.pictures / given.size);
 
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What happens next, first. */
 class Agenda {
   #heap = [];
@@ -85,7 +76,7 @@ class Agenda {
 
 /** @param slower by which everything shared makes workers slower: found by what they ask for together */
 function simulate(workers, slower) {
-  const random = mulberry32(given.seed);
+  const random = randomFrom(given.seed);
   const agenda = new Agenda();
   const speeds = Array.from({ length: workers }, () => 0.75 + 0.5 * random());
   let [waiting, done, lost, time] = [shards, 0, 0, 0];
