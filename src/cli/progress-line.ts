@@ -99,7 +99,7 @@ export class ProgressLine {
       done: this.#done,
       total: images,
       failed: this.#failed,
-      perSecond: Math.round(1000 * rate) / 1000,
+      perSecond: Number(rate.toPrecision(3)),
       secondsLeft: secondsLeft && Math.ceil(secondsLeft),
     };
   }
@@ -135,8 +135,10 @@ export function describeSummary(summary: Summary): string[] {
   return lines;
 }
 
+/** Of pictures a second, in the unit that has digits to show. */
 function shownRate(rate: number): string {
-  return `${rate.toFixed(rate < 0.1 ? 3 : 1)}/s`;
+  if (rate >= 0.1 || rate === 0) return `${rate.toFixed(1)}/s`;
+  return rate * 60 >= 0.1 ? `${(rate * 60).toFixed(1)}/min` : `${(rate * 3600).toFixed(1)}/h`;
 }
 
 function duration(seconds: number): string {

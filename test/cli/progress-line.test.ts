@@ -35,14 +35,30 @@ test('what is done of pictures under way counts, also before one is finished', (
   clock.ms += 5000;
   progress.within(0.2);
   expect(written).toEqual([
-    '0/2 (2 %), 0.010/s, 3:15 left · groups of 50 pictures\n',
-    '0/2 (5 %), 0.010/s, 3:10 left · groups of 50 pictures\n',
-    '0/2 (7 %), 0.010/s, 3:05 left · groups of 50 pictures\n',
-    '0/2 (10 %), 0.010/s, 3:00 left · groups of 50 pictures\n',
-    '0/2 (12 %), 0.010/s, 2:55 left · groups of 50 pictures\n',
+    '0/2 (2 %), 0.6/min, 3:15 left · groups of 50 pictures\n',
+    '0/2 (5 %), 0.6/min, 3:10 left · groups of 50 pictures\n',
+    '0/2 (7 %), 0.6/min, 3:05 left · groups of 50 pictures\n',
+    '0/2 (10 %), 0.6/min, 3:00 left · groups of 50 pictures\n',
+    '0/2 (12 %), 0.6/min, 2:55 left · groups of 50 pictures\n',
     expect.stringMatching(/^1\/2 \(55 %\)/),
     expect.stringMatching(/^1\/2 \(60 %\)/),
   ]);
+});
+
+test.each([
+  [600, '0.1/min', 0.00167],
+  [3600, '1.0/h', 0.000278],
+])('a picture in %d s is shown as %s', (seconds, shown, perSecond) => {
+  const facts: object[] = [];
+  const said: string[] = [];
+  const clock = { ms: 0 };
+  const say = (line: string, more?: object) => void (said.push(line), facts.push(more ?? {}));
+  const progress = new ProgressLine({ isTTY: false, write: () => true, say }, () => clock.ms);
+  progress.start({ images: 10, note: 'slow' });
+  clock.ms = seconds * 1000;
+  progress.step(false);
+  expect(said[0]).toContain(`1/10 (10 %), ${shown}, `);
+  expect(facts[0]).toMatchObject({ perSecond });
 });
 
 test('on a terminal one line is rewritten, ten times a second, cut to its width, and taken away', () => {
