@@ -44,16 +44,19 @@ export function jsonScript(id: string, value: unknown): Html {
  * The shell of a page: styles and script inline, and a policy that forbids every request but for pictures from `images`, so
  * that the page works from a disk and nothing leaves it.
  *
+ * @param assets style sheets of `assets/`, each on top of those before it; beside the last one is the script
  * @param images sources of pictures, as a content security policy names them; default: those in the page itself
  */
-export async function page(title: string, assets: string, body: Html, images = 'data:'): Promise<string> {
+export async function page(
+  title: string,
+  assets: readonly string[],
+  body: Html,
+  images = 'data:',
+): Promise<string> {
   const read = (name: string): Promise<string> =>
     readFile(new URL(`../assets/${name}`, import.meta.url), 'utf8');
-  const [base, style, script] = await Promise.all([
-    read('report/base.css'),
-    read(`${assets}.css`),
-    read(`${assets}.js`),
-  ]);
+  const styles = await Promise.all(['report/base', ...assets].map((name) => read(`${name}.css`)));
+  const script = await read(`${assets[assets.length - 1]}.js`);
   const policy = `default-src 'none'; img-src ${images}; media-src ${images}; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>
 <html lang="en">
@@ -65,7 +68,7 @@ export async function page(title: string, assets: string, body: Html, images = '
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <style>
-${new Html(base)}${new Html(style)}</style>
+${new Html(styles.join(''))}</style>
 </head>
 <body>
 ${body}

@@ -58,7 +58,7 @@ ${pictures.flat().map((line) => ('error' in line ? failure(line) : card(out, lin
 ${pageLinks(number, pages)}
 </main>
 `;
-  return page(`${title} – gradcampp`, 'captions/captions', body, "'self' file: data:");
+  return page(`${title} – gradcampp`, ['index/pictures', 'captions/captions'], body, "'self' file: data:");
 }
 
 function failure({ index, image, error }: FailedLine): Html {

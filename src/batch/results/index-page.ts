@@ -51,7 +51,7 @@ ${pictures.map((own) => card(index, own))}</ol>
 ${pageLinks(number, pages)}
 </main>
 `;
-  return page(`${counted(index)} – gradcampp`, 'index/index', body, "'self' file: data:");
+  return page(`${counted(index)} – gradcampp`, ['index/pictures', 'index/index'], body, "'self' file: data:");
 }
 
 function thingOf({ takesClips }: IndexPage): 'picture' | 'video' {

@@ -56,7 +56,7 @@ ${provenance.map(
 </section>
 </main>
 ${gallery && jsonScript('data', galleryData(gallery, series))}`;
-  return page(`${title} – gradcampp`, 'report/report', body);
+  return page(`${title} – gradcampp`, ['report/report'], body);
 }
 
 function gallerySection({ orders, total, items }: Gallery, series: readonly Series[]) {

@@ -218,5 +218,5 @@ async function studyPage(data: { study: string; title: string; aspect: number; i
 <noscript><p>This study needs JavaScript.</p></noscript>
 </main>
 ${jsonScript('data', { ...data, colors: Buffer.from(colormapTable('turbo')).toString('base64') })}`;
-  return page(data.title, 'study/study', body);
+  return page(data.title, ['study/study'], body);
 }
