@@ -12,6 +12,7 @@ import type { SourceOptions } from '../image/sources.js';
 import { type Observed, type Observer, observer } from '../observe.js';
 import { option, type OptionsOf, readOptions, text } from '../options.js';
 import { drive } from './drive.js';
+import type { Crew } from './workers/crew.js';
 import { type FilesInit, type FilesResult, openFiles, type Sample } from './workers/files-service.js';
 import { writeIndexPages } from './results/index-page.js';
 import { Inputs } from './inputs/inputs.js';
@@ -57,6 +58,8 @@ export interface Part {
   readonly of: RunKind;
   /** Pictures that are listed and named already, in place of `images`. */
   readonly inputs?: readonly Omit<Input, 'index'>[];
+  /** Keeps the workers, where all went well with them, for the next part that would open the same. Without it they end with the part. */
+  readonly crew?: Crew<Team>;
 }
 
 function object<T extends object>() {
@@ -161,8 +164,12 @@ async function run(
   if (plan.table !== undefined) await prepareTable(plan.table, plan);
   const listed = plan.part?.inputs;
   const inputs = listed ? await Inputs.of(listed) : await Inputs.list(plan.images, plan.archives, plan);
-  const team = await startTeam(plan, inputs);
+  const init = await initOf(plan, inputs);
+  const crew = plan.part?.crew;
+  const key = JSON.stringify([plan.part?.of, init, plan.workforce]);
+  const team = (await crew?.take(key)) ?? startTeam(plan, init, crew ? undefined : inputs.count);
   let folder: ResultsFolder | undefined;
+  let isKept = false;
   try {
     const opened = await openedBy(team, plan.model);
     await inputs.settle(opened.clips !== undefined);
@@ -181,11 +188,16 @@ async function run(
       if (folder) await explainInto(folder, { plan, inputs, team, opened, tally, listener, seen });
       const isComplete = tally.done === inputs.list.length;
       const writePages = (others: ReadonlySet<string>) => writeIndex(plan, opened, inputs, others);
-      if (folder && isComplete) await Promise.all([folder.finish(writePages), team.close()]);
+      if (folder && isComplete)
+        await Promise.all([folder.finish(writePages), crew ? undefined : team.close()]);
       if (plan.table !== undefined && isComplete) await writeResultTable(plan.table, plan.out);
     } catch (cause) {
       if (!(cause instanceof GradcamppError)) throw cause;
       error = cause;
+    }
+    if (crew && !error && !tally.hasFaults) {
+      crew.keep(key, team);
+      isKept = true;
     }
     return {
       out: plan.out,
@@ -203,7 +215,7 @@ async function run(
       peakMemory: tally.peakMemory(plan.workforce.isolate ? team.size : 0),
     };
   } finally {
-    await team.close();
+    if (!isKept) await team.close();
     await folder?.close();
     await inputs.close();
   }
@@ -266,12 +278,12 @@ function planOf(given: RunOptions) {
   };
 }
 
-/** Starts the workers. A run that goes on keeps its backend, whatever the machine would choose now. */
-async function startTeam(plan: Plan, inputs: Inputs): Promise<Team> {
+/** What workers open. A run that goes on keeps its backend, whatever the machine would choose now. */
+async function initOf(plan: Plan, inputs: Inputs): Promise<FilesInit> {
   const { open, model, explain, outputs, out, part } = plan;
   const earlier = part?.of.backend ?? (plan.resume ? await backendOfRun(out) : undefined);
   const backend = (open.backend ?? 'auto') === 'auto' ? (earlier ?? open.backend) : open.backend;
-  const init: FilesInit = {
+  return {
     kind: 'files',
     model,
     open: backend === undefined ? open : { ...open, backend: backend as ExplainerOptions['backend'] },
@@ -279,11 +291,12 @@ async function startTeam(plan: Plan, inputs: Inputs): Promise<Team> {
     outputs,
     out: plan.archives.length + inputs.archives.length > 0 ? undefined : out,
   };
+}
+
+/** Starts the workers. @param tasks how many they will have, at most; undefined where there may be more later */
+function startTeam({ workforce }: Plan, init: FilesInit, tasks: number | undefined): Team {
   const script = new URL('./worker.js', import.meta.url);
-  return startWorkforce(
-    { script, init, openHere: () => openFiles(init), tasks: inputs.count },
-    plan.workforce,
-  );
+  return startWorkforce({ script, init, openHere: () => openFiles(init), tasks }, workforce);
 }
 
 /** What the workers found, and the model's checksum, which is taken meanwhile. */
@@ -353,7 +366,7 @@ function refuseOther(of: RunKind, { inputs, ...own }: RunRecord): void {
   if (differ.length === 0) return;
   throw new GradcamppError(
     'INVALID_OPTION',
-    `This machine would explain something else than was planned: ${differ.join(', ')} differ. Give it the model, the sidecar and the version of the plan.`,
+    `This machine would explain something else than was planned: it differs in ${differ.join(', ')}. Give it the model, the sidecar and the version of the plan.`,
   );
 }
 
@@ -458,6 +471,8 @@ class Tally {
   failed: number;
   /** Those that an earlier run had done. */
   readonly before: number;
+  /** Whether a picture failed by no fault of its own, as it may seem: a worker ended, or the device. */
+  hasFaults = false;
   #worker = 0;
   readonly #sum: Sample = { decode: 0, forward: 0, backward: 0, map: 0, encode: 0, pictures: 0 };
 
@@ -468,7 +483,9 @@ class Tally {
 
   count({ lines }: Done): void {
     this.done++;
-    if (failureIn(lines)) this.failed++;
+    const failure = failureIn(lines);
+    if (failure) this.failed++;
+    if (failure?.error.code === 'RUNTIME') this.hasFaults = true;
   }
 
   sample({ sample, peakMemory }: FilesResult): void {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explainFolder, type Listener, type RunOptions } from '../batch/explain-folder.js';
+import { explainFolder, type Listener, type Part, type RunOptions } from '../batch/explain-folder.js';
 import { archiveName } from '../batch/inputs/inputs.js';
 import type { Input } from '../batch/picture.js';
 import { ResultNames } from '../batch/results/result-names.js';
@@ -31,6 +31,8 @@ export type ShardOptions = Pick<RunOptions, 'workforce' | 'signal'> &
   OptionsOf<typeof shardOptions> & {
     /** Address of `plan.json`, or of the folder that it is in. */
     readonly plan: string;
+    /** Workers that are kept from shard to shard. */
+    readonly crew?: Part['crew'];
   };
 
 export interface ShardSummary {
@@ -50,13 +52,10 @@ export interface ShardSummary {
  *
  * @throws GradcamppError also where the work was ended by what no other picture would escape, as a full disk
  */
-export async function runShard(
-  { plan, workforce, signal, ...own }: ShardOptions,
-  listener: Listener = {},
-): Promise<ShardSummary> {
+export async function runShard(options: ShardOptions, listener: Listener = {}): Promise<ShardSummary> {
   const seen = await observer();
-  return seen.during('shard run', { 'gradcampp.plan': plan }, async (watched) => {
-    const summary = await run({ plan, workforce, signal, ...own }, listener).catch((error: unknown) => {
+  return seen.during('shard run', { 'gradcampp.plan': options.plan }, async (watched) => {
+    const summary = await run(options, listener).catch((error: unknown) => {
       seen.countShard('failed');
       throw error;
     });
@@ -73,7 +72,7 @@ export async function runShard(
 }
 
 async function run(
-  { plan, workforce, signal, ...own }: ShardOptions,
+  { plan, workforce, signal, crew, ...own }: ShardOptions,
   listener: Listener,
 ): Promise<ShardSummary> {
   try {
@@ -94,10 +93,11 @@ async function run(
     await makeFolder(root);
     const work = await mkdtemp(join(root, 'gradcampp-shard-'));
     try {
-      const own = { ...settings, workforce, signal };
-      return await (isOfEvaluation(open)
-        ? runEvaluationShard(open, index, { ...own, work })
-        : runIn(work, open as OpenPlan<PlanOfPictures>, index, own, listener));
+      const own = { ...settings, workforce, signal, crew };
+      if (!isOfEvaluation(open))
+        return await runIn(work, open as OpenPlan<PlanOfPictures>, index, own, listener);
+      await crew?.close(); // it has workers of its own
+      return await runEvaluationShard(open, index, { ...own, work });
     } finally {
       await rm(work, { recursive: true, force: true });
     }
@@ -123,7 +123,7 @@ async function runIn(
   work: string,
   open: OpenPlan<PlanOfPictures>,
   index: number,
-  { model, workforce, signal, allowFailed }: Omit<ShardOptions, 'plan'>,
+  { model, workforce, signal, crew, allowFailed }: Omit<ShardOptions, 'plan'>,
   listener: Listener,
 ): Promise<ShardSummary> {
   const { plan, storage } = open;
@@ -136,7 +136,7 @@ async function runIn(
     out,
     workforce,
     signal,
-    part: { of: plan.run, inputs: pictures },
+    part: { of: plan.run, inputs: pictures, crew },
   };
   const inputs = join(work, outputNames.inputs);
   let first: string | undefined;

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Job } from 'bullmq';
 import type { WorkforceOptions } from '../batch/run-options.js';
+import { Crew } from '../batch/workers/crew.js';
 import { messageOf } from '../errors.js';
 import { number, type OptionsOf, readOptions, yesOrNo } from '../options.js';
 import {
@@ -12,7 +13,7 @@ import {
   type ShardJob,
   unreachable,
 } from './queue.js';
-import { runShard, type ShardSummary } from './run-shard.js';
+import { runShard, type ShardOptions, type ShardSummary } from './run-shard.js';
 import { shardOptions } from './shard-options.js';
 
 const { model, work, allowFailed } = shardOptions;
@@ -69,7 +70,8 @@ const mostTries = 8;
 const lookEvery = 500;
 
 /**
- * Takes shards out of a queue, one after the other, until it is stopped. A shard whose worker ended with it is run in processes of
+ * Takes shards out of a queue, one after the other, until it is stopped. Its threads or processes keep the model open from one
+ * shard of a run to the next. A shard whose worker ended with it is run in processes of
  * its own the next time (`workforce.isolate`), where a picture that ends its process becomes a line with an error.
  *
  * @throws GradcamppError
@@ -81,6 +83,7 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   const address = addressOf(chosen.redis);
   const bull = await loadBull();
   const worked = { done: 0, failed: 0 };
+  const crew: NonNullable<ShardOptions['crew']> = new Crew();
   let isRunning = false;
   let wasReached = false;
   const givenUp = new AbortController();
@@ -100,7 +103,7 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     let pictures = 0;
     const isSuspect = job.attemptsStarted > 1;
     const summary = await runShard(
-      { ...own, plan, index, signal, workforce: isSuspect ? isolated(workforce) : workforce },
+      { ...own, plan, index, signal, crew, workforce: isSuspect ? isolated(workforce) : workforce },
       {
         picture: () =>
           void (++pictures % 16 === 0 && void job.updateProgress({ pictures }).catch(() => undefined)),
@@ -166,6 +169,7 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     const isForced = said !== undefined && !isRunning;
     await worker.close(isForced).catch((error: unknown) => listener.note?.(messageOf(error)));
     await queue.close().catch(() => undefined);
+    await crew.close();
   }
   if (givenUp.signal.aborted && !signal?.aborted) throw unreachable(address, problem);
   return worked;

@@ -186,7 +186,7 @@ describe('a plan', () => {
     const other = join(work, 'other.onnx');
     writeFileSync(other, Buffer.concat([readFileSync(model), Buffer.from([0xa2, 0x06, 0])])); // an unknown field
     await expect(runShard({ plan: work, index: 0, model: other, workforce })).rejects.toThrow(
-      'This machine would explain something else than was planned: the model differ',
+      'This machine would explain something else than was planned: it differs in the model',
     );
     expect(existsSync(join(work, 'shards'))).toBe(false);
   });

@@ -1,17 +1,15 @@
-import type { FileHandle } from 'node:fs/promises';
 import { isMainThread } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { GradcamppError } from '../../errors.js';
 import type { NetworkExplainer } from '../../explain/network-explainer.js';
 import type { Explanation, TargetExplanation } from '../../explain/explanation.js';
 import { type ExplainOptions, type Settings, settingsOf } from '../../explain/explain-options.js';
-import { openFile, readInto } from '../../files.js';
 import { loadSharp } from '../../image/sharp.js';
 import { release } from '../../memory.js';
 import { readOptions } from '../../options.js';
 import { explainClips, explainEach, type Item, type Outcome } from '../each.js';
 import { HeldFrames } from '../held-frames.js';
-import type { Done, Part, Picture } from '../picture.js';
+import type { Done, Picture } from '../picture.js';
 import { GrowingFiles } from '../results/growing-file.js';
 import { folderWriter, isFatal } from '../results/write-file.js';
 import { TimelineFiles } from '../timeline-files.js';
@@ -21,6 +19,7 @@ import { outputOptions, type OutputOptions, type OutputSettings, type SaveKind }
 import { encodeOutput, endingOf, type Parts, showsPicture, writerFor } from '../output-files.js';
 import { type AnyLine, failedLine, resultLine } from '../results/result-line.js';
 import type { Service } from './messages.js';
+import { OpenArchives } from './open-archives.js';
 import { ownBuffers } from '../../transfer.js';
 import { type Stage, type StageTime, StageWatch } from '../../watch.js';
 
@@ -98,7 +97,7 @@ class FilesWorker {
   readonly #outputs: OutputSettings;
   readonly #write: ReturnType<typeof folderWriter> | undefined;
   readonly #growing: GrowingFiles;
-  readonly #archives = new Map<string, Promise<FileHandle>>();
+  readonly #archives = new OpenArchives();
 
   constructor(init: FilesInit) {
     this.settings = settingsOf(init.explain);
@@ -111,7 +110,11 @@ class FilesWorker {
     return this.#outputs.timeline;
   }
 
-  async run(
+  run(explainer: NetworkExplainer, pictures: readonly Picture[], isSample: boolean): Promise<FilesResult> {
+    return this.#archives.during(pictures, () => this.#run(explainer, pictures, isSample));
+  }
+
+  async #run(
     explainer: NetworkExplainer,
     pictures: readonly Picture[],
     isSample: boolean,
@@ -170,7 +173,6 @@ class FilesWorker {
   }
 
   async close(): Promise<void> {
-    for (const file of this.#archives.values()) await (await file).close();
     await this.#growing.close();
   }
 
@@ -179,19 +181,12 @@ class FilesWorker {
     if (bytes) return { input: bytes, path, targets };
     if (frames) {
       const own = frames.map((frame) =>
-        typeof frame === 'string' ? frame : { name: frame.name, bytes: () => this.#contentOf(frame) },
+        typeof frame === 'string' ? frame : { name: frame.name, bytes: () => this.#archives.read(frame) },
       );
       return { input: { frames: own }, path, targets };
     }
     if (!part) return { input: path, targets };
-    return { input: await this.#contentOf(part), path, targets };
-  }
-
-  async #contentOf({ archive, offset, size }: Part): Promise<Uint8Array> {
-    if (!this.#archives.has(archive)) this.#archives.set(archive, openFile(archive));
-    const content = Buffer.allocUnsafeSlow(size);
-    await readInto(await (this.#archives.get(archive) as Promise<FileHandle>), content, offset);
-    return content;
+    return { input: await this.#archives.read(part), path, targets };
   }
 
   /** Draws and writes what was explained of one picture, or of one clip of a video, and adds it to the report. */
