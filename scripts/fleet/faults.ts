@@ -64,21 +64,11 @@ for (let i = 0; i < shards * size; i++) {
   else copyFileSync(join(project, 'assets/pictures', originals[i % originals.length]), path);
 }
 
-/** Loaded into a process, it ends it where it opens this picture: as what the system kills for its memory. */
 const poison = join(photos, `${String(Math.floor(shards * size * random())).padStart(3, '0')}.png`);
-const poisonous = join(root, 'poison.mjs');
-writeFileSync(
-  poisonous,
-  `import fs from 'node:fs';
-  import { syncBuiltinESMExports } from 'node:module';
-  const { open } = fs.promises;
-  fs.promises.open = (path, ...rest) => {
-    if (path === ${JSON.stringify(poison)}) process.kill(process.pid, 'SIGKILL');
-    return open(path, ...rest);
-  };
-  syncBuiltinESMExports();`,
-);
-const poisoned = { NODE_OPTIONS: `--import ${pathToFileURL(poisonous).href}` };
+const poisoned = {
+  POISON: poison,
+  NODE_OPTIONS: `--import ${pathToFileURL(join(project, 'test/support/poison.mjs')).href}`,
+};
 
 type Environment = Readonly<Record<string, string>>;
 interface Ended {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import type * as SubmitModule from '../../src/fleet/submit.js';
 import { digest, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { built } from '../support/built.js';
 import { Hold } from '../support/hold.js';
+import { poisonedBy } from '../support/poison.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 
 const { submitShards } = await built<typeof SubmitModule>('fleet/submit.js');
@@ -127,6 +128,28 @@ describe.runIf(hasRedis)('with a Redis server', () => {
     const { code, said } = await gradcampp(...args);
     expect(code, said).toBe(0);
     expect((await gradcampp('shard', 'status', out)).said).toContain('2 of 2 shards done');
+    await server.end();
+  }, 240_000);
+
+  test('a shard that ended a worker without processes (--workers 0) is run in one the next time, and its picture becomes a line', async () => {
+    const server = await RedisServer.start();
+    const [out, one, merged] = [newFolder(), newFolder(), newFolder()];
+    const env = poisonedBy(join(photos, 'p2.png'));
+    const settings = [photos, '--model', model];
+    expect((await startWith(env, 'explain', ...settings, '--isolate', '--out', one).ended).code).toBe(3);
+    await gradcampp('shard', 'plan', ...settings, '--out', out);
+    await submitShards({ plan: out, redis: server.url });
+    const queue = ['--redis', server.url, '--until-empty', '--lock', '1'];
+    const work = () => startWith(env, 'shard', 'work', ...queue, '--workers', '0').ended;
+    expect((await work()).code).toBe('SIGKILL');
+    const { code, said } = await work();
+    expect(code, said).toBe(0);
+    expect(said).toContain('shard 0 of 1 done: 40 pictures, 5 failed');
+    await gradcampp('shard', 'merge', out, '--out', merged);
+    expect(readFileSync(join(merged, 'results.jsonl'), 'utf8')).toContain(
+      'ended its worker twice: the last one was killed (SIGKILL)',
+    );
+    expect(digest(merged)).toEqual(digest(one));
     await server.end();
   }, 240_000);
 
