@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { opendir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline';
 import { html, Html } from '../../html.js';
@@ -52,7 +52,9 @@ export async function writePages<Line extends { readonly index: number }>(
 
 /** Pages of a run that was cut off while it wrote them. */
 async function removePages(out: string): Promise<void> {
-  for (const name of await readdir(out)) if (indexName.test(name)) await rm(join(out, name));
+  const pages: string[] = []; // of a folder that may hold a million other files
+  for await (const { name } of await opendir(out)) if (indexName.test(name)) pages.push(name);
+  for (const name of pages) await rm(join(out, name));
 }
 
 const indexName = /^index(-\d+)?\.html$/;

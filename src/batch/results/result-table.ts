@@ -5,7 +5,7 @@ import { readLines } from './lines.js';
 import type { AnyLine, FailedLine, ResultLine } from './result-line.js';
 import { resultsFile } from './run-folder.js';
 import type { Reuse } from '../run-options.js';
-import { type Column, isOwnTable, rowsAtOnce, tableFormatOf, writeTable } from './table-file.js';
+import { type Column, isOwnTable, tableFormatOf, writeTable } from './table-file.js';
 import { makeFolder, unwritable } from './write-file.js';
 
 type Row = Partial<ResultLine> & Partial<FailedLine>;
@@ -73,7 +73,7 @@ export async function prepareTable(path: string, { resume, overwrite }: Reuse): 
 export async function writeResultTable(path: string, out: string): Promise<void> {
   const partial = `${path}.partial`;
   try {
-    await writeTable(partial, tableFormatOf(path), columns, groupsOf(join(out, resultsFile)));
+    await writeTable(partial, tableFormatOf(path), columns, rowsOf(join(out, resultsFile)));
     await rename(partial, path);
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => undefined);
@@ -81,13 +81,6 @@ export async function writeResultTable(path: string, out: string): Promise<void>
   }
 }
 
-async function* groupsOf(results: string): AsyncGenerator<AnyLine[]> {
-  let group: AnyLine[] = [];
-  for await (const { bytes } of readLines(results)) {
-    group.push(JSON.parse(bytes.toString()) as AnyLine);
-    if (group.length < rowsAtOnce) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
+async function* rowsOf(results: string): AsyncGenerator<AnyLine> {
+  for await (const { bytes } of readLines(results)) yield JSON.parse(bytes.toString()) as AnyLine;
 }

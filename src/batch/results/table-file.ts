@@ -25,18 +25,21 @@ export function tableFormatOf(path: string): TableFormat {
   );
 }
 
-/** Rows that are held at once. */
-export const rowsAtOnce = 10_000;
+/** Rows of which the values are held at once, and lines of CSV. */
+const rowsAtOnce = 10_000;
+const linesAtOnce = 1000;
 
-/** Writes a table, its rows in groups of `rowsAtOnce` at most. */
+export type Rows<Row> = AsyncIterable<Row> | Iterable<Row>;
+
+/** Writes a table. Of Parquet a group of rows is held, as columns; a row itself is not. */
 export async function writeTable<Row>(
   path: string,
   format: TableFormat,
   columns: readonly Column<Row>[],
-  groups: AsyncIterable<readonly Row[]> | Iterable<readonly Row[]>,
+  rows: Rows<Row>,
 ): Promise<void> {
-  if (format === 'csv') await writeCsv(path, columns, groups);
-  else await writeParquet(path, columns, groups);
+  if (format === 'csv') await writeCsv(path, columns, rows);
+  else await writeParquet(path, columns, rows);
 }
 
 /** What is written into the file, and tells a table of ours. */
@@ -45,33 +48,41 @@ const createdBy = 'gradcampp';
 async function writeParquet<Row>(
   path: string,
   columns: readonly Column<Row>[],
-  groups: AsyncIterable<readonly Row[]> | Iterable<readonly Row[]>,
+  rows: Rows<Row>,
 ): Promise<void> {
   const { ParquetWriter, fileWriter, schemaFromColumnData } = await import('hyparquet-writer');
-  const dataOf = (rows: readonly Row[]) =>
-    columns.map(({ name, type, value }) => ({
-      name,
-      type,
-      nullable: true,
-      data: rows.map((row) => value(row) ?? null),
-    }));
-  const schema = schemaFromColumnData({ columnData: dataOf([]) });
-  const writer = new ParquetWriter({ writer: fileWriter(path), schema, createdBy });
-  for await (const rows of groups) await writer.write({ columnData: dataOf(rows), rowGroupSize: rowsAtOnce });
+  const empty = () =>
+    columns.map(({ name, type }) => ({ name, type, nullable: true, data: [] as (Value | null)[] }));
+  const writer = new ParquetWriter({
+    writer: fileWriter(path),
+    schema: schemaFromColumnData({ columnData: empty() }),
+    createdBy,
+  });
+  let [columnData, count] = [empty(), 0];
+  const flush = async () => {
+    await writer.write({ columnData, rowGroupSize: rowsAtOnce });
+    [columnData, count] = [empty(), 0];
+  };
+  for await (const row of rows) {
+    for (const [i, { value }] of columns.entries()) columnData[i].data.push(value(row) ?? null);
+    if (++count === rowsAtOnce) await flush();
+  }
+  if (count > 0) await flush();
   await writer.finish();
 }
 
 /** RFC 4180, with a header, lines ending in CRLF; numbers in full precision, NaN as an empty cell. */
-async function writeCsv<Row>(
-  path: string,
-  columns: readonly Column<Row>[],
-  groups: AsyncIterable<readonly Row[]> | Iterable<readonly Row[]>,
-): Promise<void> {
+async function writeCsv<Row>(path: string, columns: readonly Column<Row>[], rows: Rows<Row>): Promise<void> {
   const file = await open(path, 'w');
   try {
-    await file.writeFile(headerOf(columns));
-    for await (const rows of groups)
-      await file.writeFile(rows.map((row) => lineOf(columns.map(({ value }) => value(row)))).join(''));
+    let [text, count] = [headerOf(columns), 0];
+    for await (const row of rows) {
+      text += lineOf(columns.map(({ value }) => value(row)));
+      if (++count % linesAtOnce > 0) continue;
+      await file.writeFile(text);
+      text = '';
+    }
+    await file.writeFile(text);
   } finally {
     await file.close();
   }

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, opendir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GradcamppError, messageOf } from '../../errors.js';
 
@@ -66,7 +66,7 @@ const outputName =
 export async function noteOthers(out: string): Promise<void> {
   const names: string[] = [];
   const look = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(out, folder), { withFileTypes: true })) {
+    for await (const entry of await opendir(join(out, folder))) {
       const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
         if (name !== partialFolder && !name.startsWith(stagingPrefix)) await look(name);

@@ -17,5 +17,5 @@ export async function writeColumns(path: string, format: TableFormat, table: Tab
     type: types[type],
     value: (row: number) => values[row],
   }));
-  await writeTable(path, format, columns, [[...table[0].values.keys()]]);
+  await writeTable(path, format, columns, table[0].values.keys());
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, test } from 'vitest';
 import { type Column, isOwnTable, tableFormatOf, writeTable } from '../../../src/batch/results/table-file.js';
 
@@ -21,7 +21,7 @@ const columns: Column<Row>[] = [
 
 async function csvOf(rows: readonly Row[]): Promise<string> {
   const path = join(folder, 'a.csv');
-  await writeTable(path, 'csv', columns, [rows.slice(0, 1), rows.slice(1)]);
+  await writeTable(path, 'csv', columns, rows);
   return readFileSync(path, 'utf8');
 }
 
@@ -50,7 +50,7 @@ test.each([
 
 test('Parquet that another library reads; text stays as it is', async () => {
   const path = join(folder, 'a.parquet');
-  await writeTable(path, 'parquet', columns, [[{ name: '=x', score: 0.1, empty: true }, {}]]);
+  await writeTable(path, 'parquet', columns, [{ name: '=x', score: 0.1, empty: true }, {}]);
   const bytes = readFileSync(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
   expect(await parquetReadObjects({ file })).toEqual([
@@ -61,8 +61,8 @@ test('Parquet that another library reads; text stays as it is', async () => {
 
 test('a table of ours is told from others', async () => {
   const [csv, parquet, mine] = ['own.csv', 'own.parquet', 'mine.csv'].map((name) => join(folder, name));
-  await writeTable(csv, 'csv', columns, [[{ name: 'x' }]]);
-  await writeTable(parquet, 'parquet', columns, [[{ name: 'x' }]]);
+  await writeTable(csv, 'csv', columns, [{ name: 'x' }]);
+  await writeTable(parquet, 'parquet', columns, [{ name: 'x' }]);
   writeFileSync(mine, 'name,score\r\nx,1\r\n');
   expect(await isOwnTable(csv, 'csv', columns)).toBe(true);
   expect(await isOwnTable(parquet, 'parquet', columns)).toBe(true);
@@ -75,4 +75,19 @@ test('the format is the ending of the name', () => {
   expect(() => tableFormatOf('x.xlsx')).toThrow(
     '"table" must be a file that ends in .parquet or .csv; received "x.xlsx".',
   );
+});
+
+test('Parquet of more rows than a group holds, in their order', async () => {
+  const path = join(folder, 'long.parquet');
+  const row = (score: number): Row => ({ name: `p${score % 7}`, score });
+  const rows = function* () {
+    for (let i = 0; i < 20_001; i++) yield row(i);
+  };
+  await writeTable(path, 'parquet', columns, rows());
+  const bytes = readFileSync(path);
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  expect(parquetMetadata(file).row_groups.map(({ num_rows }) => Number(num_rows))).toEqual([10_000, 10_000, 1]);
+  const read = await parquetReadObjects({ file });
+  expect(read).toHaveLength(20_001);
+  expect(read.every(({ name, score }, i) => name === row(i).name && score === i)).toBe(true);
 });
