@@ -34,7 +34,7 @@ export async function bringPictures<P extends Pick<Input, 'path'>>(
   const storages = new Map<string, Promise<Storage>>();
   const bring = async ([i, picture]: readonly [number, P]) => {
     if (!isRemote(picture.path)) return picture;
-    const [, address, name] = /^(\w+:\/\/[^/]+)\/(.+)$/.exec(picture.path) as unknown as string[];
+    const [, address, name] = /^(\w+:\/\/[^/]+)\/(.+)$/s.exec(picture.path) as unknown as string[];
     const storage = storages.get(address) ?? openStorage(address);
     storages.set(address, storage);
     const pieces = await (await storage).read(name);

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import S3rver from 's3rver';
 
 /**
- * What happens to a request: answered 503, not answered, done and then not answered, its answer cut off half way; answered 412 though
- * nothing is there, where it has a condition.
+ * What happens to a request: answered 503, not answered, done and then not answered, its answer cut off half way, or whole without
+ * the range that was asked for; answered 412 though nothing is there, where it has a condition.
  */
-export type Fault = 'busy' | 'reset' | 'lost' | 'cut' | 'taken' | undefined;
+export type Fault = 'busy' | 'reset' | 'lost' | 'cut' | 'whole' | 'taken' | undefined;
 
 export interface S3Server {
   /** Chooses what goes wrong. */
@@ -21,8 +21,8 @@ export interface S3Server {
 }
 
 /**
- * An S3 server with a bucket "bucket", in whose front stand conditional writes (412 where there is one, 409 while one is written),
- * which s3rver has not, and faults. Sets the environment that the SDK reads.
+ * An S3 server with a bucket "bucket", in whose front stand what s3rver has not, conditional writes (412 where there is one, 409 while
+ * one is written) and names in the form of URLs, and faults. Sets the environment that the SDK reads.
  */
 export async function startS3(): Promise<S3Server> {
   const directory = mkdtempSync(join(tmpdir(), 'gradcampp-s3-'));
@@ -66,7 +66,9 @@ export async function startS3(): Promise<S3Server> {
     if (isConditional && written.has(path)) return refuse(answer, 412, 'PreconditionFailed');
     if (isConditional && writing.has(path)) return refuse(answer, 409, 'ConditionalRequestConflict');
     if (isConditional) writing.add(path);
+    if (fault === 'whole') delete headers.range;
     const forward = request({ port, method, path: url, headers }, (got) => {
+      if (method === 'GET' && url.includes('encoding-type=url')) return void answerEncoded(got, answer);
       if (method === 'PUT' && got.statusCode === 200) written.add(path);
       if (isConditional) writing.delete(path);
       if (fault === 'lost') return got.destroy() && asked.socket.destroy();
@@ -91,4 +93,27 @@ export async function startS3(): Promise<S3Server> {
   process.env.AWS_REGION = 'us-east-1';
   process.env.AWS_ACCESS_KEY_ID = process.env.AWS_SECRET_ACCESS_KEY = 'S3RVER';
   return server;
+}
+
+/** A list whose names are encoded. */
+async function answerEncoded(got: IncomingMessage, answer: ServerResponse): Promise<void> {
+  const parts: Buffer[] = [];
+  for await (const part of got) parts.push(part as Buffer);
+  const list = Buffer.concat(parts)
+    .toString()
+    .replaceAll(
+      /<Key>([^<]*)<\/Key>/g,
+      (_, key) => `<Key>${encodeURIComponent(text(key)).replaceAll('%20', '+')}</Key>`,
+    )
+    .replace('</ListBucketResult>', '<EncodingType>url</EncodingType></ListBucketResult>');
+  answer.writeHead(got.statusCode ?? 500, { 'content-type': 'application/xml' });
+  answer.end(list);
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+function text(xml: string): string {
+  return xml.replaceAll(/&(?:#x([\da-f]+)|(\w+));/gi, (_, code, name) =>
+    code ? String.fromCodePoint(Number.parseInt(code, 16)) : (entities[name] ?? ''),
+  );
 }

@@ -113,6 +113,33 @@ describe('S3', () => {
     },
   );
 
+  test('goes on behind a break where a server knows no ranges', async () => {
+    const storage = await openStorage(address);
+    const bytes = Buffer.from(Array.from({ length: 2 ** 20 }, (_, i) => i * 7 + (i >> 8)));
+    await storage.put('ranges', bytes);
+    let count = 0;
+    server.fault = (method) => (method !== 'GET' ? undefined : count++ === 0 ? 'cut' : 'whole');
+    expect(digest(await readWhole(storage, 'ranges'))).toBe(digest(bytes));
+    expect(count).toBe(2);
+  });
+
+  test('lists names that hold anything', async () => {
+    const storage = await openStorage(address);
+    const names = [
+      'a b+c%20.png',
+      'line\nfeed.png',
+      ' <&"\'> .png',
+      'ü–漢字😀.png',
+      'tab\t.png',
+      'x/..y/z.png',
+    ];
+    for (const name of names) await storage.put(`names/${name}`, Buffer.from(name));
+    const found: string[] = [];
+    for await (const name of storage.list('names', { isDeep: true })) found.push(name);
+    expect(found.sort()).toEqual(names.map((name) => `names/${name}`).sort());
+    for (const name of found) expect(`names/${await readWhole(storage, name)}`).toBe(name);
+  });
+
   test('waits while another writes the same', async () => {
     const storage = await openStorage(address);
     const names = Array.from({ length: 5 }, () => storage.create('conflict', Buffer.from('x')));

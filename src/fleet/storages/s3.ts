@@ -1,5 +1,4 @@
 import { open, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GradcamppError, messageOf } from '../../errors.js';
 import { readInto } from '../../files.js';
@@ -11,12 +10,14 @@ interface Sdk {
   readonly [command: `${string}Command`]: new (input: object) => object;
 }
 interface Answer {
-  readonly Body?: Readable;
+  readonly Body?: AsyncIterable<Uint8Array>;
   readonly ETag?: string;
   readonly ContentLength?: number;
+  readonly ContentRange?: string;
   readonly UploadId?: string;
   readonly Contents?: readonly { readonly Key: string }[];
   readonly NextContinuationToken?: string;
+  readonly EncodingType?: string;
 }
 
 /** Files of more bytes are sent in parts of so many. The least that S3 takes is 5 MiB, the most parts 10,000. */
@@ -93,11 +94,14 @@ class S3 implements Storage {
     const Prefix = folder === '' ? this.#prefix : `${this.#prefix}${folder}/`;
     const Delimiter = isDeep ? undefined : '/';
     for (let ContinuationToken: string | undefined; ; ) {
-      const input = { Bucket: this.#bucket, Prefix, Delimiter, ContinuationToken };
+      const EncodingType = 'url'; // names may hold what XML cannot
+      const input = { Bucket: this.#bucket, Prefix, Delimiter, ContinuationToken, EncodingType };
       const page = await this.#client.send(new this.#sdk.ListObjectsV2Command(input)).catch((cause) => {
         throw this.#failed(folder, 'listed', cause);
       });
-      for (const { Key } of page.Contents ?? []) yield Key.slice(this.#prefix.length);
+      const isEncoded = page.EncodingType === EncodingType; // not all servers do
+      for (const { Key } of page.Contents ?? [])
+        yield (isEncoded ? decoded(Key) : Key).slice(this.#prefix.length);
       ContinuationToken = page.NextContinuationToken;
       if (ContinuationToken === undefined) return;
     }
@@ -114,12 +118,15 @@ class S3 implements Storage {
 
   /** The bytes of an object; where the connection breaks, the rest is asked for. */
   async *#pieces(name: string, first: Answer): AsyncGenerator<Uint8Array> {
-    let [answer, read] = [first, 0];
+    let [answer, read, skipped] = [first, 0, 0];
     for (let attempt = 1; ; attempt++) {
       try {
-        for await (const piece of answer.Body as Readable) {
-          yield piece as Uint8Array;
-          read += (piece as Uint8Array).length;
+        for await (const piece of answer.Body as AsyncIterable<Uint8Array>) {
+          const rest = piece.subarray(skipped);
+          skipped -= piece.length - rest.length;
+          if (rest.length === 0) continue;
+          yield rest;
+          read += rest.length;
         }
         return;
       } catch (cause) {
@@ -128,6 +135,7 @@ class S3 implements Storage {
         answer = await this.#get(name, { Range: `bytes=${read}-`, IfMatch: first.ETag }).catch((again) => {
           throw this.#failed(name, 'read', again);
         });
+        skipped = answer.ContentRange === undefined ? read : 0; // a server that knows no ranges begins anew
       }
     }
   }
@@ -191,6 +199,11 @@ class S3 implements Storage {
       { cause },
     );
   }
+}
+
+/** A name as S3 writes it where it is told to: as of a form. */
+function decoded(key: string): string {
+  return decodeURIComponent(key.replaceAll('+', ' '));
 }
 
 function statusOf(cause: unknown): number | undefined {
