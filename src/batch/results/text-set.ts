@@ -1,3 +1,5 @@
+import { release } from '../../memory.js';
+
 /**
  * Texts that were seen, of which eight bytes of a checksum each are kept: millions fit where a Set would hold them all. Of ten
  * million, two are taken for one with a probability of 3 · 10⁻⁶.
@@ -45,6 +47,7 @@ export class TextSet {
     for (let i = 0; i < before.length; i += 2)
       if (before[i] !== 0 || before[i + 1] !== 0)
         this.#set(this.#placeOf(before[i], before[i + 1]), before[i], before[i + 1]);
+    release([before]);
   }
 }
 
