@@ -2,9 +2,7 @@
 // server, an S3 server, two workers. Every run ends with a merge, which is compared, byte by byte, with what one machine's `explain`
 // writes, and its lines are counted. Beside it stands the same run without the fault, so that the time lost is known.
 // Usage, as root on Linux, with redis-server: npm run faults:fleet [-- --runs 20 --seed 1 --only kill,stop --out table.md]
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   copyFileSync,
@@ -13,13 +11,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import type * as MergeModule from '../../src/fleet/merge.js';
 import type * as PlanModule from '../../src/fleet/plan.js';
@@ -28,6 +25,7 @@ import type * as SubmitModule from '../../src/fleet/submit.js';
 import { RedisServer } from '../../test/fleet/redis-server.js';
 import { type S3Server, startS3 } from '../../test/fleet/s3-server.js';
 import { randomNumbers } from '../../test/map/random.js';
+import { digest, type Environment, gradcampp, project, start, type Started } from './processes.js';
 
 const { values } = parseArgs({
   options: {
@@ -38,8 +36,6 @@ const { values } = parseArgs({
     out: { type: 'string' },
   },
 });
-const project = fileURLToPath(new URL('../../../../', import.meta.url));
-const main = join(project, 'dist/cli/main.js');
 const built = <T>(path: string): Promise<T> =>
   import(pathToFileURL(join(project, 'dist/fleet', path)).href) as Promise<T>;
 const { planShards } = await built<typeof PlanModule>('plan.js');
@@ -69,46 +65,6 @@ const poisoned = {
   POISON: poison,
   NODE_OPTIONS: `--import ${pathToFileURL(join(project, 'test/support/poison.mjs')).href}`,
 };
-
-type Environment = Readonly<Record<string, string>>;
-interface Ended {
-  readonly code: number | string;
-  readonly said: string;
-}
-interface Started {
-  readonly child: ChildProcess;
-  readonly ended: Promise<Ended>;
-}
-
-function start(args: readonly string[], env: Environment = {}, within: readonly string[] = []): Started {
-  const [command, ...rest] = [...within, process.execPath, main, ...args];
-  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (said += data));
-  return { child, ended: once(child, 'close').then(([code, signal]) => ({ code: code ?? signal, said })) };
-}
-
-async function gradcampp(
-  args: readonly string[],
-  expected: readonly number[],
-  env: Environment = {},
-): Promise<string> {
-  const { code, said } = await start(args, env).ended;
-  if (expected.includes(code as number)) return said;
-  throw new Error(`gradcampp ${args.join(' ')} ended with ${code}: ${said}`);
-}
-
-/** Names and digests of all files of a folder. */
-function digest(folder: string): string {
-  const hash = createHash('sha256');
-  for (const name of readdirSync(folder, { recursive: true }).map(String).sort())
-    if (statSync(join(folder, name)).isFile()) {
-      const bytes = readFileSync(join(folder, name));
-      const isPage = name.endsWith('.html'); // which says where the pictures are, seen from it
-      hash.update(name).update(isPage ? bytes.toString().replaceAll(/(\.\.\/)+/g, '') : bytes);
-    }
-  return hash.digest('hex');
-}
 
 /** A run of all shards, in which something may happen. */
 interface Trial {
