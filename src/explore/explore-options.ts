@@ -1,5 +1,4 @@
-import { listenOptions } from '../serve/serve-options.js';
-import { count, names, type OptionsOf, option, text, yesOrNo } from '../options.js';
+import { count, names, number, type OptionsOf, option, text, yesOrNo } from '../options.js';
 
 /** What the explorer opens with. */
 export const sessionOptions = {
@@ -27,7 +26,14 @@ export const localOptions = {
     help: 'port; another is taken where it is not free',
     flag: '--port <n>',
   }),
-  patience: listenOptions.patience,
+  /** Seconds in which a request must have arrived, and in which something must have been read of its answer. Default 30. */
+  patience: number({
+    above: 0,
+    to: 3600,
+    default: 30,
+    help: 'seconds after which a page that reads nothing of a file is dropped',
+    flag: '--patience <seconds>',
+  }),
 };
 export type LocalOptions = OptionsOf<typeof localOptions>;
 

@@ -30,7 +30,8 @@ export async function serveExplorer(
   const named = await namedFiles(session);
   const files = new Map([...pageFiles(), ...runtime, ...named.files]);
   const app = localApp({ session: named.session, files, policy: await policy() });
-  const on = (own: number) => listen(app, { host: '127.0.0.1', port: own, patience });
+  const on = (own: number) =>
+    listen(app, { host: '127.0.0.1', port: own, patience }, { patienceIsFor: 'more' });
   let takenPort: number | undefined;
   const server = await on(port).catch((error: unknown) => {
     if (!isTaken(error)) throw error;

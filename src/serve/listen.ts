@@ -30,17 +30,30 @@ const problems: Readonly<Record<string, string>> = {
 /**
  * Serves an app over HTTP/1.1. TLS is for whatever stands before it.
  *
+ * @param patienceIsFor what a client has to do within `patience` seconds: read the whole answer (default), or read some more of it,
+ *   for answers that are files of any size
  * @throws GradcamppError INVALID_OPTION, also where the address cannot be had
  */
-export async function listen(app: ServiceApp, options: ListenOptions = {}): Promise<Listening> {
+export async function listen(
+  app: ServiceApp,
+  options: ListenOptions = {},
+  { patienceIsFor = 'all' }: { readonly patienceIsFor?: 'all' | 'more' } = {},
+): Promise<Listening> {
   const { host, port, patience } = readOptions('the server', listenOptions, options);
   const fetch = async (request: Request, { incoming, outgoing }: HttpBindings | Http2Bindings) => {
     const delivered = new Promise((resolve) => {
       outgoing.once('close', resolve);
     });
     const response = await app.fetch(request, { delivered, port: incoming.socket.localPort });
-    const timer = setTimeout(() => incoming.socket.destroy(), 1000 * patience);
-    void delivered.then(() => clearTimeout(timer));
+    const { socket } = incoming;
+    const end = () => socket.destroy();
+    if (patienceIsFor === 'more') {
+      socket.setTimeout(1000 * patience, end); // begins anew whenever the client takes something
+      void delivered.then(() => socket.off('timeout', end));
+    } else {
+      const timer = setTimeout(end, 1000 * patience);
+      void delivered.then(() => clearTimeout(timer));
+    }
     return response;
   };
   const server = createAdaptorServer({
