@@ -10,15 +10,28 @@ const executablePath = '/usr/bin/chromium';
 export const hasBrowser = existsSync(executablePath) || process.env.REQUIRE_BROWSER === '1';
 export const browserNote = hasBrowser ? '' : ' (skipped: no /usr/bin/chromium)';
 
-/** @param options `gpu`: with WebGPU, of SwiftShader where there is no GPU */
-export function openBrowser({ gpu = false }: { gpu?: boolean } = {}): Promise<Browser> {
+/**
+ * @param options `gpu`: with WebGPU, of SwiftShader where there is no GPU. `measuresMemory`: `performance.measureUserAgentSpecificMemory`
+ *   answers at once, not after some random while
+ */
+export function openBrowser({
+  gpu = false,
+  measuresMemory = false,
+}: {
+  gpu?: boolean;
+  measuresMemory?: boolean;
+} = {}): Promise<Browser> {
   const args =
     '--no-sandbox --headless --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
   // The tests' own Vulkan driver (support/swiftshader.ts) is older than what Chromium brings along.
   const { VK_DRIVER_FILES: _driver, LD_LIBRARY_PATH: _libraries, ...env } = process.env;
   return chromium.launch({
     executablePath,
-    args: [...args.split(' '), gpu ? '--enable-unsafe-webgpu' : '--disable-gpu'],
+    args: [
+      ...args.split(' '),
+      gpu ? '--enable-unsafe-webgpu' : '--disable-gpu',
+      ...(measuresMemory ? ['--enable-blink-features=ForceEagerMeasureMemory'] : []),
+    ],
     env: env as Record<string, string>,
   });
 }
