@@ -26,9 +26,13 @@ const entries = {
 const packages = ['@bufbuild/protobuf', '@commander-js/extra-typings', 'commander', 'valibot'];
 
 const asPath = (path) => path.split(sep).join('/');
+/** A page has no folder of packages: all that it loads is bundled, but ONNX Runtime. */
+const ofPages = [...packages, '@huggingface/tokenizers'];
+
 /** Neither a file of ours, nor of those packages, nor a helper of the bundler's. */
-const isInstalled = (id) =>
-  !/^[./]|^[A-Z]:|^@oxc-project\//i.test(id) && !packages.some((name) => id === name || id.startsWith(`${name}/`));
+const isInstalled = (id, bundledPackages = packages) =>
+  !/^[./]|^[A-Z]:|^@oxc-project\//i.test(id) &&
+  !bundledPackages.some((name) => id === name || id.startsWith(`${name}/`));
 
 /** `import.meta.url` stays that of the file that the compiler wrote: what lies beside it is found from there. */
 const ownUrl = {
@@ -61,7 +65,7 @@ rmSync(bundled, { recursive: true, force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, join(dist, file)])),
   platform: 'node',
-  external: isInstalled,
+  external: (id) => isInstalled(id),
   plugins: [ownUrl],
 });
 const { output } = await bundle.write({
@@ -77,7 +81,7 @@ await bundle.close();
 const web = await rolldown({
   input: { index: join(dist, 'web/index.js'), worker: join(dist, 'web/worker.js') },
   platform: 'browser',
-  external: isInstalled,
+  external: (id) => isInstalled(id, ofPages),
   plugins: [forPages],
 });
 const { output: webOutput } = await web.write({

@@ -78,13 +78,15 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     packages: ['@huggingface/tokenizers'],
   },
   fleet: { parts: ['batch', 'evaluate', 'observe'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
-  web: { parts: ['methods', 'targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain'] },
+  web: {
+    parts: ['methods', 'targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'caption'],
+  },
   serve: {
     parts: ['explain', 'batch', 'targets', 'observe'],
     packages: ['hono', '@hono/node-server', 'prom-client'],
   },
   explore: {
-    parts: ['web', 'serve', 'batch', 'explain', 'targets', 'methods', 'map', 'image', 'onnx'],
+    parts: ['web', 'serve', 'batch', 'caption', 'explain', 'targets', 'methods', 'map', 'image', 'onnx'],
     packages: ['hono', 'preact', '@preact/signals', 'uplot'],
   },
   later: { parts: ['explain', 'export', 'batch'] },
@@ -252,6 +254,7 @@ test('what a page loads needs nothing of Node', () => {
   visit('explore/page/main.tsx');
   expect([...packages].sort()).toEqual([
     '@bufbuild/protobuf',
+    '@huggingface/tokenizers',
     '@preact/signals',
     'onnxruntime-web/wasm',
     'onnxruntime-web/webgpu',
@@ -274,5 +277,10 @@ test('what stands in for a file in a page is used, and has one to stand in for',
       .filter((name) => name.endsWith('.web.js'))
       .map(() => file),
   );
-  expect([...new Set(mentions)].sort()).toEqual(['web/provider.ts', 'web/service.ts']); // which tell ONNX Runtime's side where it comes from
+  expect([...new Set(mentions)].sort()).toEqual([
+    'web/caption-service.ts',
+    'web/page-options.ts',
+    'web/provider.ts',
+    'web/service.ts',
+  ]); // which tell ONNX Runtime's side where it comes from
 });

@@ -17,6 +17,7 @@ import { hashFile } from '../files.js';
 import type { SourceOptions } from '../image/sources.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { captionOutput, type CaptionLine, entryOf } from './caption-files.js';
+import { readParts } from './read-parts.js';
 import { CaptionNetworks, optionsOf } from './caption-networks.js';
 import type { CaptionerOptions, CaptionOptions } from './caption-options.js';
 import { writeCaptionPages } from './caption-page.js';
@@ -81,7 +82,7 @@ async function run(given: CaptionRun, listener: CaptionListener): Promise<Summar
   let networks: CaptionNetworks | undefined;
   let folder: ResultsFolder | undefined;
   try {
-    networks = await CaptionNetworks.open(plan.open);
+    networks = await CaptionNetworks.of(await readParts(plan.open));
     networks.check(plan.explain);
     const { explainer, layerIsAutomatic } = networks.first;
     await inputs.settle(false);

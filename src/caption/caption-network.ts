@@ -5,6 +5,7 @@ import { type Feeds, openFeeds } from '../explain/feeds.js';
 import type { PreparedImage } from '../explain/input.js';
 import { NetworkExplainer } from '../explain/network-explainer.js';
 import { ancestors, subgraph, valueInfo } from '../graph/graph.js';
+import type { Layer } from '../graph/layers.js';
 import { finishGraph } from '../runtime/prepare.js';
 import { attentionMaps, attentionOf, type ReadAttention } from './attention.js';
 import type { AttentionMap } from './caption-explanation.js';
@@ -77,6 +78,11 @@ export class CaptionNetwork {
     return openFeeds(graph, image.name, original.name, [scores.info.name], inputs);
   }
 
+  /** The encoder's layers that can be explained, best first. */
+  candidates(): Layer[] {
+    return encoderLayers(this.explainer, this.#parts.decoder);
+  }
+
   /** What the network says of a picture. */
   async say(picture: PreparedImage, search: Search): Promise<number[]> {
     const { decoder } = this.#parts;
@@ -124,15 +130,22 @@ export class CaptionNetwork {
   }
 }
 
-/** The best layer of the encoder, where none was named and the one that was chosen lies behind it, in the decoder. */
-function otherLayer(
-  { network, scores, layers, layerIsAutomatic, options }: NetworkExplainer,
+/** Layers of the encoder, best first: what lies in the decoder tells nothing of places. */
+function encoderLayers(
+  { network, scores, options }: Pick<NetworkExplainer, 'network' | 'scores' | 'options'>,
   decoder: Decoder,
-): string | undefined {
+): Layer[] {
+  const own = ancestors(network.graph, encodedValues(decoder));
+  return network.layers(scores, options.tokens).filter(({ name }) => own.has(name));
+}
+
+/** The best layer of the encoder, where none was named and the one that was chosen lies behind it, in the decoder. */
+function otherLayer(explainer: NetworkExplainer, decoder: Decoder): string | undefined {
+  const { network, layers, layerIsAutomatic } = explainer;
   if (!layerIsAutomatic) return undefined;
   const own = ancestors(network.graph, encodedValues(decoder));
   if (layers.every((name) => own.has(name))) return undefined;
-  const best = network.layers(scores, options.tokens).find(({ name, isRead }) => own.has(name) && isRead);
+  const best = encoderLayers(explainer, decoder).find(({ isRead }) => isRead);
   if (best) return best.name;
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',

@@ -6,13 +6,8 @@ import { onlyOneOf, readOptions } from '../options.js';
 import type { CaptionTarget } from '../targets/caption.js';
 import type { CaptionExplanation } from './caption-explanation.js';
 import { CaptionNetwork, type Explained } from './caption-network.js';
-import {
-  captionExplainOptions,
-  type CaptionerOptions,
-  captionOptions,
-  type CaptionOptions,
-} from './caption-options.js';
-import { type CaptionParts, readParts } from './caption-parts.js';
+import { captionExplainOptions, captionOptions, type CaptionOptions } from './caption-options.js';
+import type { CaptionParts } from './caption-parts.js';
 
 /** Networks of so many lengths are kept open, beside the first one. */
 const mostLengths = 4;
@@ -34,8 +29,7 @@ export class CaptionNetworks {
     this.first = first;
   }
 
-  static async open(given: CaptionerOptions): Promise<CaptionNetworks> {
-    const parts = await readParts(given);
+  static async of(parts: CaptionParts): Promise<CaptionNetworks> {
     return new CaptionNetworks(parts, await CaptionNetwork.open(parts, fixedLength(parts) ?? 1));
   }
 

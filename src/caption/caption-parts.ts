@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { missing } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
-import { readModel } from '../onnx/read.js';
+import type { Model } from '../onnx/model.js';
 import { readOptions } from '../options.js';
 import { canonicalGraph } from '../runtime/prepare.js';
 import {
@@ -14,8 +11,21 @@ import {
   type OwnExplainerOptions,
 } from './caption-options.js';
 import { bindDecoder, type Decoder, goesOn } from './decoder.js';
-import { type Limits, limitsBeside } from './generation.js';
-import { idsAlone, readWords, type Words } from './words.js';
+import type { Limits } from './generation.js';
+import type { Words } from './words.js';
+
+/** What a captioner is made of, as files of Node or of a page give it. */
+export interface CaptionSources {
+  /** The encoder, as it was given. */
+  readonly source: ModelSource;
+  readonly encoder: Model;
+  readonly decoder: Model;
+  /** The decoder without stored keys and values, where it lies beside the one that was given. */
+  readonly withoutPast?: () => Promise<Model | undefined>;
+  readonly words: Words;
+  /** What the files beside the encoder say. */
+  readonly limits: Limits;
+}
 
 /** What the networks of every length are made of. */
 export interface CaptionParts {
@@ -32,28 +42,29 @@ export interface CaptionParts {
   readonly limits: Limits;
 }
 
+/** The options of a captioner, checked: which files, and what else is said. */
+export function checkCaptioner(given: CaptionerOptions) {
+  const { encoder, decoder, tokenizer, ...rest } = readOptions('Captioner.open', captionerOptions, given);
+  if (encoder === undefined) throw missing('encoder', 'an ONNX file', '--encoder <file>');
+  if (decoder === undefined) throw missing('decoder', 'an ONNX file', '--decoder <file>');
+  return { encoder, decoder, tokenizer, rest };
+}
+
 /**
- * Reads both models, and finds how they belong together.
+ * Finds how both models belong together.
  *
  * @throws GradcamppError INVALID_MODEL, UNSUPPORTED_MODEL, INVALID_OPTION
  */
-export async function readParts(given: CaptionerOptions): Promise<CaptionParts> {
-  const { encoder, decoder, tokenizer, begin, end, state, output, ...explainer } = readOptions(
-    'Captioner.open',
-    captionerOptions,
-    given,
-  );
-  if (encoder === undefined) throw missing('encoder', 'an ONNX file', '--encoder <file>');
-  if (decoder === undefined) throw missing('decoder', 'an ONNX file', '--decoder <file>');
-  const pictures = await readModel(encoder);
-  const words = tokenizer === undefined ? idsAlone : await readWords(tokenizer);
-  const beside = await limitsBeside(encoder);
-  const front = await canonicalGraph(pictures);
-  const behind = await readDecoder(decoder);
+export async function partsOf(
+  { source, encoder, decoder, withoutPast, words, limits: beside }: CaptionSources,
+  { begin, end, state, output, ...explainer }: ReturnType<typeof checkCaptioner>['rest'],
+): Promise<CaptionParts> {
+  const front = await canonicalGraph(encoder);
+  const behind = await decoderOf(decoder, withoutPast);
   return {
-    source: encoder,
-    name: pictures.name,
-    producer: pictures.proto.producerName,
+    source,
+    name: encoder.name,
+    producer: encoder.proto.producerName,
     encoder: front,
     decoder: await bindDecoder(behind.graph, front.outputs, { state, output }),
     notes: behind.notes,
@@ -68,24 +79,23 @@ export async function readParts(given: CaptionerOptions): Promise<CaptionParts> 
 }
 
 /** What a decoder without stored keys and values is called, beside the one that has them. */
-const withoutPast = 'decoder_model.onnx';
+export const withoutPastName = 'decoder_model.onnx';
 
 /** The decoder; the one beside it, where it only goes on with what that has begun. */
-async function readDecoder(source: ModelSource): Promise<{ graph: Graph; notes: string[] }> {
-  const read = async (from: ModelSource) => {
-    const model = await readModel(from);
-    return { ...(await canonicalGraph(model)), name: model.name };
-  };
-  const graph = await read(source);
+async function decoderOf(
+  model: Model,
+  withoutPast: CaptionSources['withoutPast'],
+): Promise<{ graph: Graph; notes: string[] }> {
+  const graphOf = async (own: Model) => ({ ...(await canonicalGraph(own)), name: own.name });
+  const graph = await graphOf(model);
   if (!goesOn(graph)) return { graph, notes: [] };
-  const path = source instanceof URL ? fileURLToPath(source) : source;
-  const other = path instanceof Uint8Array ? undefined : join(dirname(path), withoutPast);
-  if (other !== undefined && other !== path && existsSync(other)) {
-    const note = `"${graph.name}" reads what "${withoutPast}" has stored of the picture, so no gradient goes through it: "${withoutPast}", which lies beside it and says the same, is explained.`;
-    return { graph: await read(other), notes: [note] };
+  const other = await withoutPast?.();
+  if (other) {
+    const note = `"${graph.name}" reads what "${withoutPastName}" has stored of the picture, so no gradient goes through it: "${withoutPastName}", which lies beside it and says the same, is explained.`;
+    return { graph: await graphOf(other), notes: [note] };
   }
   throw new GradcamppError(
     'UNSUPPORTED_MODEL',
-    `"${graph.name}" reads what another decoder has stored of the picture (past_key_values), so no gradient reaches the encoder. Give the one without past, ${withoutPast}, or the merged one, decoder_model_merged.onnx.`,
+    `"${graph.name}" reads what another decoder has stored of the picture (past_key_values), so no gradient reaches the encoder. Give the one without past, ${withoutPastName}, or the merged one, decoder_model_merged.onnx.`,
   );
 }

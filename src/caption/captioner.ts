@@ -38,7 +38,8 @@ export class Captioner {
   static async open(options: CaptionerOptions): Promise<Captioner> {
     try {
       const { CaptionNetworks } = await import('./caption-networks.js'); // ONNX and gradients; importing the package stays cheap
-      return new Captioner(await CaptionNetworks.open(options));
+      const { readParts } = await import('./read-parts.js');
+      return new Captioner(await CaptionNetworks.of(await readParts(options)));
     } catch (error) {
       throw asOurs(error);
     }

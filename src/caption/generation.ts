@@ -1,10 +1,3 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { GradcamppError } from '../errors.js';
-import { readText } from '../files.js';
-import type { ModelSource } from './caption-options.js';
-
 /** What begins and ends captions, as far as it is known. */
 export interface Limits {
   /** Id of the token that the decoder reads first. */
@@ -15,18 +8,13 @@ export interface Limits {
   readonly maxLength?: number;
 }
 
-type Json = Readonly<Record<string, unknown>>;
+export type Json = Readonly<Record<string, unknown>>;
 
-/**
- * What generation_config.json and config.json of Hugging Face say, beside the model or in the folder above. A captioner's own
- * keys count before those of its decoder.
- */
-export async function limitsBeside(model: ModelSource): Promise<Limits> {
-  const files: Json[] = [];
-  for (const name of ['generation_config.json', 'config.json']) {
-    const content = await jsonBeside(model, name);
-    if (content) files.push(content);
-  }
+/** Files of Hugging Face that say it, the one that counts before the other. */
+export const limitFiles = ['generation_config.json', 'config.json'] as const;
+
+/** What the content of such files says. A captioner's own keys count before those of its decoder. */
+export function limitsOf(files: readonly Json[]): Limits {
   const all = files.flatMap((file) => [file, part(file, 'decoder'), part(file, 'text_config')]);
   const first = <T>(read: (own: Json) => T | undefined): T | undefined => {
     for (const own of all) {
@@ -47,29 +35,6 @@ export async function limitsBeside(model: ModelSource): Promise<Limits> {
     end: isBlip && separator !== undefined ? [separator] : end, // BLIP ends captions so, whatever else is written
     maxLength: most ?? (whole === undefined ? undefined : whole - 1),
   };
-}
-
-/** A JSON file beside a model, or in the folder above; undefined where there is none. */
-export async function jsonBeside(model: ModelSource, name: string): Promise<Json | undefined> {
-  if (model instanceof Uint8Array) return undefined;
-  const path = model instanceof URL ? fileURLToPath(model) : model;
-  const file = [dirname(path), dirname(dirname(resolve(path)))]
-    .map((folder) => join(folder, name))
-    .find((own) => existsSync(own));
-  return file === undefined ? undefined : (readJson(file) as Promise<Json>);
-}
-
-export async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path);
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new GradcamppError(
-      'INVALID_OPTION',
-      `${JSON.stringify(path)} is not JSON: ${(cause as Error).message.replaceAll(/\s+/g, ' ')}.`,
-      { cause },
-    );
-  }
 }
 
 function part(file: Json, key: string): Json {

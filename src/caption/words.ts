@@ -1,9 +1,5 @@
-import { dirname, join } from 'node:path';
-import { existsSync } from 'node:fs';
 import { didYouMean } from '../check.js';
 import { GradcamppError, messageOf, show } from '../errors.js';
-import { readText, whyUnreadable } from '../files.js';
-import { readJson } from './generation.js';
 
 /** How tokens are spelt. */
 export interface Words {
@@ -36,25 +32,18 @@ export const idsAlone: Words = {
 };
 
 /**
- * Reads a `tokenizer.json` of Hugging Face (with the `tokenizer_config.json` beside it), or a vocabulary: a JSON list of tokens, or an
- * object of ids by token.
+ * Words by the content of a `tokenizer.json` of Hugging Face (`config` is that of its `tokenizer_config.json`), or by a vocabulary: a list
+ * of tokens, or an object of ids by token.
  *
+ * @param name what messages call it
  * @throws GradcamppError INVALID_OPTION
  */
-export async function readWords(given: string | readonly string[]): Promise<Words> {
-  if (typeof given !== 'string') return vocabulary(given, '"tokenizer"');
-  let content: unknown;
-  try {
-    content = await readJson(given);
-  } catch (error) {
-    if (error instanceof GradcamppError) throw error;
-    throw new GradcamppError('INVALID_OPTION', `${show(given)} cannot be read: ${whyUnreadable(error)}.`);
-  }
+export async function wordsOf(content: unknown, name: string, config: object = {}): Promise<Words> {
   if (Array.isArray(content) && content.every((item) => typeof item === 'string'))
-    return vocabulary(content, show(given));
+    return vocabulary(content, name);
   const entries = content !== null && typeof content === 'object' ? Object.entries(content) : [];
   if (entries.some(([key]) => key === 'model') && entries.length > 1)
-    return tokenizer(content as object, given);
+    return tokenizer(content as object, name, config);
   const byToken = entries.every(([, id]) => Number.isSafeInteger(id) && (id as number) >= 0);
   const byId = entries.every(([id, token]) => /^\d+$/.test(id) && typeof token === 'string');
   if (entries.length > 0 && (byToken || byId)) {
@@ -62,12 +51,12 @@ export async function readWords(given: string | readonly string[]): Promise<Word
     for (const [key, value] of entries) list[Number(byToken ? value : key)] = String(byToken ? key : value);
     return vocabulary(
       Array.from(list, (token, id) => token ?? `<${id}>`),
-      show(given),
+      name,
     );
   }
   throw new GradcamppError(
     'INVALID_OPTION',
-    `${show(given)} must be a tokenizer.json of Hugging Face, a JSON list of tokens, or an object of ids by token; received ${show(content)}.`,
+    `${name} must be a tokenizer.json of Hugging Face, a JSON list of tokens, or an object of ids by token; received ${show(content)}.`,
   );
 }
 
@@ -111,9 +100,7 @@ function whole(text: string): string {
   return text.replace(/\uFFFD+$/, '');
 }
 
-async function tokenizer(content: object, path: string): Promise<Words> {
-  const beside = join(dirname(path), 'tokenizer_config.json');
-  const config = existsSync(beside) ? (JSON.parse(await readText(beside)) as object) : {};
+async function tokenizer(content: object, name: string, config: object): Promise<Words> {
   const { Tokenizer } = await import('@huggingface/tokenizers');
   let own: InstanceType<typeof Tokenizer>;
   try {
@@ -121,7 +108,7 @@ async function tokenizer(content: object, path: string): Promise<Words> {
   } catch (cause) {
     throw new GradcamppError(
       'INVALID_OPTION',
-      `${show(path)} is no tokenizer.json that can be read: ${messageOf(cause).replaceAll(/\s+/g, ' ')}.`,
+      `${name} is no tokenizer.json that can be read: ${messageOf(cause).replaceAll(/\s+/g, ' ')}.`,
       { cause },
     );
   }

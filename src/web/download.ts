@@ -62,6 +62,17 @@ export async function bytesOf(
   }
 }
 
+/** Files in which a model keeps tensors, by the names that it gives them. */
+export async function filesOf(
+  externalData: Readonly<Record<string, PageFile>>,
+  download: DownloadOptions,
+): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, file] of Object.entries(externalData))
+    files.set(name, await bytesOf(file, `externalData.${name}`, download));
+  return files;
+}
+
 function refused(name: string, reason: string, cause?: unknown): GradcamppError {
   return new GradcamppError('INVALID_MODEL', `Cannot read model "${name}": ${reason}.`, { cause });
 }

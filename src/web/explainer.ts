@@ -1,65 +1,21 @@
-import { invalid, onlyKeys } from '../check.js';
+import { onlyKeys } from '../check.js';
 import { asOurs, GradcamppError, messageOf } from '../errors.js';
 import { type ExplainerOptions, type ExplainOptions, explainerOptions } from '../explain/explain-options.js';
 import type { Explanation } from '../explain/explanation.js';
 import type { Prediction } from '../explain/network-explainer.js';
-import type { ImageInput } from '../explain/input.js';
-import type { AnyPixels } from '../image/pixels.js';
-import type { Tensor } from '../tensor.js';
-import type { DownloadProgress, PageFile } from './download.js';
+import type { PageFile } from './download.js';
 import type { Look } from './canvas-view.js';
 import type { Facts, Opening, Service, ShownExplanation } from './service.js';
-import { startWorker } from './worker-client.js';
+import { absolute, aborted, pageKeys, type PageOptions, pageParts, preprocessOf } from './page-options.js';
+import { sendable, type WebImageInput } from './sendable.js';
+import { serviceInWorker } from './worker-client.js';
 
-/**
- * A picture: an image element, canvas or video frame, an ImageBitmap, ImageData, a Blob or the bytes of a picture file, its
- * URL, decoded pixels, or a tensor that is preprocessed already ([C, H, W] or [1, C, H, W]; a URL may end in .npy).
- */
-export type WebImageInput =
-  | HTMLImageElement
-  | HTMLCanvasElement
-  | HTMLVideoElement
-  | OffscreenCanvas
-  | ImageBitmap
-  | ImageData
-  | Blob
-  | Uint8Array
-  | string
-  | URL
-  | AnyPixels
-  | Tensor;
-
-export interface WebExplainerOptions extends Omit<ExplainerOptions, 'threads' | 'frames'> {
-  /** Files in which the model keeps tensors, by the names that it gives them. */
-  readonly externalData?: Readonly<Record<string, PageFile>>;
-  /**
-   * onnxruntime-web, where no bundler finds it: the address of its module (`ort.wasm.bundle.min.mjs`,
-   * `ort.webgpu.bundle.min.mjs`), and where its WebAssembly lies, if not beside it.
-   */
-  readonly runtime?:
-    | string
-    | URL
-    | {
-        readonly module?: string | URL;
-        readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
-      };
-  /**
-   * Whether the network runs in a worker of its own (default), or in the page's thread, which then answers nothing else
-   * meanwhile. A function makes the worker, where a bundler does not: of the module `gradcampp/web/worker`.
-   */
-  readonly worker?: boolean | (() => Worker);
-  /** Told how far the model and its external data are downloaded. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Ends the opening, downloads included, with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
+export interface WebExplainerOptions extends Omit<ExplainerOptions, 'threads' | 'frames'>, PageOptions {}
 
 /** What became of the picture `index` of the stream, counted from 0. */
 export type PictureResult =
   | { readonly index: number; readonly explanation: Explanation; readonly error?: undefined }
   | { readonly index: number; readonly explanation?: undefined; readonly error: GradcamppError };
-
-const ownKeys = ['externalData', 'runtime', 'worker', 'onProgress', 'signal'] as const;
 
 /**
  * A network opened for explaining, in a page. Options, targets, methods and results are those of Node; pictures are what a page
@@ -111,32 +67,18 @@ export class Explainer {
    *   onnxruntime-web or the worker does not load; the signal's reason
    */
   static async open(model: PageFile, options: WebExplainerOptions = {}): Promise<Explainer> {
-    onlyKeys('Explainer.open', options, [...Object.keys(explainerOptions), ...ownKeys]);
-    const { externalData = {}, runtime = {}, worker = true, onProgress, signal, ...rest } = options;
-    signal?.throwIfAborted();
-    const { module, wasmPaths } =
-      typeof runtime === 'string' || runtime instanceof URL
-        ? { module: runtime, wasmPaths: undefined }
-        : runtime;
+    onlyKeys('Explainer.open', options, [...Object.keys(explainerOptions), ...pageKeys]);
+    const { rest, worker, download, places } = pageParts(options);
     const opening: Opening = {
       model: absolute(model),
-      externalData: Object.fromEntries(
-        Object.entries(externalData).map(([name, file]) => [name, absolute(file)]),
-      ),
       options: { ...rest, preprocess: preprocessOf(rest.preprocess) } as ExplainerOptions,
-      runtime: {
-        ...(module === undefined ? {} : { module: absolute(module) as string }),
-        ...(wasmPaths === undefined
-          ? {}
-          : { wasmPaths: typeof wasmPaths === 'string' ? (absolute(wasmPaths) as string) : wasmPaths }),
-      },
+      ...places,
     };
-    if (worker !== false && worker !== true && typeof worker !== 'function')
-      throw invalid('worker', 'true, false or a function that makes a Worker', worker);
+    const { signal } = download;
     try {
-      if (worker !== false) return new Explainer(await startWorker(opening, worker, { onProgress, signal }));
+      if (worker !== false) return new Explainer(await serviceInWorker(opening, worker, download));
       const { openService } = await import('./service.js');
-      return new Explainer(await openService(opening, { onProgress, signal }));
+      return new Explainer(await openService(opening, download));
     } catch (error) {
       throw signal?.aborted ? signal.reason : asOurs(error);
     }
@@ -276,53 +218,3 @@ export class View {
 
 /** Codes of errors that are one picture's. */
 const ofOnePicture = new Set(['INVALID_IMAGE', 'INVALID_TARGET', 'RUNTIME']);
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-}
-
-/** Addresses are relative to the page, and not to the worker. */
-function absolute<T extends PageFile>(file: T): T | string {
-  return typeof file === 'string' || file instanceof URL ? new URL(file, base()).href : file;
-}
-
-function base(): string {
-  return globalThis.document?.baseURI ?? globalThis.location.href;
-}
-
-/** A sidecar's address; or a sidecar, whose files lie beside the page. */
-function preprocessOf(given: string | object | undefined): string | object | undefined {
-  if (typeof given === 'string') return absolute(given);
-  const { classes } = Object(given) as { classes?: unknown };
-  return typeof classes === 'string' ? { ...given, classes: absolute(classes) } : given;
-}
-
-/** Pictures as a worker can be sent them. */
-async function sendable(images: WebImageInput | readonly WebImageInput[]): Promise<ImageInput[]> {
-  const list = Array.isArray(images) ? (images as readonly WebImageInput[]) : [images as WebImageInput];
-  return Promise.all(list.map(sendableImage)) as Promise<ImageInput[]>;
-}
-
-const elements = ['HTMLImageElement', 'HTMLCanvasElement', 'HTMLVideoElement', 'OffscreenCanvas'] as const;
-
-async function sendableImage(image: WebImageInput): Promise<unknown> {
-  if (typeof image === 'string' || image instanceof URL) return absolute(image);
-  const isElement = elements.some((name) => {
-    const kind = (globalThis as Record<string, unknown>)[name] as (new () => object) | undefined;
-    return kind !== undefined && image instanceof kind;
-  });
-  if (!isElement) return image;
-  const element = image as Exclude<ImageBitmapSource, Blob>;
-  try {
-    if (element instanceof HTMLImageElement) await element.decode();
-    return await createImageBitmap(element, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
-  } catch (cause) {
-    throw new GradcamppError(
-      'INVALID_IMAGE',
-      'The picture of an element cannot be read: it is not loaded, or from another site that does not allow it.',
-      { cause },
-    );
-  }
-}

@@ -4,12 +4,20 @@ export {
   type PictureResult,
   View,
   type WebExplainerOptions,
-  type WebImageInput,
 } from './explainer.js';
+export { Captioner, type WebCaptionerOptions } from './captioner.js';
+export type { WebImageInput } from './sendable.js';
 export type { Look } from './canvas-view.js';
 export type { ShownExplanation } from './service.js';
 export type { DownloadProgress, PageFile } from './download.js';
 export type { Prediction } from '../explain/network-explainer.js';
+export type {
+  AttentionMap,
+  CaptionExplanation,
+  CaptionSummary,
+  TokenExplanation,
+} from '../caption/caption-explanation.js';
+export type { CaptionOptions } from '../caption/caption-options.js';
 export type { Explanation, ExplanationMap, TargetExplanation } from '../explain/explanation.js';
 export type { ExplainOptions, Method, Variant } from '../explain/explain-options.js';
 export type { Target } from '../targets/index.js';

@@ -9,16 +9,15 @@ import { NetworkExplainer, type Prediction } from '../explain/network-explainer.
 import type { Preprocessing } from '../image/preprocess.js';
 import type { ClassName } from '../image/sidecar.js';
 import { chosenProvider } from './provider.js';
-import { type RuntimeSource, useRuntime, type WebProvider } from '../runtime/onnxruntime.web.js';
+import { useRuntime, type WebProvider } from '../runtime/onnxruntime.web.js';
 import { CanvasView, type Look } from './canvas-view.js';
-import { bytesOf, type DownloadOptions, nameOf, type PageFile } from './download.js';
+import { bytesOf, type DownloadOptions, filesOf, nameOf, type PageFile } from './download.js';
+import type { Places } from './page-options.js';
 
 /** What an explainer is opened with, as it goes to a worker. */
-export interface Opening {
+export interface Opening extends Places {
   readonly model: PageFile;
-  readonly externalData: Readonly<Record<string, PageFile>>;
   readonly options: ExplainerOptions;
-  readonly runtime: Omit<RuntimeSource, 'provider'>;
 }
 
 /** What is known of an explainer once it is open; `Explainer` says what each is. */
@@ -57,9 +56,7 @@ export async function openService(opening: Opening, download: DownloadOptions): 
   const { provider, note } = await chosenProvider(options.executionProviders, runtime.module !== undefined);
   useRuntime({ ...runtime, provider });
   const bytes = await bytesOf(model, 'model', download);
-  const files = new Map<string, Uint8Array>();
-  for (const [name, file] of Object.entries(externalData))
-    files.set(name, await bytesOf(file, `externalData.${name}`, download));
+  const files = await filesOf(externalData, download);
   const source = { bytes, name: nameOf(model), externalData: files };
   // The compiler sees Node's side of explain/model-files.ts, which takes paths.
   const explainer = await NetworkExplainer.open(source as unknown as Uint8Array, {
@@ -98,7 +95,7 @@ export async function openService(opening: Opening, download: DownloadOptions): 
 }
 
 /** Does what it is given one after the other. */
-function queue(): <T>(work: () => Promise<T>) => Promise<T> {
+export function queue(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const done = last.then(work);

@@ -1,14 +1,49 @@
 import { GradcamppError, messageOf } from '../errors.js';
 import type { DownloadOptions } from './download.js';
+import type { CaptionFacts, CaptionOpening, CaptionService } from './caption-service.js';
 import { type Answer, type Ask, type Call, ownError } from './protocol.js';
 import type { Facts, Opening, Service } from './service.js';
 
-/** Starts a worker, and opens the network in it. */
-export async function startWorker(
+/** An explainer in a worker of its own. */
+export async function serviceInWorker(
   opening: Opening,
   make: true | (() => Worker),
-  { onProgress, signal }: DownloadOptions,
+  download: DownloadOptions,
 ): Promise<Service> {
+  const { facts, ask, call, close } = await startWorker<Facts>(opening, make, download);
+  return {
+    facts,
+    warmUp: call('warmUp'),
+    explain: call('explain'),
+    predict: call('predict'),
+    view: (canvas) => {
+      const own = canvas instanceof OffscreenCanvas ? canvas : canvas.transferControlToOffscreen();
+      return ask<number>((id) => ({ id, call: 'view', args: [own] }), [own]);
+    },
+    show: call('show'),
+    draw: call('draw'),
+    read: call('read'),
+    closeView: call('closeView'),
+    close,
+  };
+}
+
+/** A captioner in a worker of its own. */
+export async function captionerInWorker(
+  opening: CaptionOpening,
+  make: true | (() => Worker),
+  download: DownloadOptions,
+): Promise<CaptionService> {
+  const { facts, call, close } = await startWorker<CaptionFacts>(opening, make, download);
+  return { facts, explain: call('explain'), close };
+}
+
+/** Starts a worker, and opens what is told in it. */
+async function startWorker<F>(
+  opening: Opening | CaptionOpening,
+  make: true | (() => Worker),
+  { onProgress, signal }: DownloadOptions,
+) {
   const worker = make === true ? ownWorker() : make();
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   let last = 0;
@@ -68,9 +103,9 @@ export async function startWorker(
 
   const onAbort = () => worker.postMessage({ id: 0, call: 'abort' } satisfies Ask, []);
   signal?.addEventListener('abort', onAbort, { once: true });
-  let facts: Facts;
+  let facts: F;
   try {
-    facts = await ask<Facts>((id) => ({ id, call: 'open', opening, tells: onProgress !== undefined }));
+    facts = await ask<F>((id) => ({ id, call: 'open', opening, tells: onProgress !== undefined }));
   } catch (error) {
     worker.terminate();
     throw error;
@@ -79,17 +114,8 @@ export async function startWorker(
   }
   return {
     facts,
-    warmUp: call('warmUp'),
-    explain: call('explain'),
-    predict: call('predict'),
-    view: (canvas) => {
-      const own = canvas instanceof OffscreenCanvas ? canvas : canvas.transferControlToOffscreen();
-      return ask<number>((id) => ({ id, call: 'view', args: [own] }), [own]);
-    },
-    show: call('show'),
-    draw: call('draw'),
-    read: call('read'),
-    closeView: call('closeView'),
+    ask,
+    call,
     close: async () => {
       if (!failure) await call<void>('close')();
       worker.terminate();

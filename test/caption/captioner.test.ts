@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { CaptionNetwork } from '../../src/caption/caption-network.js';
-import { readParts } from '../../src/caption/caption-parts.js';
+import { readParts } from '../../src/caption/read-parts.js';
 import { Captioner } from '../../src/caption/captioner.js';
 import { graphOf } from '../../src/graph/from-model.js';
 import { modelFile } from '../../src/graph/model-file.js';

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { Captioner } from '../../src/caption/captioner.js';
 import { CaptionNetwork } from '../../src/caption/caption-network.js';
-import { readParts } from '../../src/caption/caption-parts.js';
+import { readParts } from '../../src/caption/read-parts.js';
 import { readNpy } from '../../src/image/npy.js';
 import type { Tensor } from '../../src/tensor.js';
 import { furthest, gradientOf } from '../targets/support.js';

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { limitsBeside } from '../../src/caption/generation.js';
-import { idsAlone, readWords } from '../../src/caption/words.js';
+import { limitsBeside, readWords } from '../../src/caption/read-parts.js';
+import { idsAlone } from '../../src/caption/words.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'gradcampp-words-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CaptionNetwork } from '../../src/caption/caption-network.js';
-import { readParts } from '../../src/caption/caption-parts.js';
+import { readParts } from '../../src/caption/read-parts.js';
 import { NetworkExplainer } from '../../src/explain/network-explainer.js';
 import { openDifferentiator } from '../../src/explain/passes.js';
 import { openSession } from '../../src/runtime/session.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Opening } from '../../src/web/service.js';
-import { startWorker } from '../../src/web/worker-client.js';
+import { serviceInWorker } from '../../src/web/worker-client.js';
 
 /** A worker that opens, and says nothing more. */
 class SilentWorker extends EventTarget {
@@ -13,7 +13,7 @@ class SilentWorker extends EventTarget {
 
 test('what is asked of a worker that failed is refused, and it can be closed', async () => {
   const worker = new SilentWorker();
-  const service = await startWorker({} as Opening, () => worker as unknown as Worker, {});
+  const service = await serviceInWorker({} as Opening, () => worker as unknown as Worker, {});
   const asked = service.warmUp();
   worker.dispatchEvent(new Event('error'));
   await expect(asked).rejects.toThrow(/^The worker of gradcampp\/web failed: /);
