@@ -9,6 +9,7 @@ Examples:
   $ gradcampp explore model.onnx photos/
   $ gradcampp explore                          # models and pictures are dropped into the page
   $ gradcampp explore model.onnx photos/ --build site/
+  $ gradcampp explore photos/ --encoder encoder_model.onnx --decoder decoder_model.onnx --tokenizer tokenizer.json
 
 The page is served to this machine alone, gives out the files that were named and no others, and sends nothing anywhere.
 Networks run in the browser, by onnxruntime-web: npm install onnxruntime-web@~1.30.0. Ctrl-C ends the server.`;
@@ -25,12 +26,16 @@ export function exploreCommand() {
     .option('--no-open', 'print the address, and open no browser')
     .addHelpText('after', examples);
   addFlags(command, sessionOptions, localOptions, buildOptions, printOptions);
-  return command.action(async (model, pictures, flags) => {
+  return command.action(async (first, others, flags) => {
     const { buildExplorer, openBrowser, serveExplorer } = await import('../explore/index.js');
     const { quiet = false } = fromFlags(printOptions, flags);
+    const own = fromFlags(sessionOptions, flags);
+    // With an encoder all that is named are pictures.
+    const [named, pictures] =
+      own.encoder === undefined || first === undefined ? [first, others] : [undefined, [first, ...others]];
     const session = {
-      ...fromFlags(sessionOptions, flags),
-      ...(model === undefined ? {} : { model }),
+      ...own,
+      ...(named === undefined ? {} : { model: named }),
       ...(pictures.length > 0 ? { pictures } : {}),
     };
     if (flags.build !== undefined) {

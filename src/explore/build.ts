@@ -51,5 +51,16 @@ export async function buildExplorer(
 /** Without the folders of this machine. */
 function published({ model, pictures, ...rest }: Session): Session {
   const named = <T extends SessionFile>(file: T): T => ({ ...file, path: basename(file.path) });
-  return { ...rest, pictures: pictures.map(named), ...(model ? { model: named(model) } : {}) };
+  if (!model) return { ...rest, pictures: pictures.map(named) };
+  const { caption } = model;
+  const own = caption && {
+    ...caption,
+    decoder: named(caption.decoder),
+    tokenizer: caption.tokenizer && named(caption.tokenizer),
+  };
+  return {
+    ...rest,
+    pictures: pictures.map(named),
+    model: { ...named(model), ...(own ? { caption: own } : {}) },
+  };
 }

@@ -1,9 +1,23 @@
+import { captionerOptions } from '../caption/caption-options.js';
 import { count, names, number, type OptionsOf, option, text, yesOrNo } from '../options.js';
 
 /** What the explorer opens with. */
 export const sessionOptions = {
   /** The ONNX file; left out, one is dropped into the page. */
   model: text({ help: 'the ONNX file' }),
+  /** In place of a model: what reads the picture and what says the words, as `gradcampp caption` takes them. */
+  encoder: text({
+    help: 'in place of a model: the ONNX file that reads the picture',
+    flag: '--encoder <file>',
+  }),
+  decoder: text({ help: 'the ONNX file that says the words', flag: '--decoder <file>' }),
+  tokenizer: text({
+    help: 'tokenizer.json, or a JSON list of tokens',
+    otherwise: 'ids alone',
+    flag: '--tokenizer <file>',
+  }),
+  begin: captionerOptions.begin,
+  end: captionerOptions.end,
   /** Files, folders, patterns, as `gradcampp explain` takes them. */
   pictures: names({ default: [], help: 'pictures, folders or patterns' }),
   /** Default: `<model>.json`, where there is one. */

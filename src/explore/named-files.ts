@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
+import { captionerFiles, readWords } from '../caption/read-parts.js';
+import { missing } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import { sidecarOf } from '../explain/model-files.js';
 import { takesClips } from '../explain/open-parts.js';
 import type { Sidecar } from '../image/sidecar.js';
 import { expandSources } from '../image/sources.js';
 import { modelFiles } from '../onnx/read.js';
-import { readOptions } from '../options.js';
+import { onlyOneOf, readOptions } from '../options.js';
 import { runtimeModules } from './runtime-files.js';
-import type { Session } from './session.js';
+import type { Session, SessionCaption } from './session.js';
 import { sessionOptions, type SessionOptions } from './explore-options.js';
 
 /** What a page is opened with, and the files that it may ask for: by address, relative to the page. */
@@ -24,12 +26,28 @@ export interface Named {
  */
 export async function namedFiles(options: SessionOptions = {}): Promise<Named> {
   const {
-    model,
+    model: network,
+    encoder,
+    decoder,
+    tokenizer,
+    begin,
+    end,
     pictures: sources,
     preprocess,
     settings,
     isReduced,
   } = readOptions('the explorer', sessionOptions, options);
+  const model = encoder ?? network;
+  if (encoder !== undefined && network !== undefined)
+    onlyOneOf({ model: network, encoder }, ['model', 'encoder']);
+  if (encoder !== undefined && decoder === undefined)
+    throw missing('decoder', 'the ONNX file that says the words', '--decoder <file>');
+  for (const [name, value] of Object.entries({ decoder, tokenizer, begin, end }))
+    if (value !== undefined && encoder === undefined)
+      throw new GradcamppError(
+        'INVALID_OPTION',
+        `"${name}" (--${name}) belongs to a captioner: name the model that reads the picture, too, as "encoder" (--encoder).`,
+      );
   const files = new Map<string, string>();
   const add = (path: string): string => {
     const url = `files/${files.size}/${encodeURIComponent(basename(path))}`;
@@ -56,6 +74,8 @@ export async function namedFiles(options: SessionOptions = {}): Promise<Named> {
   const sidecar = await sidecarOf(model, preprocess);
   const url = add(model);
   const externalData = Object.fromEntries([...beside].map(([location, path]) => [location, add(path)]));
+  const caption =
+    decoder === undefined ? undefined : await captionIn({ encoder: model, decoder, tokenizer }, add);
   for await (const path of picturesIn(sources)) pictures.push({ path, url: add(path) });
   return {
     session: {
@@ -64,12 +84,40 @@ export async function namedFiles(options: SessionOptions = {}): Promise<Named> {
       model: {
         path: model,
         url,
-        externalData,
+        externalData: { ...externalData, ...caption?.externalData },
         ...(sidecar ? { preprocess: plain(sidecar) } : {}),
         ...(preprocess === undefined ? {} : { preprocessPath: preprocess }),
+        ...(caption ? { caption: { ...caption.told, begin, end } } : {}),
       },
     },
     files,
+  };
+}
+
+/** What says the words, and the files beside it. */
+async function captionIn(
+  {
+    encoder,
+    decoder,
+    tokenizer,
+  }: { readonly encoder: string; readonly decoder: string; readonly tokenizer?: string },
+  add: (path: string) => string,
+): Promise<{
+  readonly told: SessionCaption;
+  readonly externalData: Readonly<Record<string, string>>;
+}> {
+  const beside = await modelFiles(decoder);
+  if (tokenizer !== undefined) await readWords(tokenizer);
+  const { generation, tokenizerConfig } = captionerFiles({ encoder, tokenizer });
+  const named = (path: string) => ({ path, url: add(path) });
+  return {
+    told: {
+      decoder: named(decoder),
+      tokenizer: tokenizer === undefined ? undefined : named(tokenizer),
+      tokenizerConfig: tokenizerConfig === undefined ? undefined : add(tokenizerConfig),
+      generation: generation.map(add),
+    },
+    externalData: Object.fromEntries([...beside].map(([location, path]) => [location, add(path)])),
   };
 }
 

@@ -23,6 +23,18 @@ export interface SessionModel extends SessionFile {
   readonly preprocess?: object;
   /** The file that was named for it. */
   readonly preprocessPath?: string;
+  /** Of an encoder: what says what it sees. */
+  readonly caption?: SessionCaption;
+}
+
+export interface SessionCaption {
+  readonly decoder: SessionFile;
+  readonly tokenizer?: SessionFile;
+  /** Addresses of the files beside them. */
+  readonly tokenizerConfig?: string;
+  readonly generation: readonly string[];
+  readonly begin?: number;
+  readonly end?: readonly number[];
 }
 
 export const sessionFile = 'session.json';

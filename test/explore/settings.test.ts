@@ -13,6 +13,8 @@ const settings: fc.Arbitrary<Settings> = fc.record({
   model: names,
   picture: names,
   target: names,
+  text: names,
+  word: fc.option(place, { nil: undefined }),
   methods: fc.uniqueArray(fc.constantFrom('grad-cam++', 'grad-cam', 'rise'), { minLength: 1 }),
   layer: names,
   opacity: share,

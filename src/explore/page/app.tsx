@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Brush } from './brush.js';
+import { Caption, Words } from './captions.js';
 import { Classes } from './classes.js';
 import { LayerSlider, Tools, View } from './controls.js';
 import { Methods, Pictures } from './grids.js';
@@ -62,11 +63,12 @@ export function App() {
                 <Busy />
               </div>
               <Stage />
+              <Words />
               <LayerSlider />
               <View />
             </div>
             <div class="side left">
-              <Classes />
+              {state.model.value?.captioner ? <Caption /> : <Classes />}
               {state.model.value ? null : <NoModel />}
             </div>
             <div class="side right">
@@ -110,7 +112,7 @@ function Header() {
     setTheme(to);
     document.documentElement.dataset.theme = themes[to];
   };
-  const notes = open?.explainer.notes ?? [];
+  const notes = open?.facts.notes ?? [];
   return (
     <header class="top">
       <h1>
@@ -121,8 +123,8 @@ function Header() {
           <>
             <strong>{open.name}</strong>
             <span class="soft">
-              {open.explainer.provider === 'webgpu' ? 'on the GPU' : 'on the CPU'}
-              {open.explainer.classes ? `, ${open.explainer.classes.length} classes` : ''}
+              {open.facts.provider === 'webgpu' ? 'on the GPU' : 'on the CPU'}
+              {open.facts.classes ? `, ${open.facts.classes.length} classes` : ''}
             </span>
           </>
         ) : (
@@ -189,7 +191,7 @@ function Welcome() {
         <p>
           {open
             ? 'Drop pictures here, or choose them.'
-            : 'Drop an ONNX model and pictures here; with them its JSON sidecar, if it has one, and files in which it keeps its weights.'}
+            : 'Drop an ONNX model and pictures here; with them its JSON sidecar, if it has one, and files in which it keeps its weights. Of a captioner: encoder, decoder and tokenizer.'}
         </p>
         <Choose label="Choose files…" isMain />
         <p class="hint">They stay in this browser: nothing leaves the page.</p>

@@ -2,6 +2,7 @@ import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { Range } from './controls.js';
+import type { Scores } from './found.js';
 import { touched } from './painting.js';
 import * as state from './state.js';
 import * as work from './work.js';
@@ -15,8 +16,10 @@ interface Point {
 const points = signal<readonly Point[]>([]);
 
 /** What the explained class has, as a probability where there is one. */
-function worthOf(scores: work.Scores | undefined): number | undefined {
-  const index = work.explained.value?.target.class;
+function worthOf(scores: Scores | undefined): number | undefined {
+  const index = state.model.value?.captioner
+    ? (state.now.word ?? -1) + 1
+    : work.explained.value?.target.class;
   if (!scores || index === undefined || scores.scoreDims.length !== 1) return undefined;
   return scores.probabilities?.[index] ?? scores.scores[index];
 }

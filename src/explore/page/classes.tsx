@@ -1,5 +1,6 @@
 import { computed } from '@preact/signals';
 import { useState } from 'preact/hooks';
+import type { Scores } from './found.js';
 import * as state from './state.js';
 import { contrastOf } from './targets.js';
 import * as work from './work.js';
@@ -17,13 +18,12 @@ interface Row {
 }
 
 const rows = computed((): Row[] => {
-  const classes = state.model.value?.explainer.classes;
+  const classes = state.model.value?.facts.classes;
   const before = work.before.value;
   const now = work.after.value ?? before;
   const isOfClasses = now?.scoreDims.length === 1 && now.scoreDims[0] > 1;
   const count = isOfClasses ? now.scores.length : (classes?.length ?? 0);
-  const worth = (own: work.Scores | undefined, index: number) =>
-    own?.probabilities?.[index] ?? own?.scores[index];
+  const worth = (own: Scores | undefined, index: number) => own?.probabilities?.[index] ?? own?.scores[index];
   return Array.from({ length: count }, (_, index) => ({
     index,
     name: classes?.[index]?.name ?? String(index),

@@ -1,20 +1,33 @@
 import type { Settings } from './settings.js';
+import type { CaptionFiles } from './state.js';
 import { isOfKind } from './targets.js';
 
 /** The line that explains the same picture in a terminal. */
 export function commandFor(
-  { target, methods, layer, opacity, threshold, colormap }: Settings,
+  { target, text, methods, layer, opacity, threshold, colormap }: Settings,
   {
     picture,
     model,
     preprocess,
-  }: { readonly picture: string; readonly model: string; readonly preprocess?: string },
+    caption,
+  }: {
+    readonly picture: string;
+    readonly model: string;
+    readonly preprocess?: string;
+    readonly caption?: CaptionFiles['paths'];
+  },
 ): string {
-  const flags: [string, string | undefined][] = [
-    ['--model', model],
+  const flags: (readonly [string, string | undefined])[] = [
+    [caption ? '--encoder' : '--model', model],
+    ['--decoder', caption?.decoder],
+    ['--tokenizer', caption?.tokenizer],
     ['--preprocess', preprocess],
-    ['--target', isOfKind(target) ? target : undefined],
-    ['--class', isOfKind(target) || target === '' ? undefined : target],
+    ...(caption
+      ? ([['--text', text || undefined]] as const)
+      : ([
+          ['--target', isOfKind(target) ? target : undefined],
+          ['--class', isOfKind(target) || target === '' ? undefined : target],
+        ] as const)),
     ['--layer', layer || undefined],
     ['--method', methods.join(',')],
     ['--threshold', String(threshold)],
@@ -24,9 +37,11 @@ export function commandFor(
     ['--out', 'maps'],
   ];
   const typed = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(value)]));
-  return ['gradcampp explain', quoted(picture.startsWith('-') ? `./${picture}` : picture), ...typed].join(
-    ' ',
-  );
+  return [
+    `gradcampp ${caption ? 'caption' : 'explain'}`,
+    quoted(picture.startsWith('-') ? `./${picture}` : picture),
+    ...typed,
+  ].join(' ');
 }
 
 /** A word as a shell takes it; single quotes keep all but themselves. */

@@ -1,6 +1,6 @@
 import { type Colormap, colormaps } from '../../image/colormap.js';
+import { isOfLayer } from './found.js';
 import * as state from './state.js';
-import * as work from './work.js';
 
 interface RangeProps {
   readonly id: string;
@@ -44,7 +44,7 @@ export function LayerSlider() {
   );
   const own = open.layers[at];
   const dims = own.dims.slice(1).join(' × ');
-  const isOfLayer = work.isOfLayer(state.method.value);
+  const isOfLayers = isOfLayer(state.method.value);
   return (
     <div class="layers">
       <Range
@@ -65,11 +65,11 @@ export function LayerSlider() {
           {own.opType}, {dims}
         </span>
         {at === 0 ? <span class="tag">best</span> : null}
-        {own.name === open.explainer.layers[0] ? (
-          <span class="tag">{open.explainer.layerIsAutomatic ? 'automatic' : 'the sidecar’s'}</span>
+        {own.name === open.facts.layers[0] ? (
+          <span class="tag">{open.facts.layerIsAutomatic ? 'automatic' : 'the sidecar’s'}</span>
         ) : null}
       </p>
-      {isOfLayer ? null : (
+      {isOfLayers ? null : (
         <p class="hint">{state.method.value} looks at the picture itself: all layers have one map.</p>
       )}
     </div>
@@ -132,7 +132,7 @@ export function View() {
 
 /** What a click does. */
 export function Tools() {
-  const kind = Object(state.model.value?.explainer.defaultTarget).kind as string | undefined;
+  const kind = Object(state.model.value?.facts.defaultTarget).kind as string | undefined;
   const canPick = kind === 'detection' || kind === 'segmentation';
   const tools = [
     ['look', 'Look'],

@@ -1,12 +1,13 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { methods as known } from '../../methods/index.js';
+import type { Found } from './found.js';
 import { paintHeat } from './painting.js';
 import * as state from './state.js';
 import type { Picture } from './state.js';
 import * as work from './work.js';
 
 /** A picture with a map over it. */
-function Tile({ picture, found }: { readonly picture: Picture; readonly found: work.Found | undefined }) {
+function Tile({ picture, found }: { readonly picture: Picture; readonly found: Found | undefined }) {
   const heat = useRef<HTMLCanvasElement>(null);
   const image = useRef<HTMLImageElement>(null);
   const seen = useRef<HTMLSpanElement>(null);
@@ -39,7 +40,7 @@ function Tile({ picture, found }: { readonly picture: Picture; readonly found: w
   );
 }
 
-function caption(found: work.Found | undefined): string {
+function caption(found: Found | undefined): string {
   if (!found) return '…';
   if (found.error !== undefined) return 'none';
   const { name, probability, score } = found.explained.target;
@@ -174,6 +175,6 @@ export function Pictures() {
 }
 
 function open(name: string): void {
-  state.change({ picture: name, strokes: [], remap: false, at: undefined, channel: undefined });
+  state.change({ picture: name, ...state.ofOnePicture });
   document.querySelector('.frame')?.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
 }

@@ -1,9 +1,16 @@
-import { Explainer, type PageFile } from '../../web/index.js';
+import {
+  Captioner,
+  type DownloadProgress,
+  Explainer,
+  type PageFile,
+  type WebExplainerOptions,
+} from '../../web/index.js';
 import { chosenProvider } from '../../web/provider.js';
-import type { Session } from '../session.js';
+import type { Session, SessionCaption } from '../session.js';
 import * as state from './state.js';
-import type { ModelFiles, Picture } from './state.js';
-import { forget, layersFor } from './work.js';
+import type { CaptionFiles, ModelFiles, Picture } from './state.js';
+import { forget } from './found.js';
+import { layersFor } from './work.js';
 
 const here = (url: string) => new URL(url, document.baseURI).href;
 let current: AbortController | undefined;
@@ -19,16 +26,16 @@ export async function openModel(files: ModelFiles): Promise<void> {
   state.problem.value = '';
   state.status.value = { kind: 'opening', what: files.name };
   forget();
-  await last?.explainer.close();
+  await last?.facts.close();
   try {
     const { provider } = await chosenProvider(undefined, false);
-    const explainer = await Explainer.open(files.file, {
+    const options = {
       runtime: { module: here(state.session.value.runtime[provider]) },
       executionProviders: [provider],
       preprocess: files.preprocess,
       externalData: files.externalData,
       signal,
-      onProgress: ({ loaded, total }) => {
+      onProgress: ({ loaded, total }: DownloadProgress) => {
         if (!signal.aborted)
           state.status.value = {
             kind: 'opening',
@@ -36,25 +43,40 @@ export async function openModel(files: ModelFiles): Promise<void> {
             share: total ? loaded / total : undefined,
           };
       },
-    });
+    };
+    const { caption } = files;
+    const own = caption
+      ? { captioner: await openCaptioner(files.file, caption, options) }
+      : { explainer: await Explainer.open(files.file, options) };
+    const facts = own.captioner ?? own.explainer;
     if (signal.aborted) {
-      await explainer.close();
+      await facts.close();
       return;
     }
-    const names = explainer.candidates.map(({ name }) => name);
+    const names = facts.candidates.map(({ name }) => name);
     const { settings } = state;
     const isOther = settings.value.model !== '' && settings.value.model !== files.name;
     const { layer } = settings.value;
     state.change({
       model: files.name,
-      ...(isOther ? { target: '', channel: undefined, at: undefined } : {}),
+      ...(isOther ? { target: '', text: '', word: undefined, channel: undefined, at: undefined } : {}),
       ...(layer !== '' && !names.includes(layer) ? { layer: '' } : {}),
     });
-    state.model.value = { ...files, explainer, layers: layersFor(explainer) };
+    state.model.value = { ...files, ...own, facts, layers: layersFor(facts) };
     state.status.value = { kind: 'ready' };
   } catch (error) {
     if (!signal.aborted) state.status.value = { kind: 'failed', message: (error as Error).message };
   }
+}
+
+function openCaptioner(
+  encoder: PageFile,
+  { decoder, tokenizer, tokenizerConfig, generation, begin, end }: CaptionFiles,
+  options: Omit<WebExplainerOptions, 'output'>,
+): Promise<Captioner> {
+  const given = { ...options, decoder, tokenizer, tokenizerConfig, begin, end };
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Captioner.open({ encoder, decoder, generation, ...Object.fromEntries(known) });
 }
 
 /** What the page was told to begin with. */
@@ -80,12 +102,33 @@ export async function openSession({ model, pictures }: Session): Promise<void> {
     externalData: Object.fromEntries(
       Object.entries(model.externalData).map(([name, url]) => [name, here(url)]),
     ),
+    ...(model.caption ? { caption: captionFiles(model.caption) } : {}),
   });
+}
+
+function captionFiles({
+  decoder,
+  tokenizer,
+  tokenizerConfig,
+  generation,
+  begin,
+  end,
+}: SessionCaption): CaptionFiles {
+  return {
+    decoder: here(decoder.url),
+    tokenizer: tokenizer && here(tokenizer.url),
+    tokenizerConfig: tokenizerConfig && here(tokenizerConfig),
+    generation: generation.map(here),
+    begin,
+    end,
+    paths: { decoder: decoder.path, tokenizer: tokenizer?.path },
+  };
 }
 
 /** What was dropped that belongs to a model, until there is one. */
 let beside: readonly File[] = [];
 let modelFile: File | undefined;
+let decoderFile: File | undefined;
 
 /** Files that were dropped or chosen: a model, its sidecar, files in which it keeps tensors, pictures. */
 export async function takeFiles(files: readonly File[]): Promise<void> {
@@ -104,13 +147,28 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
     state.pictures.value = named([...before, ...added]);
     const first = state.pictures.value[before.length];
     if (!state.pictures.value.some(({ name }) => name === state.settings.value.picture) || before.length > 0)
-      state.change({ picture: first.name, strokes: [], remap: false, at: undefined, channel: undefined });
+      state.change({ picture: first.name, ...state.ofOnePicture });
   }
   if (models.length > 0) beside = [];
-  modelFile = models.at(-1) ?? modelFile;
+  if (models.length > 0) {
+    decoderFile = models.length > 1 ? models.find(({ name }) => /decoder/i.test(name)) : undefined;
+    modelFile = models.findLast((file) => file !== decoderFile);
+  }
   beside = [...beside, ...others];
   if (state.session.value.isReduced || !modelFile || (models.length === 0 && others.length === 0)) return;
-  const sidecar = beside.findLast(({ name }) => /\.json$/i.test(name));
+  const jsonNamed = (pattern: RegExp) => beside.findLast(({ name }) => pattern.test(name));
+  const caption = decoderFile && {
+    decoder: decoderFile,
+    tokenizer: jsonNamed(/^(?!tokenizer_config).*(tokenizer|vocab|words).*\.json$/i),
+    tokenizerConfig: jsonNamed(/^tokenizer_config\.json$/i),
+    generation: [jsonNamed(/^generation_config\.json$/i), jsonNamed(/^config\.json$/i)].filter(
+      (own) => own !== undefined,
+    ),
+  };
+  const ofCaption: readonly (File | undefined)[] = caption
+    ? [caption.tokenizer, caption.tokenizerConfig, ...caption.generation]
+    : [];
+  const sidecar = beside.findLast((file) => /\.json$/i.test(file.name) && !ofCaption.includes(file));
   let preprocess: object | undefined;
   try {
     preprocess = sidecar && JSON.parse(await sidecar.text());
@@ -122,9 +180,24 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
     return;
   }
   const externalData: Record<string, PageFile> = {};
-  for (const file of beside) if (file !== sidecar) externalData[file.name] = file;
+  for (const file of beside)
+    if (file !== sidecar && !ofCaption.includes(file)) externalData[file.name] = file;
   const { name } = modelFile;
-  await openModel({ name, path: name, file: modelFile, preprocess, externalData });
+  await openModel({
+    name,
+    path: name,
+    file: modelFile,
+    preprocess,
+    externalData,
+    ...(caption
+      ? {
+          caption: {
+            ...caption,
+            paths: { decoder: caption.decoder.name, tokenizer: caption.tokenizer?.name },
+          },
+        }
+      : {}),
+  });
 }
 
 /** Pictures by names that tell them apart. */

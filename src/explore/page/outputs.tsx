@@ -14,6 +14,7 @@ export function command(): string {
     picture: picture.value?.path ?? 'picture.jpg',
     model: model.value?.path ?? 'model.onnx',
     preprocess: model.value?.preprocessPath,
+    caption: model.value?.caption?.paths,
   });
 }
 
@@ -34,6 +35,7 @@ function facts(): object {
         ? { brush: settings.value.brush, strokes: settings.value.strokes }
         : undefined,
     target,
+    caption: model.value?.captioner ? { text: work.said.value?.text, word: settings.value.word } : undefined,
     method,
     instead,
     settings: own,

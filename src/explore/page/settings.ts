@@ -15,6 +15,9 @@ export interface Settings {
   readonly picture: string;
   /** As `--target` takes it; empty: what fits the output. */
   readonly target: string;
+  /** Of a captioner: the caption that is explained, empty for what it says; and the token, counted from 0, or all of them. */
+  readonly text: string;
+  readonly word: number | undefined;
   /** The first is the one that is looked at, the others stand beside it. */
   readonly methods: readonly string[];
   /** Empty: the automatic one. */
@@ -42,6 +45,8 @@ export const initial: Settings = {
   model: '',
   picture: '',
   target: '',
+  text: '',
+  word: undefined,
   methods: ['grad-cam++'],
   layer: '',
   opacity: 0.6,
@@ -75,6 +80,8 @@ const codecs: { readonly [K in keyof Settings]: Codec<Settings[K]> } = {
   model: text,
   picture: text,
   target: text,
+  text,
+  word: [(word) => String(word ?? ''), whole],
   methods: [
     (list) => list.join(','),
     (typed) => {

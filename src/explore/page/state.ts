@@ -1,5 +1,5 @@
 import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
-import type { Explainer, PageFile } from '../../web/index.js';
+import type { Captioner, Explainer, PageFile } from '../../web/index.js';
 import type { Session } from '../session.js';
 import { initial, linkOf, type Settings, settingsOf } from './settings.js';
 
@@ -14,6 +14,18 @@ export interface Picture {
   readonly blob: () => Promise<Blob>;
 }
 
+/** What says what the first model, an encoder, sees. */
+export interface CaptionFiles {
+  readonly decoder: PageFile;
+  readonly tokenizer?: PageFile;
+  readonly tokenizerConfig?: PageFile;
+  readonly generation: readonly PageFile[];
+  readonly begin?: number;
+  readonly end?: readonly number[];
+  /** What a command calls them. */
+  readonly paths: { readonly decoder: string; readonly tokenizer?: string };
+}
+
 /** What a model is opened from. */
 export interface ModelFiles {
   readonly name: string;
@@ -22,11 +34,24 @@ export interface ModelFiles {
   readonly preprocess?: object;
   readonly preprocessPath?: string;
   readonly externalData: Readonly<Record<string, PageFile>>;
+  readonly caption?: CaptionFiles;
+}
+
+/** What is asked of both. */
+interface Facts extends Pick<Captioner, 'candidates' | 'layers' | 'layerIsAutomatic' | 'preprocessing'> {
+  readonly classes?: Explainer['classes'];
+  readonly defaultTarget?: Explainer['defaultTarget'];
+  readonly notes: readonly string[];
+  readonly provider: string;
+  close(): Promise<void>;
 }
 
 /** A model that is open, and the layers of the slider, best first. */
 export interface OpenModel extends ModelFiles {
-  readonly explainer: Explainer;
+  readonly facts: Facts;
+  /** The one or the other. */
+  readonly explainer?: Explainer;
+  readonly captioner?: Captioner;
   readonly layers: readonly {
     readonly name: string;
     readonly dims: readonly (number | string)[];
@@ -82,9 +107,23 @@ export function change(part: Partial<Settings>): void {
 export const picture = computed(
   () => pictures.value.find(({ name }) => name === now.picture) ?? pictures.value[0],
 );
-export const layer = computed(() => now.layer || model.value?.explainer.layers[0] || '');
-export const restedLayer = computed(() => later.layer || model.value?.explainer.layers[0] || '');
+export const layer = computed(() => now.layer || model.value?.facts.layers[0] || '');
+export const restedLayer = computed(() => later.layer || model.value?.facts.layers[0] || '');
 export const method = computed(() => now.methods[0]);
+
+/** What is explained, as a part of keys: a target, or a caption and one of its words. */
+export function targetIn({ target, text, word }: Pick<Settings, 'target' | 'text' | 'word'>): string {
+  return model.value?.captioner ? `${word ?? 'all'} ${text}` : target;
+}
+/** What is forgotten where another picture is looked at. */
+export const ofOnePicture = {
+  strokes: [],
+  remap: false,
+  at: undefined,
+  channel: undefined,
+  text: '',
+  word: undefined,
+} satisfies Partial<Settings>;
 
 /** What was painted, as a part of keys: empty where nothing was. */
 export const edit = computed(() => {

@@ -1,18 +1,39 @@
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import type { PictureMap } from '../../image/overlay.js';
 import type { Rectangle } from '../../image/pixels.js';
 import { channelWeights } from '../../methods/common/weights.js';
 import { methodNamed } from '../../methods/index.js';
 import { readOptions } from '../../options.js';
 import {
-  type Explanation,
+  type Captioner,
+  type CaptionExplanation,
+  type Explainer,
   type ExplainOptions,
   type Method,
   regions,
   type TargetExplanation,
   toPicture,
 } from '../../web/index.js';
+import {
+  bitmaps,
+  captions,
+  forget,
+  type Found,
+  found,
+  inside,
+  isOfLayer,
+  isOfOnePass,
+  keep,
+  keyOf,
+  maps,
+  objects,
+  type Said,
+  type Scores,
+  scores,
+  unable,
+} from './found.js';
 import { paintEdited } from './painting.js';
+import type { Settings } from './settings.js';
 import * as state from './state.js';
 import type { Picture } from './state.js';
 import { targetOf } from './targets.js';
@@ -22,64 +43,38 @@ import { targetOf } from './targets.js';
  * now, so that nothing waits for what nobody looks at any more.
  */
 
-/** What a picture says of its classes. */
-export type Scores = Pick<Explanation, 'scores' | 'scoreDims' | 'probabilities' | 'inputDims'>;
+const captionKey = (picture: string | undefined, text: string) => `${picture}\n${text}`;
+const scoresKey = (picture: string | undefined, edit: string, text = state.now.text) =>
+  [picture, edit, text].join('\n');
 
-/** A map, or why there is none. */
-export type Found =
-  | { readonly explained: TargetExplanation; readonly geometry: Rectangle; readonly error?: undefined }
-  | { readonly error: string };
-
-/** What a layer holds of the picture: activations and, where the network has them, gradients, [K, h, w]. */
-export interface Inside {
-  readonly key: string;
-  readonly dims: readonly number[];
-  readonly activations: Float32Array;
-  readonly gradients: Float32Array | undefined;
+/** What `state.targetIn` has made of a caption and a word. */
+function askedIn(target: string): { readonly word: number | undefined; readonly text: string } {
+  const [, word, text] = /^(\S+) ([\s\S]*)$/.exec(target) as RegExpExecArray;
+  return { word: word === 'all' ? undefined : Number(word), text };
 }
 
-const maps = new Map<string, Found>();
-const scores = new Map<string, Scores>();
-const objects = new Map<string, readonly TargetExplanation[]>();
-const bitmaps = new Map<string, ImageBitmap>();
-const inside = signal<Inside | undefined>(undefined);
-/** Counts what was found, so that what is shown follows. */
-const found = signal(0);
-/** Maps that are kept. */
-const mostMaps = 400;
 /** Pictures of the grid that are explained. */
 export const gridSize = 24;
 /** Layers without a pass of their own: all together need no more numbers than these. */
 const mostNumbers = 12_000_000;
 const mostLayers = 40;
 
-const keyOf = (picture: string, edit: string, target: string, method: string, layer: string) =>
-  [picture, edit, target, method, isOfLayer(method) ? layer : ''].join('\n');
-
-/** Whether a method looks at a layer. */
-export function isOfLayer(name: string): boolean {
-  const method = methodNamed(name);
-  return method.kind !== 'input' || method.times !== undefined;
-}
-
-/** Whether the maps of all layers follow from one pass. */
-function isOfOnePass(name: string): boolean {
-  const { needs, kind } = methodNamed(name);
-  return kind !== 'input' && needs.every((need) => need === 'activations' || need === 'gradients');
-}
-
 const shownEdit = computed(() => (state.now.remap ? state.edit.value : ''));
+
+/** What other pictures are explained by, where the words are those of one. */
+const ofAnyPicture = { text: '', word: undefined };
 
 /** The map of a method and a picture, with the settings that there are now, or those that rested. */
 export function foundFor(
   method: string,
   picture: Picture | undefined = state.picture.value,
-  { target }: { readonly target: string } = state.now,
+  settings: Pick<Settings, 'target' | 'text' | 'word'> = state.now,
   layer = state.layer.value,
 ): Found | undefined {
   void found.value;
-  const changed = picture === state.picture.value ? shownEdit.value : '';
-  return maps.get(keyOf(picture?.name ?? '', changed, target, method, layer));
+  const isOwn = picture === state.picture.value;
+  const target = state.targetIn(isOwn ? settings : { ...settings, ...ofAnyPicture });
+  return maps.get(keyOf(picture?.name ?? '', isOwn ? shownEdit.value : '', target, method, layer));
 }
 export const shown = computed(() => foundFor(state.method.value));
 export const explained = computed(() =>
@@ -89,12 +84,19 @@ export const geometry = computed(() =>
   shown.value && 'explained' in shown.value ? shown.value.geometry : undefined,
 );
 
+/** What was said of the picture. */
+export const said = computed(
+  () => (void found.value, captions.get(captionKey(state.picture.value?.name, state.now.text))),
+);
+
 /** Scores of the picture, and of what the brush has left of it. */
-export const before = computed(() => (void found.value, scores.get(`${state.picture.value?.name}\n`)));
+export const before = computed(
+  () => (void found.value, scores.get(scoresKey(state.picture.value?.name, ''))),
+);
 export const after = computed(() =>
   state.edit.value === ''
     ? undefined
-    : (void found.value, scores.get(`${state.picture.value?.name}\n${state.edit.value}`)),
+    : (void found.value, scores.get(scoresKey(state.picture.value?.name, state.edit.value))),
 );
 /** Objects of a detector's picture. */
 export const detected = computed(
@@ -111,7 +113,7 @@ export const drawn = computed<ImageBitmap | OffscreenCanvas | undefined>(() => {
 });
 
 const insideKey = computed(() =>
-  [state.picture.value?.name, shownEdit.value, state.now.target, state.layer.value].join('\n'),
+  [state.picture.value?.name, shownEdit.value, state.targetIn(state.now), state.layer.value].join('\n'),
 );
 export const layerInside = computed(() => (inside.value?.key === insideKey.value ? inside.value : undefined));
 
@@ -160,7 +162,7 @@ export const shownMap = computed<PictureMap | undefined>(() =>
 
 /** What is put in place of what the brush takes away: what the network is given as 0. */
 export function fillColour(): string {
-  const given = state.model.value?.explainer.preprocessing;
+  const given = state.model.value?.facts.preprocessing;
   const { mean = [0.5], range = 1, channels = 'RGB' } = given ?? {};
   const level = (i: number) => Math.round((255 * (mean[i] ?? mean[0])) / range);
   const [r, g, b] = channels === 'BGR' ? [2, 1, 0] : [0, 1, 2];
@@ -171,7 +173,7 @@ export function fillColour(): string {
 export function layersFor({
   candidates,
   layers,
-}: Pick<state.OpenModel['explainer'], 'candidates' | 'layers'>): state.OpenModel['layers'] {
+}: Pick<state.OpenModel['facts'], 'candidates' | 'layers'>): state.OpenModel['layers'] {
   let numbers = 0;
   let count = 0;
   return candidates.filter(({ isRead, dims, name }) => {
@@ -191,16 +193,6 @@ export function layersFor({
 /** A piece of work: true where something was found. */
 type Job = () => Promise<void>;
 
-function keep(key: string, one: Found): void {
-  maps.set(key, one);
-  for (const old of maps.keys()) {
-    if (maps.size <= mostMaps) break;
-    maps.delete(old);
-  }
-}
-
-const unable = new Set<string>();
-
 function nextJob(): Job | undefined {
   const open = state.model.value;
   const { value: own } = state.picture;
@@ -208,16 +200,26 @@ function nextJob(): Job | undefined {
   if (!own) return undefined;
   if (!bitmaps.has(own.name)) return () => decode(own);
   if (!open) return undefined;
-  const { target, methods } = settings;
+  const { methods } = settings;
+  const target = state.targetIn(settings);
+  const { captioner, explainer } = open;
+  if (captioner && !captions.has(captionKey(own.name, settings.text)))
+    return () => sayOf(captioner, { own, text: settings.text, method: methods[0], layer: state.layer.value });
   const layer = state.layer.value;
   const edit = state.edit.value;
   const whole = bitmap.value as ImageBitmap;
-  if (edit !== '' && !scores.has(`${own.name}\n${edit}`))
+  const edited = scoresKey(own.name, edit);
+  if (edit !== '' && !scores.has(edited))
     return async () => {
-      const [{ scores: all, probabilities }] = await open.explainer.predict(
-        paintEdited(whole, settings, fillColour()),
-      );
-      scores.set(`${own.name}\n${edit}`, {
+      const picture = paintEdited(whole, settings, fillColour());
+      if (captioner) {
+        const { ids } = captions.get(captionKey(own.name, settings.text)) as Said;
+        const explanation = await captioner.explain(picture, { ids, method: 'random' });
+        scores.set(edited, scoresOf(explanation));
+        return;
+      }
+      const [{ scores: all, probabilities }] = await (explainer as Explainer).predict(picture);
+      scores.set(edited, {
         scores: all,
         probabilities,
         scoreDims: [all.length],
@@ -229,11 +231,11 @@ function nextJob(): Job | undefined {
   const missing = methods.filter((name) => !maps.has(keyOf(own.name, changed, target, name, layer)));
   if (missing.length > 0)
     return () => explain(open, { own, changed, target, methods: missing, layers: [layer] }, source);
-  const isPicked = open.explainer.defaultTarget && Object(open.explainer.defaultTarget).kind === 'detection';
+  const isPicked = explainer && Object(explainer.defaultTarget).kind === 'detection';
   if (isPicked && !objects.has(own.name))
     return async () => {
       objects.set(own.name, []);
-      const [{ targets }] = await open.explainer.explain(await own.blob(), {
+      const [{ targets }] = await explainer.explain(await own.blob(), {
         targets: { kind: 'detection', top: 12 },
         method: 'random',
       });
@@ -258,12 +260,23 @@ function nextJob(): Job | undefined {
   const key = insideKey.value;
   if (inside.value?.key !== key && !unable.has(key))
     return () => lookInside(key, open, { target, layer }, source);
-  for (const other of state.pictures.value.slice(0, gridSize))
-    if (!maps.has(keyOf(other.name, '', target, first, layer)))
+  for (const other of state.pictures.value.slice(0, gridSize)) {
+    if (captioner && other === own) continue;
+    if (captioner) {
+      if (!captions.has(captionKey(other.name, '')))
+        return () => sayOf(captioner, { own: other, text: '', method: first, layer });
+      const all = state.targetIn({ ...settings, ...ofAnyPicture });
+      if (!maps.has(keyOf(other.name, '', all, first, layer)))
+        return () =>
+          explain(open, { own: other, changed: '', target: all, methods: [first], layers: [layer] }, () =>
+            other.blob(),
+          );
+    } else if (!maps.has(keyOf(other.name, '', target, first, layer)))
       return () =>
         explain(open, { own: other, changed: '', target, methods: [first], layers: [layer] }, () =>
           other.blob(),
         );
+  }
   return undefined;
 }
 
@@ -295,7 +308,7 @@ interface Asked {
 }
 
 async function explain(
-  { explainer }: state.OpenModel,
+  open: state.OpenModel,
   { own, changed, target, methods, layers }: Asked,
   source: () => Promise<Blob> | OffscreenCanvas,
 ): Promise<void> {
@@ -310,10 +323,14 @@ async function explain(
       method: methods as Method[],
       ...(methods.some(isOfLayer) && layers[0] !== '' ? { layer: layers, eachLayer: isEach } : {}),
     };
-    const [explanation] = await explainer.explain(await source(), options);
+    if (open.captioner) {
+      await explainWords(open.captioner, { own, changed, target, methods, layers }, await source());
+      return;
+    }
+    const [explanation] = await (open.explainer as Explainer).explain(await source(), options);
     const { picture, geometry: place } = explanation;
     const whole = { x: 0, y: 0, width: picture?.width ?? 1, height: picture?.height ?? 1 };
-    scores.set(`${own.name}\n${changed}`, explanation);
+    scores.set(scoresKey(own.name, changed), explanation);
     for (const method of methods) {
       const all = explanation.targets.filter((one) => one.method === method);
       if (all.length === 0)
@@ -328,35 +345,147 @@ async function explain(
     if (isEach) return; // each layer is asked for when it is looked at
     if (methods.length > 1) {
       for (const method of methods)
-        await explain(
-          { explainer } as state.OpenModel,
-          { own, changed, target, methods: [method], layers },
-          source,
-        );
+        await explain(open, { own, changed, target, methods: [method], layers }, source);
       return;
     }
     keep(keyOf(own.name, changed, target, methods[0], layers[0]), { error: (error as Error).message });
   }
 }
 
+/** Has a caption said, or takes the one that was typed; and its maps, since they are there then. */
+async function sayOf(
+  captioner: Captioner,
+  {
+    own,
+    text,
+    method,
+    layer,
+  }: { readonly own: Picture; readonly text: string; readonly method: string; readonly layer: string },
+): Promise<void> {
+  const key = captionKey(own.name, text);
+  try {
+    const explanation = await captioner.explain(await own.blob(), {
+      ...(text === '' ? {} : { text }),
+      ...(layer === '' ? {} : { layer }),
+      method: method as Method,
+    });
+    const { tokens, caption } = explanation;
+    captions.set(key, {
+      text: caption.text,
+      ids: tokens.map(({ id }) => id),
+      tokens: tokens.map(({ token, continues = false, logProbability }) => ({
+        token,
+        continues,
+        logProbability,
+      })),
+    });
+    scores.set(scoresKey(own.name, '', text), scoresOf(explanation));
+    keepWords(explanation, { own, changed: '', text, layers: [layer], isEach: false });
+  } catch (error) {
+    captions.set(key, { text, ids: [], tokens: [], error: (error as Error).message });
+  }
+}
+
+/** The maps of a caption that is known already. */
+async function explainWords(
+  captioner: Captioner,
+  { own, changed, target, methods, layers }: Asked,
+  source: Blob | OffscreenCanvas,
+): Promise<void> {
+  const { word, text } = askedIn(target);
+  const { ids, tokens, error } = captions.get(captionKey(own.name, text)) as Said;
+  const isEach = layers.length > 1;
+  if (error !== undefined) throw new Error(error);
+  if (word !== undefined && word >= tokens.length)
+    throw new Error(`The caption has ${tokens.length} words; choose one of them.`);
+  const explanation = await captioner.explain(source, {
+    ids,
+    method: methods as Method[],
+    ...(methods.some(isOfLayer) && layers[0] !== '' ? { layer: layers, eachLayer: isEach } : {}),
+  });
+  scores.set(scoresKey(own.name, changed, text), scoresOf(explanation));
+  keepWords(explanation, { own, changed, text, layers, isEach, word });
+}
+
+/** Keeps the maps of all words; of all layers those of one word alone, since they are many. */
+function keepWords(
+  { picture, geometry: place, caption, tokens }: CaptionExplanation,
+  {
+    own,
+    changed,
+    text,
+    layers,
+    isEach,
+    word,
+  }: Pick<Asked, 'own' | 'changed' | 'layers'> & {
+    readonly text: string;
+    readonly isEach: boolean;
+    readonly word?: number;
+  },
+): void {
+  const whole = { x: 0, y: 0, width: picture?.width ?? 1, height: picture?.height ?? 1 };
+  [caption, ...tokens].forEach(({ methods: all, logProbability }, i) => {
+    const at = i === 0 ? undefined : i - 1;
+    if (isEach && at !== word) return;
+    for (const one of all) {
+      const name = i === 0 ? caption.text : tokens[i - 1].token;
+      const probability = Math.exp(i === 0 ? logProbability / tokens.length : logProbability);
+      keep(
+        keyOf(
+          own.name,
+          changed,
+          state.targetIn({ target: '', text, word: at }),
+          one.method,
+          isEach ? one.layers[0] : layers[0],
+        ),
+        {
+          explained: { ...one, target: { ...one.target, name, probability } },
+          geometry: place ?? whole,
+        },
+      );
+    }
+  });
+}
+
+/** Of the caption, a token in the mean, and of each of its tokens. */
+function scoresOf({ caption, tokens, inputDims }: CaptionExplanation): Scores {
+  const logs = [
+    caption.logProbability / tokens.length,
+    ...tokens.map(({ logProbability }) => logProbability),
+  ];
+  return {
+    scores: Float32Array.from(logs),
+    probabilities: Float32Array.from(logs, Math.exp),
+    scoreDims: [logs.length],
+    inputDims,
+  };
+}
+
 /** Activations and gradients of the layer; activations alone where there are no gradients. */
 async function lookInside(
   key: string,
-  { explainer }: state.OpenModel,
+  open: state.OpenModel,
   { target, layer }: { readonly target: string; readonly layer: string },
   source: () => Promise<Blob> | OffscreenCanvas,
 ): Promise<void> {
   unable.add(key);
   for (const method of ['hires-cam', 'random'] as const) {
     try {
-      const targets = targetOf(target);
-      const [{ targets: all }] = await explainer.explain(await source(), {
-        ...(targets === undefined ? {} : { targets }),
-        ...(layer === '' ? {} : { layer }),
-        method,
-        evidence: true,
-      });
-      const { evidence } = all[0];
+      const options = { ...(layer === '' ? {} : { layer }), method, evidence: true } as const;
+      let evidence: TargetExplanation['evidence'];
+      if (open.captioner) {
+        const { word, text } = askedIn(target);
+        const { ids } = captions.get(captionKey(state.picture.value?.name, text)) as Said;
+        const { caption, tokens } = await open.captioner.explain(await source(), { ids, ...options });
+        evidence = (word === undefined ? caption : tokens[word]).methods[0].evidence;
+      } else {
+        const targets = targetOf(target);
+        const [{ targets: all }] = await (open.explainer as Explainer).explain(await source(), {
+          ...(targets === undefined ? {} : { targets }),
+          ...options,
+        });
+        evidence = all[0].evidence;
+      }
       if (!evidence) continue;
       inside.value = { key, ...evidence, gradients: evidence.gradients };
       unable.delete(key);
@@ -365,13 +494,6 @@ async function lookInside(
       // the next needs less
     }
   }
-}
-
-/** Forgets what was found with a model that is no more. */
-export function forget(): void {
-  for (const all of [maps, scores, objects, unable]) all.clear();
-  inside.value = undefined;
-  found.value++;
 }
 
 /** Begins to work, for as long as the page is open. */
@@ -489,7 +611,7 @@ export function describe(at: readonly [number, number]): string {
 /** The class that is the answer at a place of a segmenter's scores, 0…1 from the left and the top. */
 export function classAt({ scores: all, scoreDims }: Scores, u: number, v: number): number | undefined {
   if (scoreDims.length !== 3 || u < 0 || v < 0 || u >= 1 || v >= 1) return undefined;
-  const isLast = state.model.value?.explainer.preprocessing?.layout === 'NHWC';
+  const isLast = state.model.value?.facts.preprocessing?.layout === 'NHWC';
   const [count, rows, columns] = isLast ? [scoreDims[2], scoreDims[0], scoreDims[1]] : scoreDims;
   const at = Math.floor(v * rows) * columns + Math.floor(u * columns);
   const value = (c: number) => (isLast ? all[at * count + c] : all[c * rows * columns + at]);
