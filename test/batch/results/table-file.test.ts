@@ -86,7 +86,9 @@ test('Parquet of more rows than a group holds, in their order', async () => {
   await writeTable(path, 'parquet', columns, rows());
   const bytes = readFileSync(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-  expect(parquetMetadata(file).row_groups.map(({ num_rows }) => Number(num_rows))).toEqual([10_000, 10_000, 1]);
+  expect(parquetMetadata(file).row_groups.map(({ num_rows }) => Number(num_rows))).toEqual([
+    10_000, 10_000, 1,
+  ]);
   const read = await parquetReadObjects({ file });
   expect(read).toHaveLength(20_001);
   expect(read.every(({ name, score }, i) => name === row(i).name && score === i)).toBe(true);
