@@ -32,6 +32,9 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     only: { type: 'string' },
+    shards: { type: 'string', default: '4' },
+    /** Pictures of a shard. */
+    size: { type: 'string', default: '10' },
     /** A table for docs/fleet.md. */
     out: { type: 'string' },
   },
@@ -49,14 +52,14 @@ const runs = Number(values.runs);
 
 /** Seconds after which a silent worker loses its shard. */
 const lock = 2;
-const [shards, size] = [4, 10];
+const [shards, size] = [Number(values.shards), Number(values.size)];
 
 const photos = join(root, 'photos');
 mkdirSync(photos);
 const originals = readdirSync(join(project, 'assets/pictures')).filter((name) => name.endsWith('.png'));
 for (let i = 0; i < shards * size; i++) {
   const path = join(photos, `${String(i).padStart(3, '0')}.png`);
-  if (i % 25 === 9) writeFileSync(path, 'no picture');
+  if (i % 25 === 4) writeFileSync(path, 'no picture');
   else copyFileSync(join(project, 'assets/pictures', originals[i % originals.length]), path);
 }
 
