@@ -2,7 +2,8 @@ import { type Known, isExact, isNumber } from './arithmetic.js';
 import { intAttribute, intsAttribute } from './attributes.js';
 import { type Dim, type Graph, type Node, valueInfo } from './graph.js';
 
-type Read = (name: string | undefined) => Known | undefined;
+/** What is known of a value that is a list of sizes. */
+export type Read = (name: string | undefined) => Known | undefined;
 
 /**
  * Dims of a node's first output where they follow from a list that is computed, which ONNX Runtime does not follow; ''
@@ -95,7 +96,8 @@ function resized(node: Node, dims: readonly Dim[], read: Read): Dim[] | undefine
   return result;
 }
 
-function broadcast(a: readonly Dim[], b: readonly Dim[]): Dim[] {
+/** Dims of two operands, broadcast to each other. */
+export function broadcast(a: readonly Dim[], b: readonly Dim[]): Dim[] {
   const rank = Math.max(a.length, b.length);
   const [x, y] = [a, b].map((dims) => [...Array<Dim>(rank - dims.length).fill(1), ...dims]);
   return x.map((dim, i) => {
