@@ -107,3 +107,48 @@ export function tidySamePads(graph: Graph): Graph {
   }
   return rewritten(graph, b);
 }
+
+/**
+ * Pooling that rounds sizes up (`ceil_mode`) with the padding that gives the same windows where sizes are rounded down: a window that
+ * would begin in the padding behind is left out, which ONNX Runtime does when it runs, but not where it infers dims. The same graph
+ * where all inferred dims are those that it computes.
+ */
+export function tidyCeilPools(graph: Graph): Graph {
+  let isChanged = false;
+  const nodes = graph.nodes.map((node) => {
+    const pads = padsWithoutCeil(graph, node);
+    if (!pads) return node;
+    isChanged = true;
+    return withAttributes(node, { ceil_mode: 0, pads, auto_pad: undefined });
+  });
+  return isChanged ? { ...graph, nodes } : graph;
+}
+
+const pools = ['MaxPool', 'AveragePool', 'LpPool'];
+
+function padsWithoutCeil(graph: Graph, node: Node): readonly number[] | undefined {
+  if (!pools.includes(node.opType) || node.domain !== '' || intAttribute(node, 'ceil_mode', 0) === 0)
+    return undefined;
+  if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return undefined;
+  const kernel = intsAttribute(node, 'kernel_shape') ?? [];
+  const sizes = valueInfo(graph, node.inputs[0]).dims?.slice(2) ?? [];
+  if (sizes.length !== kernel.length || !dimsAreKnown(sizes)) return undefined;
+  const ones = kernel.map(() => 1);
+  const strides = intsAttribute(node, 'strides', ones);
+  const dilations = intsAttribute(node, 'dilations', ones);
+  const pads = intsAttribute(node, 'pads', [...ones, ...ones].fill(0));
+  const [begin, end] = [pads.slice(0, kernel.length), pads.slice(kernel.length)];
+  let isDropped = false;
+  const behind = kernel.map((k, i) => {
+    const window = dilations[i] * (k - 1) + 1;
+    const inside = Number(sizes[i]) + begin[i]; // where windows may begin
+    const steps = Math.ceil((inside + end[i] - window) / strides[i]);
+    const last = steps * strides[i] >= inside ? steps - 1 : steps;
+    isDropped ||= last < steps;
+    return Math.max(0, last * strides[i] + window - inside);
+  });
+  // A mean that counts the padding would count more of it.
+  const countsMore =
+    intAttribute(node, 'count_include_pad', 0) === 1 && behind.some((pad, i) => pad > end[i]);
+  return isDropped && !countsMore ? [...begin, ...behind] : undefined;
+}

@@ -10,7 +10,7 @@ import { inlineFunctions } from '../graph/inline.js';
 import { toFloat32 } from '../graph/precision.js';
 import { foldSequences } from '../graph/sequence.js';
 import { expandAttention } from '../graph/standard-attention.js';
-import { tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
+import { tidyCeilPools, tidyPads, tidySamePads, tidySoftmax } from '../graph/tidy.js';
 import type { Model } from '../onnx/model.js';
 import { DataType } from '../onnx/types.js';
 import { inferBodies } from './bodies.js';
@@ -78,6 +78,11 @@ export async function simplify(graph: Graph, keep: readonly string[] = []): Prom
   const declared = fixedDims(graph);
   let current = await inferValues({ ...graph, values: onlyNoted(graph.values) });
   for (let round = 0; round < mostRounds; round++) {
+    const pooled = tidyCeilPools(current);
+    if (pooled !== current) {
+      current = await inferValues(pooled); // what follows counts on dims
+      continue;
+    }
     const written = tidySamePads(tidyPads(tidySoftmax(expandComposites(current))));
     let next = await foldConstants(foldSequences(foldLoops(foldBranches(foldShapes(written)))), keep);
     if (next === current) next = await inferBodies(current, simplify);

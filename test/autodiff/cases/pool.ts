@@ -39,6 +39,18 @@ const maxima: readonly Case[] = [
   },
   {
     op: 'MaxPool',
+    name: 'ceil mode, a last window that would begin in the padding',
+    inputs: [real([2, 2, 7, 6])],
+    attributes: { ...k(2, 2), strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1 },
+  },
+  {
+    op: 'MaxPool',
+    name: 'ceil mode, strides beyond the picture',
+    inputs: [real([1, 2, 3, 7])],
+    attributes: { ...k(1, 3), strides: [3, 4], pads: [0, 1, 0, 2], ceil_mode: 1 },
+  },
+  {
+    op: 'MaxPool',
     name: '3 x 3, stride 1, padded',
     inputs: [real([1, 2, 5, 6])],
     attributes: { ...k(3, 3), pads: [1, 1, 1, 1] },
@@ -180,6 +192,12 @@ export const pool: readonly Case[] = [
       },
       {
         op: 'AveragePool',
+        name: `ceil mode, a last window that would begin in the padding, ${how}`,
+        inputs: [real([2, 2, 7, 6])],
+        attributes: { ...a, ...k(2, 2), strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1 },
+      },
+      {
+        op: 'AveragePool',
         name: `ceil mode without pads, ${how}`,
         inputs: [real([2, 2, 7, 6])],
         attributes: { ...a, ...k(2, 2), strides: [2, 2], ceil_mode: 1 },
@@ -256,6 +274,14 @@ export const pool: readonly Case[] = [
     type: 'float',
     inputs: [real([2, 2, 8, 6])],
     attributes: { ...k(2, 2), strides: [2, 2], dilations: [2, 3], ceil_mode: 1 },
+  },
+  {
+    op: 'LpPool',
+    name: 'ceil mode, a last window that would begin in the padding',
+    type: 'float',
+    step: 2 ** -9,
+    inputs: [real([2, 2, 7, 6])],
+    attributes: { ...k(2, 2), strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1 },
   },
   {
     op: 'LpPool',
