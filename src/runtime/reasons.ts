@@ -96,6 +96,15 @@ const terms: readonly (readonly [RegExp, string])[] = [
     /^[\s\S]*Calculation for Tensor storage size overflowed[\s\S]*/,
     'a tensor would be larger than any memory',
   ],
+  [
+    /^[\s\S]*(?:WebGPU validation failed\.|Failed to create a WebGPU compute pipeline:) ([\s\S]*?)\.?\s*(?:\n - While[\s\S]*)?$/,
+    'the GPU refuses what it is asked: $1',
+  ],
+  [/^[\s\S]*WebGPU device lost \(\d+\):? ?([\s\S]*?)\.?\s*$/, 'the GPU was lost: $1'],
+  [
+    /^[\s\S]*Failed to download data from buffer[\s\S]*$/,
+    'the GPU gives no answer: it was lost, or has too little memory',
+  ],
   [/^[\s\S]*(?:Failed to allocate memory|bad_alloc|bad allocation)[\s\S]*/i, 'there is not enough memory'],
 ];
 
@@ -157,6 +166,7 @@ function withoutCode(text: string): string {
   const rest = text
     .replace(/\[(?:Shape|Type)InferenceError\]\s*/g, '')
     .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '')
+    .replace(/^failed to call \w+\(\)\. ERROR_CODE: \d+, ERROR_MESSAGE: /, '') // of its WebAssembly
     .replace(/^Exception during initialization: /, '');
   const falsehood = rest.lastIndexOf(' was false.');
   if (falsehood >= 0) return rest.slice(falsehood + ' was false.'.length);

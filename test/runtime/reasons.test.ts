@@ -134,6 +134,42 @@ describe("ONNX Runtime's errors as sentences", () => {
     expect(message).not.toMatch(/onnxruntime|\.cc|\.h:|::|InferenceError|tensor\(|\n/);
   });
 
+  /** As onnxruntime-web says it. */
+  const ofWeb = (text: string) => `failed to call OrtRun(). ERROR_CODE: 1, ERROR_MESSAGE: ${text}`;
+  const download =
+    '/mnt/a/onnxruntime/core/providers/webgpu/buffer_manager.cc:605 void onnxruntime::webgpu::BufferManager::Download(WGPUBuffer, void *, size_t) const ';
+
+  test.each([
+    [
+      'what a GPU refuses to bind',
+      'WebGPU validation failed. Binding size (1000000000) is larger than the size (2048) of [Buffer (unlabeled)].\n - While validating entries[0] against { binding: 0, buffer: {type: BufferBindingType::ReadOnlyStorage} }.\n - While calling [Device].CreateBindGroup([BindGroupDescriptor ""Relu""]).\n',
+      'the GPU refuses what it is asked: Binding size (1000000000) is larger than the size (2048) of [Buffer (unlabeled)]',
+    ],
+    [
+      'what a GPU refuses to dispatch, at a node',
+      "Non-zero status code returned while running Relu node. Name:'r' Status Message: WebGPU validation failed. Dispatch workgroup count X (100000) exceeds max compute workgroups per dimension (65535).\n - While encoding [ComputePassEncoder (unlabeled)].DispatchWorkgroups(100000, 1, 1).\n",
+      'Relu "r": the GPU refuses what it is asked: Dispatch workgroup count X (100000) exceeds max compute workgroups per dimension (65535)',
+    ],
+    [
+      'what a GPU refuses to compile',
+      `${download}[ONNXRuntimeError] : 1 : FAIL : Failed to create a WebGPU compute pipeline: [Invalid ShaderModule "Relu"] is invalid due to a previous error.\n - While validating compute stage ([Invalid ShaderModule "Relu"], entryPoint: "main").\n\n`,
+      'the GPU refuses what it is asked: [Invalid ShaderModule "Relu"] is invalid due to a previous error',
+    ],
+    [
+      'a GPU that answers no more',
+      `${download}map_async_result.status == wgpu::MapAsyncStatus::Success was false. Failed to download data from buffer. wgpu::MapAsyncStatus value: 4, message: \n`,
+      'the GPU gives no answer: it was lost, or has too little memory',
+    ],
+    ['a lost GPU', 'WebGPU device lost (1): Out of device memory.', 'the GPU was lost: Out of device memory'],
+    [
+      'what WebAssembly says like all others',
+      '/mnt/a/onnxruntime/core/providers/cpu/tensor/reshape_helper.h:40 onnxruntime::ReshapeHelper::ReshapeHelper(const TensorShape &, TensorShapeVector &, bool) size != 0 was false. The input tensor cannot be reshaped to the requested shape.',
+      'the input tensor cannot be reshaped to the requested shape',
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(reasonOf(new Error(ofWeb(text)))).toBe(expected);
+  });
+
   test('what cannot be read is left out', () => {
     const words = [
       '/onnxruntime_src/onnxruntime/core/x.cc:12 virtual void onnxruntime::A::B(const C&, int) const ',
