@@ -22,6 +22,7 @@ const base = [
   'ticks',
   'package',
   'watch',
+  'dawn',
 ];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
@@ -41,6 +42,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   files: {},
   package: {},
   watch: {},
+  dawn: { packages: ['webgpu'] },
   observe: { packages: ['@opentelemetry/api'] },
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },
@@ -53,7 +55,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   addon: {},
   methods: { parts: ['graph'] },
   targets: { parts: ['graph'] },
-  map: { parts: ['addon', 'methods'], packages: ['webgpu'] },
+  map: { parts: ['addon', 'methods'] },
   image: {
     parts: ['addon'],
     packages: ['pngjs', 'sharp', 'tinyglobby', 'valibot'],

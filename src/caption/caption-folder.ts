@@ -75,7 +75,7 @@ export async function captionFolder(given: CaptionRun, listener: CaptionListener
 async function run(given: CaptionRun, listener: CaptionListener): Promise<Summary> {
   const since = performance.now();
   const asked = planOf(given);
-  const { backend, note } = await chooseBackend(asked.open.backend ?? 'auto');
+  const { backend, note } = await chooseBackend(asked.open);
   const plan = { ...asked, open: { ...asked.open, backend } };
   const { encoder, decoder } = plan.open;
   const inputs = await Inputs.list(plan.images, [], { stdin: plan.stdin });

@@ -98,7 +98,7 @@ export async function openMeasurer(
 ): Promise<Measurer> {
   if (typeof model !== 'string') return model;
   const subject = await openSubject(model, open);
-  const { backend } = await chooseBackend(open.backend ?? 'auto'); // which all workers are to share
+  const { backend } = await chooseBackend(open); // which all workers are to share
   return measureInWorkers(
     subject,
     { model, open: { ...open, backend } },

@@ -15,6 +15,7 @@ import { GradcamppError } from '../errors.js';
 import { isFloat } from '../onnx/types.js';
 import { type ModelSource, readSource, sidecarOf } from './model-files.js';
 import { openBackend, type OpenedBackend } from '../map/open-backend.js';
+import { whatRuns } from '../runtime/session.js';
 import { defaultTarget, outputOf, type Target } from '../targets/index.js';
 import { type Feeds, openFeeds } from './feeds.js';
 import { channelAxisOf, checkClipFit, checkFit } from './input.js';
@@ -67,7 +68,8 @@ export async function openParts(
     { executionProviders, threads },
     picture,
   );
-  const notes: string[] = [];
+  const runs = await whatRuns({ executionProviders });
+  const notes: string[] = runs === undefined ? [] : [runs];
   const assumed =
     !given && takesPictures(network.image)
       ? defaultPreprocessing(network.image.dims ?? [], isWhole(network.original))

@@ -5,7 +5,8 @@ import { mapMethods } from '../map/backend.js';
 import type { OpenedBackend } from '../map/open-backend.js';
 import type { Form } from '../methods/grad-cam++.js';
 import { DataType } from '../onnx/types.js';
-import type { MethodSettings, Settings } from './explain-options.js';
+import { canHold } from '../runtime/session.js';
+import type { ExplainerOptions, MethodSettings, Settings } from './explain-options.js';
 import type { Wanted } from './layout.js';
 import type { Network } from './network.js';
 
@@ -27,6 +28,13 @@ export async function staysOnGpu(
 ): Promise<boolean> {
   if (evidence || layerProblem || !['auto', 'webgpu'].includes(backend.asked)) return false;
   return variants.every(isFused) && layers.every((own) => isPlain(network, own)) && network.canHold();
+}
+
+/** Whether maps of a network that is opened so are made on the GPU where they can be. */
+export async function prefersGpu({
+  executionProviders,
+}: Pick<ExplainerOptions, 'executionProviders'>): Promise<boolean> {
+  return canHold({ executionProviders });
 }
 
 /** Whether the kernel computes all of a method. The moments of the softmax form are made on the processor. */

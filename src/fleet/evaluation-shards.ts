@@ -54,7 +54,7 @@ export async function planEvaluation<N extends EvaluationName>(
   const { plan: out, shards: count } = readOptions('the plan', evaluationPlanOptions, given);
   if (out === undefined) throw missing('plan', 'where the plan and its results go', '--plan <where>');
   const entries = Object.entries(options).filter(([key]) => !ofMachine.includes(key));
-  const { backend } = await chooseBackend(options.open?.backend ?? 'auto');
+  const { backend } = await chooseBackend(options.open ?? {});
   const own = { ...Object.fromEntries(entries), open: { ...options.open, backend } };
   const inputs = await inputsOf(name, own as OptionsOfEvaluation<N>);
   const storage = await openStorage(out);

@@ -15,6 +15,12 @@ export interface Engine {
   isOfProvider(message: string): boolean;
   /** A sentence. */
   readonly whatProvidersNeed: string;
+  /**
+   * What networks run on, a sentence for whoever asked for this engine; absent where there is nothing to say.
+   *
+   * @throws GradcamppError UNSUPPORTED_BACKEND where there is no GPU
+   */
+  readonly describe?: () => Promise<string>;
   /** The GPU's device that sessions of the provider "webgpu" share, once one is open; absent where their outputs cannot stay there. */
   readonly device?: () => Promise<GPUDevice>;
 }

@@ -3,14 +3,21 @@ import { disableTelemetry } from '../telemetry.js';
 import type { Engine, EngineOptions } from './engine.js';
 import { providersFor, sessionOf } from './ort-session.js';
 
+let gpuEngine: Promise<Engine | undefined> | undefined;
+
 /**
  * ONNX Runtime, loaded when the first session is opened: its library takes longer than all the rest. For the GPU onnxruntime-web,
  * where it is installed.
  *
  * @param provider the execution provider that is to run what it can
  */
-export async function loadEngine(_provider?: string): Promise<Engine> {
+export async function loadEngine(provider?: string): Promise<Engine> {
   disableTelemetry();
+  if (provider === 'webgpu') {
+    gpuEngine ??= import('./gpu-engine.js').then(({ loadGpuEngine }) => loadGpuEngine());
+    const engine = await gpuEngine;
+    if (engine) return engine;
+  }
   const runtime = await import('onnxruntime-node');
   if (runtime.env.logLevel === 'warning') runtime.env.logLevel = 'fatal'; // what fails is thrown; the rest is for its makers
   return {
@@ -24,8 +31,12 @@ export async function loadEngine(_provider?: string): Promise<Engine> {
     isOfProvider: (message) => /ExecutionProvider_|\/providers\/(?!cpu)/.test(message),
     whatProvidersNeed:
       'It needs its device, its driver\'s libraries and an onnxruntime-node that was built with it; "cpu" works everywhere.',
+    ...(provider === 'webgpu' ? { describe: async () => withoutWeb } : {}),
   };
 }
+
+const withoutWeb =
+  'The network runs on the provider webgpu of onnxruntime-node, which copies what maps are made of from the GPU: install onnxruntime-web@~1.30.0, and it stays there.';
 
 function optionsOf({
   providers,

@@ -12,10 +12,10 @@ const unknown = 2 ** 32 - 1;
  * Execution providers as a session takes them. The WebGPU provider else lays pictures out channels last, and what leaves a session is
  * laid out back on the CPU.
  */
-export function providersFor(providers: EngineOptions['providers']): never {
-  return providers.map((item) =>
-    item === 'webgpu' ? { name: item, preferredLayout: 'NCHW' } : item,
-  ) as never;
+export function providersFor(
+  providers: EngineOptions['providers'],
+): ort.InferenceSession.ExecutionProviderConfig[] {
+  return providers.map((item) => (item === 'webgpu' ? { name: item, preferredLayout: 'NCHW' } : item));
 }
 
 /** A session as both builds of ONNX Runtime have it, in our terms. */

@@ -97,6 +97,7 @@ export async function openSession(
       throw error;
     });
   } catch (error) {
+    if (error instanceof GradcamppError) throw error;
     const reason = reasonOf(error, graph);
     const isProvider = engine.isOfProvider(messageOf(error));
     throw new GradcamppError(
@@ -118,6 +119,12 @@ export async function openSession(
 /** The execution provider that runs what it can. */
 export function firstProvider({ executionProviders = [] }: SessionOptions): string | undefined {
   return executionProviders.length > 0 ? nameOf(executionProviders[0]) : undefined;
+}
+
+/** What these sessions run on, a sentence; undefined where there is nothing to say. */
+export async function whatRuns(options: SessionOptions): Promise<string | undefined> {
+  const provider = firstProvider(options);
+  return provider === 'webgpu' ? (await loadEngine(provider)).describe?.() : undefined;
 }
 
 /** The device of the GPU that these sessions run on, once one is open; undefined where their outputs cannot stay there. */

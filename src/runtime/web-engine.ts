@@ -2,14 +2,19 @@ import type * as ort from 'onnxruntime-web';
 import type { Engine, EngineOptions } from './engine.js';
 import { providersFor, sessionOf } from './ort-session.js';
 
+type Providers = readonly ort.InferenceSession.ExecutionProviderConfig[];
+
 /** What an engine on onnxruntime-web is made of. */
 export interface WebRuntime {
   readonly runtime: typeof ort;
   readonly providers: readonly string[];
-  /** Ends the time in which the GPU's work is waited for, where that needs a hand. */
   readonly whatProvidersNeed: string;
+  /** Execution providers as a session takes them; default: as both builds do. */
+  readonly executionProviders?: (options: EngineOptions) => Promise<Providers>;
   /** What runs around each of its calls. */
   readonly during?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** The GPU's device that sessions share; default: ONNX Runtime's own. */
+  readonly device?: () => Promise<GPUDevice>;
 }
 
 /** onnxruntime-web, in a page or on a GPU in Node.js. */
@@ -17,29 +22,44 @@ export function webEngine({
   runtime,
   providers,
   whatProvidersNeed,
+  executionProviders = async (options) => providersFor(options.providers),
   during = (work) => work(),
+  device = async () => (await runtime.env.webgpu.device) as unknown as GPUDevice,
 }: WebRuntime): Engine {
+  const inTurn = turns();
+  const call = <T>(work: () => Promise<T>) => inTurn(() => during(work));
   return {
     providers,
     provider: 'wasm',
     open: async (model, externalData, options) => {
       const files = externalData.map(({ path, data }) => ({ path, data: data as Uint8Array<ArrayBuffer> }));
-      const session = await during(() =>
-        runtime.InferenceSession.create(model, { ...optionsOf(options), externalData: files }),
-      );
+      const own = {
+        ...optionsOf(options),
+        executionProviders: await executionProviders(options),
+        externalData: files,
+      };
+      const session = await call(() => runtime.InferenceSession.create(model, own));
       const { outputs, run, close } = sessionOf(runtime, session);
-      return { outputs, run: (feeds) => during(() => run(feeds)), close: () => during(close) };
+      return { outputs, run: (feeds) => call(() => run(feeds)), close: () => call(close) };
     },
     isOfProvider: (message) => /no available backend|webgpu/i.test(message),
     whatProvidersNeed,
-    ...(providers.includes('webgpu')
-      ? { device: async () => (await runtime.env.webgpu.device) as unknown as GPUDevice }
-      : {}),
+    ...(providers.includes('webgpu') ? { device } : {}),
+  };
+}
+
+/** One piece of work after the other: WebAssembly that waits for the GPU cannot be called meanwhile. */
+function turns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => {
+    const own = last.then(work);
+    const done = () => {}; // what it came to is nobody's here
+    last = own.then(done, done);
+    return own;
   };
 }
 
 function optionsOf({
-  providers,
   level,
   arena,
   keepsQuantized,
@@ -47,7 +67,6 @@ function optionsOf({
   held = [],
 }: EngineOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: providersFor(providers),
     graphOptimizationLevel: level,
     logSeverityLevel: 4,
     enableCpuMemArena: arena,

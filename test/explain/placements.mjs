@@ -1,6 +1,6 @@
 // Opens networks on ONNX Runtime's WebGPU provider with its log on, and says how far gradients are from the CPU's.
 // Usage: node placements.mjs MODEL...; the log is on stderr, one line of JSON a model on stdout.
-import * as ort from 'onnxruntime-node';
+import * as ort from 'onnxruntime-web/webgpu';
 
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const { readModel } = await load('onnx/read.js');
@@ -9,7 +9,6 @@ const { Network } = await load('explain/network.js');
 let model = '';
 const { create } = ort.InferenceSession;
 ort.InferenceSession.create = (bytes, options) => {
-  if (options.executionProviders[0]?.name !== 'webgpu') return create(bytes, options);
   console.error(`\n== ${model}`); // a line of the log may not be at its end
   return create(bytes, { ...options, logSeverityLevel: 0 });
 };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../../errors.js';
 import { NetworkExplainer } from '../../explain/network-explainer.js';
 import type { ExplainerOptions, Settings } from '../../explain/explain-options.js';
+import { prefersGpu } from '../../explain/stays-on-gpu.js';
 import type { ClipPreprocessing } from '../../clip/clip.js';
 import type { Preprocessing } from '../../image/preprocess.js';
 import type { BackendName } from '../../map/backend.js';
@@ -31,14 +32,14 @@ export interface Opened {
 
 /**
  * An explainer for one of several workers: one thread, everything made that the first picture would wait for, the
- * targets checked. Backend "auto" means the addon where there is one: it is not measured, because two workers might
+ * targets checked. Backend "auto" means the GPU or the addon: it is not measured, because two workers might
  * then choose differently, and the same picture give maps that differ in the last bits.
  */
 export async function openForBatch(
   { model, open }: Opening,
   settings: Settings,
 ): Promise<{ explainer: NetworkExplainer; opened: Opened }> {
-  const { backend, note } = await chooseBackend(open.backend ?? 'auto');
+  const { backend, note } = await chooseBackend(open);
   const explainer = await NetworkExplainer.open(model, { threads: 1, ...open, backend });
   const notes = [...explainer.notesFor(settings), ...(note ? [note] : [])];
   try {
@@ -63,11 +64,19 @@ export async function openForBatch(
   return { explainer, opened };
 }
 
-/** The backend of every worker of a run: the addon where there is one, and where there is none a note of why. */
-export async function chooseBackend(
-  choice: 'auto' | BackendName,
-): Promise<{ backend: BackendName; note?: string }> {
+/**
+ * The backend of every worker of a run: the GPU where networks leave there what maps are made of, else the addon where there is one,
+ * and where there is none a note of why.
+ */
+export async function chooseBackend({
+  backend: choice = 'auto',
+  executionProviders,
+}: Pick<ExplainerOptions, 'backend' | 'executionProviders'>): Promise<{
+  backend: BackendName;
+  note?: string;
+}> {
   if (choice !== 'auto') return { backend: choice };
+  if (await prefersGpu({ executionProviders })) return { backend: 'webgpu' };
   try {
     await (await openBackend('native', { threads: 1 })).close();
     return { backend: 'native' };
