@@ -90,6 +90,8 @@ export interface ClipFrames {
   readonly interval: number;
   /** How many there are: fewer than the network takes where the video ended, whose last frame then fills the input. */
   readonly count: number;
+  /** How many frames of the video these stand for, from `start` on: each for those up to the next one, as far as the video goes. */
+  readonly span: number;
   /** Frames a second that the video was read at; undefined where nothing tells. */
   readonly rate?: number;
   /** How many crops of its frames the scores and the map are the mean of; absent where it is one. */

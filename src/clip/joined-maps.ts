@@ -15,7 +15,7 @@ interface Frame {
 
 /**
  * The maps of clips that follow each other in a video as one over its frames: where clips overlap the mean of theirs, NaN where none
- * is. A frame stands for those up to the next one of its clip. Frames are given once no later clip can hold them, and no others held.
+ * is. A frame stands for those up to the next one of its clip, as far as the video goes. Frames are given once no later clip can hold them, and no others held.
  */
 export class JoinedMaps {
   /** [H, W] */
@@ -29,13 +29,14 @@ export class JoinedMaps {
    *
    * @returns the frames that are complete, in order
    */
-  add({ start, interval, count }: ClipFrames, { data, dims }: ClipMap): Float32Array[] {
+  add({ start, interval, count, span }: ClipFrames, { data, dims }: ClipMap): Float32Array[] {
     const complete = this.#giveBefore(start);
     this.size = dims.slice(1);
     const length = sizeOf(this.size);
     for (let t = 0; t < count; t++) {
       const own = data.subarray(t * length, (t + 1) * length);
-      for (let place = start + t * interval; place < start + (t + 1) * interval; place++) {
+      const end = start + Math.min((t + 1) * interval, span);
+      for (let place = start + t * interval; place < end; place++) {
         const frame = (this.#frames[place - this.#next] ??= { sum: new Float64Array(length), count: 0 });
         for (let i = 0; i < length; i++) frame.sum[i] += own[i];
         frame.count++;

@@ -159,7 +159,8 @@ async function* clipsOf(
     for (let c = 0; c < channels; c++)
       tensor.set(values.subarray(c * plane, (c + 1) * plane), (c * count + t) * plane);
   };
-  const clip = ({ number, start, tensors, filled, frames }: Window): ReadClip => ({
+  /** @param total frames of the video, as far as it is known */
+  const clip = ({ number, start, tensors, filled, frames }: Window, total: number): ReadClip => ({
     dims,
     tensor: tensors[middle],
     ...(crops.length > 1
@@ -173,6 +174,7 @@ async function* clipsOf(
       start,
       interval,
       count: filled,
+      span: Math.min(filled * interval, total - start),
       ...(stream.rate === undefined ? {} : { rate: stream.rate }),
       ...(crops.length > 1 ? { crops: crops.length } : {}),
     },
@@ -192,22 +194,28 @@ async function* clipsOf(
         window.filled++;
         if (keepsFrames) window.frames.push(pixels);
       }
-      const done = open.filter(({ filled }) => filled === count);
-      open = open.filter(({ filled }) => filled < count);
-      for (const window of done) yield clip(window);
     }
     index++;
-    if (open.length === 0 && startOf(next) === undefined) return;
+    // A clip is whole once the frames have come that its last one stands for.
+    const isDone = ({ filled, start }: Window) => filled === count && index >= start + count * interval;
+    const done = open.filter(isDone);
+    if (done.length > 0) open = open.filter((window) => !isDone(window));
+    for (const window of done) yield clip(window, index);
+    if (startOf(next) === undefined && open.every(({ filled }) => filled === count)) {
+      for (const window of open) yield clip(window, Math.max(index, stream.count)); // which ended its plan
+      return;
+    }
   }
   // What the video was too short for is filled with its last frame; a window's rest, where it is half a clip.
-  const rest = sampling.stride === undefined ? open : open.slice(0, 1);
-  for (const window of rest) {
+  const full = open.filter(({ filled }) => filled === count);
+  const short = open.filter(({ filled }) => filled < count);
+  for (const window of [...full, ...(sampling.stride === undefined ? short : short.slice(0, 1))]) {
     const { filled, number } = window;
     if (filled === 0) continue;
     if (sampling.stride !== undefined && number > 0 && filled < count / 2) continue;
     for (const [i, tensor] of window.tensors.entries())
       for (let t = filled; t < count; t++) put(tensor, last[i], t);
-    yield clip(window);
+    yield clip(window, index);
   }
 }
 

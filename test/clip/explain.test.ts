@@ -53,7 +53,7 @@ describe('a clip', () => {
       );
       expect(explainer.clips?.layout).toBe(layout);
       expect(targets[0].map.dims).toEqual([4, 8, 8]);
-      expect(image.clip).toEqual({ start: 1, interval: 2, count: 4, rate: 5 });
+      expect(image.clip).toEqual({ start: 1, interval: 2, count: 4, span: 7, rate: 5 });
       expect(frames?.map(({ data }) => data[0])).toEqual([1, 3, 5, 7]);
       const facts = targets[0].map.frames ?? [];
       expect(facts.reduce((sum, { energy }) => sum + energy, 0)).toBeCloseTo(1, 5);

@@ -61,7 +61,7 @@ describe('frames that are pictures', () => {
   test('are taken as the sampling says, and laid out as the network has them', async () => {
     const [clip, ...more] = await read({ frames, rate: 5 });
     expect(more).toEqual([]);
-    expect(clip.clip).toEqual({ start: 2, interval: 2, count: 4, rate: 5 });
+    expect(clip.clip).toEqual({ start: 2, interval: 2, count: 4, span: 8, rate: 5 });
     expect(numbers([clip])).toEqual([[2, 4, 6, 8]]);
     expect(clip.geometry).toEqual({ x: 0, y: 0, width: 20, height: 12 });
     const layouts = { NTHWC: [4, 12, 20, 3], NTCHW: [4, 3, 12, 20], NCTHW: [3, 4, 12, 20] } as const;
@@ -153,7 +153,7 @@ describe('animations', () => {
     const frames = drawnFrames(10);
     const bytes = await clipWriters[format].write(frames, { rate: 10 });
     const [clip] = await read(bytes, { interval: 2 });
-    expect(clip.clip).toEqual({ start: 2, interval: 2, count: 4, rate: 10 });
+    expect(clip.clip).toEqual({ start: 2, interval: 2, count: 4, span: 8, rate: 10 });
     const most = format === 'gif' ? 12 : 20; // GIF has 256 colours, and this WebP loses
     clip.frames.forEach(({ data }, i) => {
       const drawn = drawnFrame(2 + 2 * i).data;
@@ -161,7 +161,7 @@ describe('animations', () => {
       expect(mean).toBeLessThan(most);
     });
     const [slow] = await read(bytes, { rate: 5, interval: 1 });
-    expect(slow.clip).toEqual({ start: 1, interval: 1, count: 4, rate: 5 });
+    expect(slow.clip).toEqual({ start: 1, interval: 1, count: 4, span: 4, rate: 5 });
     expect(await problem(bytes.subarray(0, bytes.length / 2))).toContain('the file ends too early');
   });
 });
@@ -221,7 +221,7 @@ describe.skipIf(!hasFfmpeg)(`videos${ffmpegNote}`, () => {
       else if (name !== 'video.mp4') ffmpeg(['-i', file('video.mp4'), '-c', 'copy', file(name)]);
       const clips = await read(file(name), { stride: 8, interval: 2 });
       expect(numbers(clips)).toEqual([0, 8, 16, 24, 32].map((start) => [0, 2, 4, 6].map((t) => start + t)));
-      expect(clips[1].clip).toEqual({ number: 1, start: 8, interval: 2, count: 4, rate: 10 });
+      expect(clips[1].clip).toEqual({ number: 1, start: 8, interval: 2, count: 4, span: 8, rate: 10 });
       expect(clips[2].frames[1]).toEqual(drawnFrame(18));
       expect(numbers(await read(file(name), { rate: 5, stride: 16 }))[0]).toEqual([0, 2, 4, 6]);
     },

@@ -17,9 +17,9 @@ test('maps of clips are joined frame by frame: means where they overlap, NaN whe
   const joined = new JoinedMaps();
   const of = (values: readonly number[]) => ({ data: Float32Array.from(values), dims: [2, 1, 1] });
   const given = [
-    ...joined.add({ start: 1, interval: 2, count: 2 }, of([1, 2])), // 1 1 2 2
-    ...joined.add({ start: 4, interval: 2, count: 2 }, of([4, 6])), //       4 4 6 6
-    ...joined.add({ start: 9, interval: 2, count: 1 }, of([8, 9])), // 8 8, and its second frame is none
+    ...joined.add({ start: 1, interval: 2, count: 2, span: 4 }, of([1, 2])), // 1 1 2 2
+    ...joined.add({ start: 4, interval: 2, count: 2, span: 4 }, of([4, 6])), //       4 4 6 6
+    ...joined.add({ start: 9, interval: 2, count: 1, span: 2 }, of([8, 9])), // 8 8, and its second frame is none
   ];
   expect(given.map(([value]) => value)).toEqual([NaN, 1, 1, 2, 3, 4, 6, 6, NaN]);
   expect(joined.finish().map(([value]) => value)).toEqual([8, 8]);
@@ -75,6 +75,22 @@ describe('one .npy of a whole video', () => {
         }
       }
     }
+  });
+
+  test.each([
+    { stride: 3, interval: 3 }, // 0 3 6 9 and 3 6 9 12, which stands for one frame instead of three
+    { stride: 6, interval: 2 }, // 6 8 10 12
+    { stride: 8, interval: 2 }, // 8 10 12, of four
+    { clips: 2, interval: 3 }, // 0 3 6 9 and 3 6 9 12
+    { clips: 3, interval: 4 }, // 0 4 8 12, three times
+  ])('ends with the video, frames %j', async (frames) => {
+    const out = `end of ${JSON.stringify(frames).replaceAll(/\W+/g, ' ')}`;
+    expect(await run(out, { open: { frames } })).toMatchObject({ explained: 1, failed: 0 });
+    const { dims, data } = parseNpy(readFileSync(file(out, 'long video.1.grad-cam++.timeline.npy')));
+    expect(dims).toEqual([13, 8, 8]);
+    expect((data as Float32Array).every((value) => value >= 0)).toBe(true);
+    const ends = lines(out).map(({ image: { clip } }) => clip.start + clip.span);
+    expect(Math.max(...ends)).toBe(13);
   });
 
   test('goes into the archive of results, and is missed where it is lost', async () => {

@@ -103,10 +103,10 @@ function energyOver(windows: readonly Window[], total: number): (number | undefi
   const sums = new Float64Array(total);
   const counts = new Uint32Array(total);
   for (const { line } of windows) {
-    const { start, interval, count } = framesOf(line);
+    const { start, interval, count, span } = framesOf(line);
     // What a window was filled up with, behind the video's end, is not on the time line.
     for (const [t, { energy }] of (line.map.frames ?? []).slice(0, count).entries())
-      for (let frame = start + t * interval; frame < start + (t + 1) * interval; frame++) {
+      for (let frame = start + t * interval; frame < start + Math.min((t + 1) * interval, span); frame++) {
         sums[frame] += energy;
         counts[frame]++;
       }
@@ -159,12 +159,12 @@ function valueOf({ target }: ResultLine, value: 'probability' | 'score'): string
 
 /** The first frame of a window in its video, and the one behind what its last stands for. */
 function extent(line: ResultLine): [number, number] {
-  const { start, interval, count } = framesOf(line);
-  return [start, start + count * interval];
+  const { start, span } = framesOf(line);
+  return [start, start + span];
 }
 
 function framesOf({ image }: Pick<ResultLine, 'image'>) {
-  return image.clip ?? { start: 0, interval: 1, count: 1, rate: undefined };
+  return image.clip ?? { start: 0, interval: 1, count: 1, span: 1, rate: undefined };
 }
 
 function unitOf(rate: number | undefined): string {

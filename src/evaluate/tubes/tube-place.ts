@@ -31,7 +31,7 @@ export function placeOfTube(
   boxes: readonly FrameBox[],
   geometry: Geometry,
   [frames, height, width]: readonly number[],
-  { start, interval, count }: ClipFrames = { start: 0, interval: 1, count: frames },
+  { start, interval, count }: ClipFrames = { start: 0, interval: 1, count: frames, span: frames },
 ): TubePlace | undefined {
   const inside = new Uint8Array(frames * height * width);
   const byFrame = groupBy(boxes, ({ frame }) => frame);

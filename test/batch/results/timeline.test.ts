@@ -8,6 +8,7 @@ interface Drawn {
   readonly interval?: number;
   readonly energies: readonly number[];
   readonly count?: number;
+  readonly span?: number;
   readonly rate?: number;
   readonly name?: string;
   readonly method?: string;
@@ -15,9 +16,10 @@ interface Drawn {
 
 function lineOf(drawn: Drawn): ResultLine {
   const { number, start, interval = 1, energies, count = energies.length, rate } = drawn;
+  const { span = count * interval } = drawn;
   return {
     index: 4,
-    image: { path: 'walk.mp4', clip: { number, start, interval, count, rate } },
+    image: { path: 'walk.mp4', clip: { number, start, interval, count, span, rate } },
     target: { name: drawn.name ?? 'walks', kind: 'class', score: 3, probability: 0.75 },
     layers: ['conv'],
     method: drawn.method ?? 'grad-cam++',
@@ -70,6 +72,15 @@ describe('the time line of a video', () => {
       '4 4 frames: 20.0 %',
       '5 5 frames: 20.0 %',
     ]);
+  });
+
+  it('ends where the video does', () => {
+    const [text] = drawn(
+      { number: 0, start: 0, interval: 3, energies: [0.5, 0.5] },
+      { number: 1, start: 3, interval: 3, energies: [0.2, 0.8], span: 4 },
+    );
+    expect(barsOf(text).slice(5)).toEqual(['5 5 frames: 35.0 %', '6 6 frames: 80.0 %']);
+    expect(text).toContain('viewBox="0 0 7 20"');
   });
 
   it('puts each window where its frames are, at the height of its probability, and leads to its figure', () => {

@@ -84,7 +84,7 @@ describe('tubes', () => {
     };
     const right = { x0: 0.5, y0: 0, x1: 0.75, y1: 1 };
     const boxes = [10, 14].map((frame) => ({ frame, box: right }));
-    const place = placeOfTube(boxes, geometry, size, { start: 10, interval: 2, count: 3 });
+    const place = placeOfTube(boxes, geometry, size, { start: 10, interval: 2, count: 3, span: 6 });
     expect([...(place?.inside ?? [])]).toEqual([...l, ...o, ...l, ...l]);
     expect(place?.areas).toEqual([0.5, 0, 0.5, 0.5]);
     expect(placeOfTube([{ frame: 0, box: leftHalf }], geometry, size)).toBeUndefined();
