@@ -79,7 +79,10 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
     parts: ['targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'batch'],
     packages: ['@huggingface/tokenizers'],
   },
-  fleet: { parts: ['batch', 'evaluate', 'observe'], packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis'] },
+  fleet: {
+    parts: ['batch', 'evaluate', 'observe'],
+    packages: ['@aws-sdk/client-s3', 'bullmq', 'ioredis', 'valibot'],
+  },
   web: {
     parts: ['methods', 'targets', 'onnx', 'graph', 'runtime', 'map', 'image', 'explain', 'caption'],
   },

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { GradcamppError } from '../errors.js';
+import { isManifest } from './formats.js';
 import { type OpenPlan, padded } from './plan.js';
 import { readWhole } from './storages/index.js';
 
@@ -61,7 +62,8 @@ export async function readManifest(
 
 function parsed(bytes: Buffer): Manifest | undefined {
   try {
-    return JSON.parse(bytes.toString()) as Manifest;
+    const json: unknown = JSON.parse(bytes.toString());
+    return isManifest(json) ? (json as Manifest) : undefined;
   } catch {
     return undefined;
   }

@@ -33,6 +33,7 @@ import { asOurs, GradcamppError } from '../errors.js';
 import { openFile, readInto } from '../files.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { mergeEvaluation } from './evaluation-shards.js';
+import { isBelow } from './formats.js';
 import { fetchOutput, type Manifest, type Output, ranges, readManifests, readOutput } from './manifest.js';
 import { type OpenPlan, type PlanOfEvaluation, type PlanOfPictures, readPlan } from './plan.js';
 import { mergeOptions } from './shard-options.js';
@@ -242,6 +243,11 @@ async function unpack(path: string, write: Write): Promise<void> {
   const file = await openFile(path);
   try {
     for await (const { name, offset, size } of readEntries(file)) {
+      if (!isBelow(name))
+        throw new GradcamppError(
+          'OUTPUT',
+          `The results of a shard name the file ${JSON.stringify(name)}, which is in no folder of theirs: they are not gradcampp's. Run the shards anew, where nobody else writes.`,
+        );
       const bytes = Buffer.allocUnsafeSlow(size);
       await readInto(file, bytes, offset);
       await write(name, [bytes]);

@@ -10,6 +10,7 @@ import type { EvaluationName } from '../evaluate/evaluations.js';
 import { GradcamppError } from '../errors.js';
 import { type OptionsOf, readOptions } from '../options.js';
 import { version } from '../package.js';
+import { isPlan } from './formats.js';
 import { remoteSources } from './remote-pictures.js';
 import { planOptions } from './shard-options.js';
 import { openStorage, readWhole, type Storage } from './storages/index.js';
@@ -213,7 +214,9 @@ function withChecksum(planned: Omit<Plan, 'checksum'>): Plan {
 /** The plan; undefined where it is none, or changed. */
 function parsed(bytes: Buffer): Plan | undefined {
   try {
-    const { checksum, ...planned } = JSON.parse(bytes.toString()) as Plan;
+    const json: unknown = JSON.parse(bytes.toString());
+    if (!isPlan(json)) return undefined;
+    const { checksum, ...planned } = json as Plan;
     return withChecksum(planned).checksum === checksum ? ({ ...planned, checksum } as Plan) : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   cpSync,
@@ -192,6 +193,27 @@ describe('a plan', () => {
   });
 });
 
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
+
+test.each([
+  { shards: null },
+  { shards: [] },
+  { shards: [{ pictures: 20, sha256: 5 }] },
+  { shards: [{ archive: 'a.tar', name: '../a.tar' }] },
+  { options: null },
+  { options: {} },
+  { run: { command: 'explain', models: [null], settings: {} } },
+  { evaluation: {} },
+])('a plan that says %j is none, though its checksum is right', async (forged) => {
+  await planShards({ model, images: [photos], out: work });
+  const path = join(work, 'plan.json');
+  const { checksum: _, ...planned } = { ...JSON.parse(readFileSync(path, 'utf8')), ...forged };
+  writeFileSync(path, JSON.stringify({ ...planned, checksum: sha256(JSON.stringify(planned)) }));
+  const damaged = 'is no plan of gradcampp, or is damaged';
+  await expect(runShard({ plan: work, index: 0 })).rejects.toThrow(damaged);
+  await expect(mergeShards({ plan: work, out: newFolder() })).rejects.toThrow(damaged);
+});
+
 describe('merging refuses', () => {
   let done = '';
   beforeAll(async () => {
@@ -215,6 +237,23 @@ describe('merging refuses', () => {
     await expect(merging()).rejects.toThrow('shards/000001.json in');
     cpSync(manifest(0), manifest(1));
     await expect(merging()).rejects.toThrow('is of another plan or shard. Remove it, and run shard 1 again.');
+  });
+
+  test('manifests that are none, and files that would leave the folder', async () => {
+    const text = readFileSync(manifest(2), 'utf8');
+    const { outputs, ...own } = JSON.parse(text);
+    for (const forged of [null, {}, { ...outputs, results: { ...outputs.results, name: '../../evil' } }]) {
+      writeFileSync(manifest(2), JSON.stringify({ ...own, outputs: forged }));
+      await expect(merging()).rejects.toThrow(
+        /000002\.json in ".*" is damaged\. Remove it, and run shard 2 again/,
+      );
+    }
+    const files = Buffer.concat([encodeMember('../evil.npy', Buffer.of(1)), archiveEnd]);
+    writeFileSync(join(work, 'shards/000002/evil'), files);
+    const named = { name: 'shards/000002/evil', size: files.length, sha256: sha256(files) };
+    writeFileSync(manifest(2), JSON.stringify({ ...own, outputs: { ...outputs, files: named } }));
+    await expect(merging()).rejects.toThrow('name the file "../evil.npy", which is in no folder of theirs');
+    expect(existsSync(join(work, 'evil.npy'))).toBe(false);
   });
 
   test('what cannot be fetched, before it replaces anything', async () => {
