@@ -47,6 +47,11 @@ export function workforceSettingsOf(options: WorkforceOptions): WorkforceSetting
       'INVALID_OPTION',
       '"timeout" needs workers: this thread cannot watch itself. Leave one of "timeout" and "workers" out.',
     );
+  if (settings.workers === 0 && settings.isolate)
+    throw new GradcamppError(
+      'INVALID_OPTION',
+      '"isolate" needs workers, which are then processes. Leave one of "isolate" and "workers" out.',
+    );
   return settings;
 }
 

@@ -42,6 +42,16 @@ test('an empty output folder name is not the working folder, nor an address a fo
   ).toBe('"out" must be the path of a folder; received "s3://bucket/maps".');
 });
 
+test.each([{ timeout: 5 }, { isolate: true }])(
+  'this thread alone cannot do what workers are for: %j',
+  async (own) => {
+    const workforce = { workers: 0, ...own };
+    expect(
+      await refusal(() => explainFolder({ model: 'none.onnx', images: ['none.png'], workforce })),
+    ).toMatch(new RegExp(`^"${Object.keys(own)[0]}" needs workers`));
+  },
+);
+
 test('a run is continued or replaced, not both', async () => {
   const both = { model: 'none.onnx', images: ['none.png'], resume: true, overwrite: true };
   expect(await refusal(() => explainFolder(both))).toMatch(
