@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { Job } from 'bullmq';
-import type { WorkforceOptions } from '../batch/run-options.js';
+import { type WorkforceOptions, workforceSettingsOf } from '../batch/run-options.js';
 import { Crew } from '../batch/workers/crew.js';
 import { messageOf } from '../errors.js';
 import { number, type OptionsOf, readOptions, yesOrNo } from '../options.js';
@@ -66,6 +66,12 @@ export interface Worked {
 /** Times that a server is tried which was never reached, before a worker that is to end by itself does: some ten seconds. */
 const mostTries = 8;
 
+/**
+ * Milliseconds that a worker waits after a shard has failed with it, twice as long each time, up to the longest, until one goes well:
+ * a machine without the disk, or with another model, would fail all shards as often as they are tried, before others can take them.
+ */
+const [pauseAfterFailure, longestPause] = [1000, 300_000];
+
 /** Milliseconds between two looks whether a queue is empty. */
 const lookEvery = 500;
 
@@ -77,14 +83,16 @@ const lookEvery = 500;
  * @throws GradcamppError
  */
 export async function workShards(options: WorkOptions, listener: WorkListener = {}): Promise<Worked> {
-  const { workforce = {}, signal, redis, queue: name, ...rest } = options;
-  const { untilEmpty, lock, ...own } = readOptions('the worker', workOptions, rest);
+  const { workforce = {}, signal, redis, queue: name, ...others } = options;
+  const { untilEmpty, lock, ...own } = readOptions('the worker', workOptions, others);
   const chosen = readOptions('the queue', queueOptions, { redis, queue: name });
+  workforceSettingsOf(workforce); // what is wrong with it would be with every shard
   const address = addressOf(chosen.redis);
   const bull = await loadBull();
   const worked = { done: 0, failed: 0 };
   const crew: NonNullable<ShardOptions['crew']> = new Crew();
   let isRunning = false;
+  let failures = 0; // one after the other
   let wasReached = false;
   const givenUp = new AbortController();
   const connection = connectionTo(address, {
@@ -96,6 +104,8 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
   });
   const ending = AbortSignal.any([givenUp.signal, ...(signal ? [signal] : [])]);
   const isEnding = aborted(ending);
+  const ended = new AbortController();
+  const over = AbortSignal.any([ending, ended.signal]);
 
   const runOne = async (job: Job<ShardJob>, token: string | undefined) => {
     const { plan, index } = job.data;
@@ -118,12 +128,24 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
     return summary;
   };
 
+  /** Takes no shard for a while. */
+  const rest = async () => {
+    await worker.pause(true);
+    const milliseconds = Math.min(longestPause, pauseAfterFailure * 2 ** failures++);
+    void paused(milliseconds, over).then(() => (over.aborted ? undefined : worker.resume()));
+  };
+
   const worker = new bull.Worker<ShardJob>(
     chosen.queue,
     async (job, token) => {
       isRunning = true;
       try {
-        return await runOne(job, token);
+        const summary = await runOne(job, token);
+        failures = 0;
+        return summary;
+      } catch (error) {
+        if (!(error instanceof bull.WaitingError)) await rest();
+        throw error;
       } finally {
         isRunning = false;
       }
@@ -165,6 +187,7 @@ export async function workShards(options: WorkOptions, listener: WorkListener = 
       if (untilEmpty && (await Promise.race([isEmpty(queue), isEnding]))) break;
     }
   } finally {
+    ended.abort();
     // BullMQ waits for a server that is away, for ever. Without a shard there is nothing to give back to it.
     const isForced = said !== undefined && !isRunning;
     await worker.close(isForced).catch((error: unknown) => listener.note?.(messageOf(error)));

@@ -9,6 +9,7 @@ import type * as SubmitModule from '../../src/fleet/submit.js';
 import { digest, makeInputs, model, newFolder, noise, photos, root } from '../batch/inputs.js';
 import { built } from '../support/built.js';
 import { Hold } from '../support/hold.js';
+import { bytesFrom, classifier } from '../support/network.js';
 import { poisonedBy } from '../support/poison.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 
@@ -44,6 +45,11 @@ test('without a server, or its address, one sentence says so', async () => {
   await expect(submitShards({ plan: out, redis: 'redis://:secret@127.0.0.1:1' })).rejects.toThrow(
     /^The Redis server at "127.0.0.1:1" cannot be reached: (?!.*secret)/,
   );
+});
+
+test('what is wrong with all shards is said before the first', async () => {
+  const { code, said } = await gradcampp('shard', 'work', '--workers', '0', '--isolate');
+  expect([code, said]).toEqual([1, expect.stringMatching(/^gradcampp: "isolate" needs workers/)]);
 });
 
 test('a worker whose server is away says so, and ends when it is told to', async () => {
@@ -128,6 +134,33 @@ describe.runIf(hasRedis)('with a Redis server', () => {
     const { code, said } = await gradcampp(...args);
     expect(code, said).toBe(0);
     expect((await gradcampp('shard', 'status', out)).said).toContain('2 of 2 shards done');
+    await server.end();
+  }, 240_000);
+
+  test('a worker with which all fails leaves shards to others, longer each time', async () => {
+    const server = await RedisServer.start();
+    const out = newFolder();
+    await gradcampp('shard', 'plan', photos, '--model', model, '--size', '4', '--out', out);
+    await submitShards({ plan: out, redis: server.url });
+    const args = ['shard', 'work', '--redis', server.url, '--workers', '0'];
+    const other = join(root, 'other.onnx');
+    writeFileSync(other, bytesFrom(classifier({ classes: 4 })));
+    const failing = start(...args, '--model', other, '--log', 'json');
+    const failures = () => failing.said().match(/"outcome":"failed"/g)?.length ?? 0;
+    while (failures() < 4) await wait(20);
+    const times = failing
+      .said()
+      .split('\n')
+      .filter((line) => line.includes('"outcome":"failed"'))
+      .map((line) => Date.parse(JSON.parse(line).time));
+    for (const [i, time] of times.slice(1).entries())
+      expect(time - times[i]).toBeGreaterThan(1000 * 2 ** i - 100);
+    const { code, said } = await gradcampp(...args, '--until-empty');
+    expect(code, said).toBe(0);
+    failing.child.kill('SIGTERM');
+    expect((await failing.ended).code).toBe(130);
+    expect(failing.said()).toContain('it differs in the model');
+    expect((await gradcampp('shard', 'status', out)).said).toContain('10 of 10 shards done');
     await server.end();
   }, 240_000);
 
