@@ -97,7 +97,18 @@ export function regrouped(axes: readonly Axis[], dims: readonly Dim[]): Axis[] |
     if (!rest) return undefined;
     rest.forEach((own, i) => result[left + i].push(...own));
   } else if (items.some((item) => item.size !== 1)) return undefined;
+  if (dims[0] === 1 && result[0].length === 0) result[0].push(...takeOne(result));
   return result.map((own, i) => (own.length === 0 ? other(dims[i]) : merged(own)));
+}
+
+/** A batch of one fits any axis of size 1, and beside any other digit: taken from where it fell, for the first axis. */
+function takeOne(axes: Item[][]): Item[] {
+  const isOne = (item: Item) => !isSequence(item) && item.kind === 'batch' && item.size === 1;
+  for (const axis of axes) {
+    const at = axis.findIndex(isOne);
+    if (at >= 0) return axis.splice(at, 1);
+  }
+  return [];
 }
 
 /** Moves the last digits, of `dim` together, to an axis of that size. */

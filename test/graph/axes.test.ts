@@ -147,6 +147,36 @@ describe('channels last', () => {
     expect(layout('end')).toEqual({ ...plain, channelAxis: 3, grid: [4, 6] });
   });
 
+  test('a single window of a single picture: the batch of one stays the first of the axes of one', async () => {
+    const layout = await layoutsOf({
+      inputs: { image: [1, 3, 8, 12] },
+      outputs: ['end'],
+      nodes: [
+        ['Conv', ['image', 'w'], ['conv'], { strides: [2, 2], pads: [1, 1, 1, 1] }],
+        last,
+        ['Reshape', ['last', 'cut'], ['cut_up']],
+        ['Transpose', ['cut_up'], ['turned'], { perm: [0, 1, 3, 2, 4, 5] }],
+        ['Reshape', ['turned', 'window'], ['windowed']],
+        ['MatMul', ['windowed', 'm'], ['mixed']],
+        ['Reshape', ['mixed', 'apart'], ['apart_again']],
+        ['Transpose', ['apart_again'], ['back'], { perm: [0, 1, 3, 2, 4, 5] }],
+        ['Reshape', ['back', 'whole'], ['together']],
+        ['MatMul', ['together', 'm'], ['end']],
+      ],
+      constants: {
+        w: weights(1, [8, 3, 3, 3]),
+        m: weights(2, [8, 8]),
+        cut: int64Constant([1, 1, 4, 1, 6, 8]),
+        window: int64Constant([1, 24, 8]),
+        apart: int64Constant([1, 1, 1, 4, 6, 8]),
+        whole: int64Constant([1, 4, 6, 8]),
+      },
+    });
+    expect(layout('windowed')).toEqual({ ...plain, channelAxis: 2, grid: [4, 6] });
+    for (const name of ['together', 'end'])
+      expect(layout(name)).toEqual({ ...plain, channelAxis: 3, grid: [4, 6] });
+  });
+
   test('every other row and column, side by side in the channels', async () => {
     const part = (row: number, column: number): ShortNode => [
       'Slice',
