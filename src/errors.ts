@@ -69,6 +69,7 @@ export function show(value: unknown): string {
     return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
   if (ArrayBuffer.isView(value))
     return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`;
+  if (value instanceof Blob) return `${value.constructor.name}(${value.size})`;
   if (Array.isArray(value)) {
     const items = value.slice(0, 6).map(show).join(', ');
     return value.length > 6 ? `[${items}, ... ${value.length} in all]` : `[${items}]`;

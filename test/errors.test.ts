@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { GradcamppError, systemReason, visible } from '../src/errors.js';
+import { GradcamppError, show, systemReason, visible } from '../src/errors.js';
 
 function thrown(call: () => unknown): unknown {
   try {
@@ -21,6 +21,12 @@ test("the system's reason, without code, call and path", () => {
   expect(systemReason(thrown(() => mkdirSync(folder)))).toBe('file already exists');
   expect(systemReason(new Error('a, b'))).toBe('a, b');
   rmSync(folder, { recursive: true });
+});
+
+test('what was received, in a few words', () => {
+  expect(
+    [new Float32Array(3), new Blob(['abc']), [1, 'a'], { a: 1 }, 'b', undefined].map((value) => show(value)),
+  ).toEqual(['Float32Array(3)', 'Blob(3)', '[1, "a"]', 'an object {a}', '"b"', 'undefined']);
 });
 
 test('what would move a cursor or turn the writing is written out', () => {

@@ -37,6 +37,8 @@ export interface CaptionFacts {
   readonly notes: readonly string[];
   readonly provider: WebProvider;
   readonly candidates: readonly Layer[];
+  /** Id of the token that begins captions, where it is known. */
+  readonly begin: number | undefined;
   /** Whether tokens are spelt; else they are ids. */
   readonly hasWords: boolean;
 }
@@ -98,6 +100,7 @@ export async function openCaptionService(
       notes: note === undefined ? networks.notes : [...networks.notes, note],
       provider,
       candidates: networks.first.candidates(),
+      begin: parts.limits.begin,
       hasWords: tokenizer !== undefined,
     },
     explain: (picture, own) => inTurn(() => networks.explain(picture, own)),

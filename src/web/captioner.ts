@@ -48,18 +48,22 @@ export class Captioner {
   readonly provider: CaptionFacts['provider'];
   /** The encoder's layers that can be explained, best first: `explain` takes one as "layer". */
   readonly candidates: CaptionFacts['candidates'];
+  /** Id of the token that begins captions; undefined where nothing says it. */
+  readonly begin: CaptionFacts['begin'];
   /** Whether there is a tokenizer; else captions are ids. */
   readonly hasWords: boolean;
 
   private constructor(service: CaptionService) {
     this.#service = service;
-    const { layers, layerIsAutomatic, preprocessing, notes, provider, candidates, hasWords } = service.facts;
+    const { layers, layerIsAutomatic, preprocessing, notes, provider, candidates, begin, hasWords } =
+      service.facts;
     this.layers = layers;
     this.layerIsAutomatic = layerIsAutomatic;
     this.preprocessing = preprocessing;
     this.notes = notes;
     this.provider = provider;
     this.candidates = candidates;
+    this.begin = begin;
     this.hasWords = hasWords;
   }
 

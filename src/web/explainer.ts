@@ -44,6 +44,8 @@ export class Explainer {
   readonly candidates: Facts['candidates'];
   /** What is explained where no target is named; undefined: one must be. */
   readonly defaultTarget: Facts['defaultTarget'];
+  /** Whether the network takes clips: then pictures are tensors alone. */
+  readonly takesClips: boolean;
 
   private constructor(service: Service) {
     this.#service = service;
@@ -56,6 +58,7 @@ export class Explainer {
     this.provider = provider;
     this.candidates = service.facts.candidates;
     this.defaultTarget = service.facts.defaultTarget;
+    this.takesClips = service.facts.takesClips;
   }
 
   /**

@@ -30,6 +30,7 @@ export interface Facts {
   readonly provider: WebProvider;
   readonly candidates: readonly Layer[];
   readonly defaultTarget: Target | undefined;
+  readonly takesClips: boolean;
 }
 
 /** What is known of an explanation that is shown: no maps, and not the picture. */
@@ -73,7 +74,17 @@ export async function openService(opening: Opening, download: DownloadOptions): 
   const inTurn = queue();
   const views: CanvasView[] = [];
   return {
-    facts: { layers, layerIsAutomatic, preprocessing, classes, notes, provider, candidates, defaultTarget },
+    facts: {
+      layers,
+      layerIsAutomatic,
+      preprocessing,
+      classes,
+      notes,
+      provider,
+      candidates,
+      defaultTarget,
+      takesClips: explainer.clips !== undefined,
+    },
     warmUp: () => inTurn(() => explainer.warmUp()),
     explain: (images, own) => inTurn(() => explainer.explain(images, own)),
     predict: (images) => inTurn(() => explainer.predict(images)),

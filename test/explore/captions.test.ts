@@ -208,6 +208,47 @@ describe.skipIf(!hasBrowser)(`captions in the explorer${browserNote}`, () => {
     expect(errors).toEqual([]);
   });
 
+  test('a caption may begin with the token that begins captions', async () => {
+    const begin = 11; // "blue", of which it says "blue blue starfish on …"
+    await using captioner = await Captioner.open({ ...files, begin, backend: 'reference' });
+    const { tokens, caption } = await captioner.explain(scenes[0]);
+    expect(tokens[0].id).toBe(begin);
+    const words = ['explore', ...models, '--begin', String(begin), scenes[0], '--no-open', '--port', '0'];
+    const own = spawn(process.execPath, [command, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [address] = (await once(createInterface({ input: own.stdout! }), 'line')) as [string];
+    const other = await open(address);
+    await calm(other);
+    await other.getByRole('button', { name: 'Add layer-cam' }).click(); // a second pass, of the caption that is known
+    await other.getByRole('button', { name: 'layer-cam', exact: true }).click();
+    await calm(other);
+    await until(() => explained(other)).toMatch(new RegExp(`^${caption.text} `));
+    await until(() => other.getByTestId('words').locator('button').count()).toBe(tokens.length + 1);
+    const [{ methods }] = (await captioner.explain(scenes[0], { method: 'layer-cam' })).tokens.slice(-1);
+    await other.getByTestId('words').locator('button').last().click();
+    await calm(other);
+    const [file] = await Promise.all([
+      other.waitForEvent('download'),
+      other.getByRole('button', { name: '.npy' }).click(),
+    ]);
+    const { data } = parseNpy(readFileSync(await file.path())) as Tensor<'float32'>;
+    expect(furthest(data, methods[0].map.data)).toBeLessThan(1e-4);
+    await other.close();
+    own.kill('SIGKILL');
+  });
+
+  test('models that do not belong together are refused by their names', async () => {
+    const words = ['explore', '--encoder', `${assets}shapes.onnx`, '--decoder', `${assets}shapes.onnx`];
+    const own = spawn(process.execPath, [command, ...words, scenes[0], '--no-open', '--port', '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [address] = (await once(createInterface({ input: own.stdout! }), 'line')) as [string];
+    const other = await open(address);
+    await until(() => other.getByRole('alert').innerText()).toMatch(/shapes\.onnx/);
+    expect(await other.getByRole('alert').innerText()).not.toContain('http');
+    await other.close();
+    own.kill('SIGKILL');
+  });
+
   test('a captioner that lacks something is refused before anything is served', async () => {
     const words = (...own: string[]) => run(process.execPath, [command, 'explore', '--no-open', ...own]);
     await expect(words('--encoder', files.encoder)).rejects.toThrow(/"decoder" \(--decoder\) is missing/);

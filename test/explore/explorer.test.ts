@@ -578,6 +578,17 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     });
     await page.getByRole('alert').waitFor();
     await until(() => page.getByRole('alert').innerText()).toMatch(/is not an ONNX model/);
+    await page.setInputFiles('input[type=file]', [`${assets}action.onnx`, `${assets}action.json`]);
+    await until(() => page.getByRole('alert').innerText()).toMatch(
+      /^The explorer shows pictures, and "action\.onnx" takes clips: explain them with "gradcampp explain"/,
+    );
+    const empty = await open(address);
+    await calm(empty);
+    await empty.setInputFiles('input[type=file]', [`${assets}shapes.json`]);
+    await until(() => empty.getByRole('alert').innerText()).toMatch(
+      /^"shapes\.json" is neither a picture nor a model: what belongs to an ONNX model is dropped together with it\.$/,
+    );
+    await empty.close();
     expect(astray).toEqual([]);
     expect(errors).toEqual([]);
   });

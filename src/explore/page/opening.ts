@@ -49,6 +49,12 @@ export async function openModel(files: ModelFiles): Promise<void> {
       ? { captioner: await openCaptioner(files.file, caption, options) }
       : { explainer: await Explainer.open(files.file, options) };
     const facts = own.captioner ?? own.explainer;
+    const isOfClips = own.explainer?.takesClips === true;
+    if (isOfClips) await facts.close();
+    if (isOfClips && !signal.aborted)
+      throw new Error(
+        `The explorer shows pictures, and "${files.name}" takes clips: explain them with "gradcampp explain", whose index.html plays them.`,
+      );
     if (signal.aborted) {
       await facts.close();
       return;
@@ -65,8 +71,14 @@ export async function openModel(files: ModelFiles): Promise<void> {
     state.model.value = { ...files, ...own, facts, layers: layersFor(facts) };
     state.status.value = { kind: 'ready' };
   } catch (error) {
-    if (!signal.aborted) state.status.value = { kind: 'failed', message: (error as Error).message };
+    if (!signal.aborted)
+      state.status.value = { kind: 'failed', message: withNames((error as Error).message) };
   }
+}
+
+/** Files by their names, not by the addresses from which the page has them. */
+function withNames(message: string): string {
+  return message.replaceAll(here('./'), '').replaceAll(/\bfiles\/\d+\//g, '');
 }
 
 function openCaptioner(
@@ -135,6 +147,7 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
   const isPicture = ({ type, name }: File) =>
     type.startsWith('image/') || /\.(png|jpe?g|webp|gif|avif)$/i.test(name);
   const own = files.filter(isPicture);
+  state.problem.value = '';
   const models = files.filter(({ name }) => /\.onnx$/i.test(name));
   const others = files.filter((file) => !isPicture(file) && !models.includes(file));
   if (own.length > 0) {
@@ -155,6 +168,11 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
     modelFile = models.findLast((file) => file !== decoderFile);
   }
   beside = [...beside, ...others];
+  if (!modelFile && others.length > 0 && !state.session.value.isReduced) {
+    const names = others.map(({ name }) => JSON.stringify(name)).join(', ');
+    state.problem.value = `${names} ${others.length === 1 ? 'is neither a picture nor a model' : 'are neither pictures nor models'}: what belongs to an ONNX model is dropped together with it.`;
+    return;
+  }
   if (state.session.value.isReduced || !modelFile || (models.length === 0 && others.length === 0)) return;
   const jsonNamed = (pattern: RegExp) => beside.findLast(({ name }) => pattern.test(name));
   const caption = decoderFile && {

@@ -213,7 +213,7 @@ function nextJob(): Job | undefined {
     return async () => {
       const picture = paintEdited(whole, settings, fillColour());
       if (captioner) {
-        const { ids } = captions.get(captionKey(own.name, settings.text)) as Said;
+        const ids = idsOf(captioner, captions.get(captionKey(own.name, settings.text)) as Said);
         const explanation = await captioner.explain(picture, { ids, method: 'random' });
         scores.set(edited, scoresOf(explanation));
         return;
@@ -386,6 +386,11 @@ async function sayOf(
   }
 }
 
+/** With the token that begins captions, since the first of the others may be the same. */
+function idsOf({ begin }: Captioner, { ids }: Said): readonly number[] {
+  return begin === undefined ? ids : [begin, ...ids];
+}
+
 /** The maps of a caption that is known already. */
 async function explainWords(
   captioner: Captioner,
@@ -393,13 +398,14 @@ async function explainWords(
   source: Blob | OffscreenCanvas,
 ): Promise<void> {
   const { word, text } = askedIn(target);
-  const { ids, tokens, error } = captions.get(captionKey(own.name, text)) as Said;
+  const said = captions.get(captionKey(own.name, text)) as Said;
+  const { tokens, error } = said;
   const isEach = layers.length > 1;
   if (error !== undefined) throw new Error(error);
   if (word !== undefined && word >= tokens.length)
     throw new Error(`The caption has ${tokens.length} words; choose one of them.`);
   const explanation = await captioner.explain(source, {
-    ids,
+    ids: idsOf(captioner, said),
     method: methods as Method[],
     ...(methods.some(isOfLayer) && layers[0] !== '' ? { layer: layers, eachLayer: isEach } : {}),
   });
@@ -475,7 +481,7 @@ async function lookInside(
       let evidence: TargetExplanation['evidence'];
       if (open.captioner) {
         const { word, text } = askedIn(target);
-        const { ids } = captions.get(captionKey(state.picture.value?.name, text)) as Said;
+        const ids = idsOf(open.captioner, captions.get(captionKey(state.picture.value?.name, text)) as Said);
         const { caption, tokens } = await open.captioner.explain(await source(), { ids, ...options });
         evidence = (word === undefined ? caption : tokens[word]).methods[0].evidence;
       } else {
