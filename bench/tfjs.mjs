@@ -5,8 +5,8 @@
 //   npm run build && node bench/tfjs.mjs [--only gradient,JPEG] [--pictures 20] [--backends wasm,cpu] [--images DIR] [--models DIR] [--out FILE]
 //
 // One process, one thread each, the same pictures by turns. Every map is compared with ours of the same method before
-// its time counts: tfjs' wasm backend lacks some gradients and has others that are wrong. tfjs' WebGPU backend is not
-// measured: it needs a graphics processor, and there "one thread each" means nothing.
+// its time counts: tfjs' wasm backend lacks some gradients and has others that are wrong. Its
+// WebGPU backend is measured in a page, by tfjs-web.mjs.
 import { createRequire } from 'node:module';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { settingsOf } from '../dist/explain/explain-options.js';
 import { drawOverlay, encodePng, Explainer } from '../dist/index.js';
 import { readModel } from '../dist/onnx/read.js';
 import { prepareGraph } from '../dist/runtime/prepare.js';
+import { channelsLast, gradCamIn, largestDifference, plainNetwork } from './tfjs-network.mjs';
 import { flags, median, processorTime, Report, round, shared, statistics, versions } from './measure.mjs';
 
 const options = flags({ pictures: '20', backends: 'wasm,cpu', images: undefined, models: undefined, most: '1e-3' });
@@ -33,80 +34,12 @@ try {
 }
 if (options.backends.includes('wasm')) require('@tensorflow/tfjs-backend-wasm').setThreadsCount(1);
 
-// --- the network in tfjs -------------------------------------------------------------------------------------------------
+const network = plainNetwork(await prepareGraph(await readModel(model)));
 
-const graph = await prepareGraph(await readModel(model));
-
-/** float32 constants as tfjs wants them: filters [H, W, in, out]. */
-function constants() {
-  const made = new Map();
-  return (name) => {
-    if (!made.has(name)) {
-      const { dims, bytes } = graph.constants.get(name);
-      const tensor = tf.tensor(new Float32Array(Uint8Array.from(bytes).buffer), dims.map(Number));
-      made.set(name, tf.keep(dims.length === 4 ? tf.transpose(tensor, [2, 3, 1, 0]) : tensor));
-    }
-    return made.get(name);
-  };
-}
-
-const attribute = (node, name) => (node.attributes.get?.(name) ?? node.attributes[name])?.value;
-
-/** The operators of this network, on [N, H, W, C]. */
-const operators = {
-  Conv: (node, [x, filter, bias]) => {
-    const [top, left, bottom, right] = attribute(node, 'pads') ?? [0, 0, 0, 0];
-    const pad = top + left + bottom + right === 0 ? 'valid' : [[0, 0], [top, bottom], [left, right], [0, 0]];
-    return tf.add(tf.conv2d(x, filter, attribute(node, 'strides') ?? 1, pad), bias);
-  },
-  Relu: (_, [x]) => tf.relu(x),
-  MaxPool: (node, [x]) => {
-    const [size] = attribute(node, 'kernel_shape');
-    const [stride] = attribute(node, 'strides');
-    if ((x.shape[1] - size) % stride !== 0) throw new Error('a pooling that does not come out even');
-    return tf.maxPool(x, size, stride, 'valid');
-  },
-  Concat: (_, list) => tf.concat(list, 3),
-  GlobalAveragePool: (_, [x]) => tf.mean(x, [1, 2]),
-  Flatten: (_, [x]) => x,
-};
-
-/** Runs the nodes that lead from one value to another. */
-function run(from, x, to, constant) {
-  const values = new Map([[from, x]]);
-  for (const node of graph.nodes) {
-    const known = node.inputs.every((name) => values.has(name) || graph.constants.has(name));
-    if (!known || values.has(node.outputs[0])) continue;
-    const inputs = node.inputs.map((name) => values.get(name) ?? constant(name));
-    values.set(node.outputs[0], operators[node.opType](node, inputs));
-    if (node.outputs[0] === to) return values.get(to);
-  }
-  throw new Error(`${to} cannot be computed from ${from}`);
-}
-
-/** Class and Grad-CAM of one picture: `read` makes its tensor [1, H, W, C]; the map has that size. */
-function explainer(layer, constant) {
-  return (read) =>
-    tf.tidy(() => {
-      const input = read();
-      const [, height, width] = input.shape;
-      const A = run('data', input, layer, constant);
-      const scores = run(layer, A, 'logits', constant);
-      const best = tf.argMax(scores, 1).dataSync()[0];
-      const chosen = tf.oneHot([best], scores.shape[1]);
-      const score = (x) => tf.sum(tf.mul(run(layer, x, 'logits', constant), chosen));
-      const gradient = tf.grad(score)(A);
-      const weights = tf.mean(gradient, [1, 2], true);
-      const raw = tf.relu(tf.sum(tf.mul(weights, A), 3, true));
-      const map = tf.image.resizeBilinear(raw, [height, width], false, true);
-      const least = tf.min(map);
-      const scaled = tf.div(tf.sub(map, least), tf.sub(tf.max(map), least));
-      return { class: best, data: scaled.dataSync() };
-    });
-}
-
-function channelsLast({ tensor, dims }) {
-  return tf.expandDims(tf.transpose(tf.tensor3d(tensor, dims), [1, 2, 0]));
+/** Class and Grad-CAM of one picture: `read` makes its tensor [1, H, W, C]. */
+function explainer(layer) {
+  const explain = gradCamIn(tf, network, layer);
+  return async (read) => (await explain(read))[0];
 }
 
 // --- comparing -------------------------------------------------------------------------------------------------------------
@@ -115,12 +48,6 @@ const settings = settingsOf({ method: 'grad-cam' });
 
 /** tfjs' backend in plain JavaScript takes seconds a picture. */
 const fewPictures = 3;
-
-function largestDifference(a, b) {
-  let most = 0;
-  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i] - b[i]));
-  return most;
-}
 
 /**
  * Times contenders on the same pictures by turns. Each gives {class, data}: in `share` of the pictures its class must be
@@ -191,10 +118,10 @@ async function gradient() {
     };
     for (const backend of options.backends.split(',')) {
       await tf.setBackend(backend);
-      const explain = explainer(layer, constants());
+      const explain = explainer(layer);
       contenders[`tfjs ${backend}`] = async (prepared) => {
         await tf.setBackend(backend);
-        return explain(() => channelsLast(prepared));
+        return explain(() => channelsLast(tf, prepared.tensor, [1, ...prepared.dims]));
       };
     }
     rows.push(...rowsOf(await timed(contenders, inputs, Number(options.most)), { layer }));
@@ -209,7 +136,7 @@ async function endToEnd() {
   const own = await Explainer.open(model, { layer, threads: 1, backend: 'native' });
   const [backend] = options.backends.split(',');
   await tf.setBackend(backend);
-  const explain = explainer(layer, constants());
+  const explain = explainer(layer);
   const draw = (picture, geometry, data) => encodePng(drawOverlay(picture, { data, dims: [227, 227] }, { geometry }));
   const ours = async (path) => {
     const [{ targets, picture, geometry }] = await own.explainPrepared(await own.prepare(path), settings);
@@ -218,7 +145,7 @@ async function endToEnd() {
   };
   const between = async (path) => {
     const [prepared] = await own.prepare(path);
-    const result = explain(() => channelsLast(prepared));
+    const result = await explain(() => channelsLast(tf, prepared.tensor, [1, ...prepared.dims]));
     draw(prepared.picture, prepared.geometry, result.data);
     return result;
   };
@@ -232,9 +159,9 @@ async function endToEnd() {
 }
 
 /** What a program does that has tfjs and two packages for files. */
-function tfjsAlone(path, explain) {
+async function tfjsAlone(path, explain) {
   const jpeg = require('jpeg-js').decode(readFileSync(path), { useTArray: true, formatAsRGBA: false });
-  const result = explain(() => {
+  const result = await explain(() => {
     const picture = tf.tensor3d(jpeg.data, [jpeg.height, jpeg.width, 3], 'float32');
     const scale = 256 / Math.min(jpeg.height, jpeg.width);
     const size = [Math.round(jpeg.height * scale), Math.round(jpeg.width * scale)];

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 const results = new URL('../bench/results/', import.meta.url);
 const intro = readFileSync(new URL('benchmarks-intro.md', import.meta.url), 'utf8');
 /** The order of the story; others follow by name. */
-const order = ['pipeline', 'cost', 'perturbation', 'tfjs', 'startup', 'map'];
+const order = ['pipeline', 'cost', 'perturbation', 'tfjs', 'tfjs-web', 'startup', 'map'];
 const rank = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
 
 const reports = readdirSync(results)
