@@ -50,22 +50,21 @@ const ofEvaluation = v.looseObject({
 
 const output = v.object({ name: v.pipe(v.string(), v.check(isBelow)), size: whole, sha256 });
 
-const manifest = v.looseObject({
-  plan: sha256,
-  shard: whole,
-  images: whole,
-  failed: whole,
-  outputs: v.object({ results: output, inputs: v.optional(output), files: v.optional(output) }),
+const told = { plan: sha256, shard: whole, images: whole, failed: whole };
+const manifestOfPictures = v.looseObject({
+  ...told,
+  outputs: v.object({ results: output, inputs: output, files: v.optional(output) }),
 });
+const manifestOfEvaluation = v.looseObject({ ...told, outputs: v.object({ results: output }) });
 
 /** Whether this is the content of a plan. */
 export function isPlan(json: unknown): boolean {
   return v.is(v.union([ofPictures, ofEvaluation]), json);
 }
 
-/** Whether this is the content of a manifest. */
-export function isManifest(json: unknown): boolean {
-  return v.is(manifest, json);
+/** Whether this is the content of a manifest, of a plan of pictures or of an evaluation. */
+export function isManifest(json: unknown, isOfEvaluation: boolean): boolean {
+  return v.is(isOfEvaluation ? manifestOfEvaluation : manifestOfPictures, json);
 }
 
 /** Whether a name leads to what is below the folder that it is looked for in, on this machine. */

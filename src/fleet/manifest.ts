@@ -51,7 +51,7 @@ export async function readManifest(
   const name = manifestName(index);
   const bytes = await readWhole(storage, name);
   if (!bytes) return undefined;
-  const manifest = parsed(bytes);
+  const manifest = parsed(bytes, plan.evaluation !== undefined);
   if (manifest?.plan === plan.checksum && manifest.shard === index) return manifest;
   const what = manifest ? 'is of another plan or shard' : 'is damaged';
   throw new GradcamppError(
@@ -60,10 +60,10 @@ export async function readManifest(
   );
 }
 
-function parsed(bytes: Buffer): Manifest | undefined {
+function parsed(bytes: Buffer, isOfEvaluation: boolean): Manifest | undefined {
   try {
     const json: unknown = JSON.parse(bytes.toString());
-    return isManifest(json) ? (json as Manifest) : undefined;
+    return isManifest(json, isOfEvaluation) ? (json as Manifest) : undefined;
   } catch {
     return undefined;
   }

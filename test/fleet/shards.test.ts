@@ -242,7 +242,12 @@ describe('merging refuses', () => {
   test('manifests that are none, and files that would leave the folder', async () => {
     const text = readFileSync(manifest(2), 'utf8');
     const { outputs, ...own } = JSON.parse(text);
-    for (const forged of [null, {}, { ...outputs, results: { ...outputs.results, name: '../../evil' } }]) {
+    for (const forged of [
+      null,
+      {},
+      { ...outputs, inputs: undefined },
+      { ...outputs, results: { ...outputs.results, name: '../../evil' } },
+    ]) {
       writeFileSync(manifest(2), JSON.stringify({ ...own, outputs: forged }));
       await expect(merging()).rejects.toThrow(
         /000002\.json in ".*" is damaged\. Remove it, and run shard 2 again/,
