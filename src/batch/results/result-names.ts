@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { basename, dirname, extname, isAbsolute, normalize, resolve, sep } from 'node:path';
 import type { TargetExplanation } from '../../explain/explanation.js';
 import type { Settings } from '../../explain/explain-options.js';
 import { isSingle, type Target } from '../../targets/index.js';
 import { TextSet } from './text-set.js';
+import { partialFolder, stagingPrefix } from './write-file.js';
 
 /**
  * What a picture's results are called: its path under the folder that was named (or the folder in which a pattern
@@ -30,8 +32,9 @@ export class ResultNames {
     return this.reserve(stem.split(sep).join('/'));
   }
 
-  /** The name, or what it becomes where it is taken. */
-  reserve(name: string): string {
+  /** The name, or what it becomes where it is taken, or cannot be a file's. */
+  reserve(wanted: string): string {
+    const name = wanted.split('/').map(fitting).join('/');
     const key = name.toLowerCase();
     if (!this.#taken.has(key)) {
       this.#taken.add(key);
@@ -45,6 +48,22 @@ export class ResultNames {
       return candidate;
     }
   }
+}
+
+/** Bytes of a part of a name, of the 255 that file systems allow: what tells targets and kinds of files apart comes behind it. */
+const longestPart = 200;
+
+/** A part of a name that file systems take: a long one is cut, and told from others by its checksum. What a run works in is not its. */
+function fitting(part: string, i: number): string {
+  if (i === 0 && (part === partialFolder || part.startsWith(stagingPrefix))) return `_${part}`;
+  if (part.length <= longestPart / 4 || Buffer.byteLength(part) <= longestPart) return part;
+  const sum = createHash('sha256').update(part).digest('hex').slice(0, 8);
+  let cut = '';
+  for (const letter of part) {
+    if (Buffer.byteLength(cut + letter) > longestPart - sum.length - 1) break;
+    cut += letter;
+  }
+  return `${cut}~${sum}`;
 }
 
 /** A folder's path without a separator at its end; "." and ".." by their names. */

@@ -23,6 +23,20 @@ describe('names of results', () => {
     expect(new Set(given.map((name) => name.toLowerCase())).size).toBe(paths.length);
   });
 
+  test('what is longer than file systems take is cut, and stays apart; a folder that runs work in is another', () => {
+    const names = new ResultNames(['photos']);
+    const [long, other] = ['a', 'b'].map((end) => `photos/${'漢'.repeat(300)}${end}/cat.png`);
+    const given = [long, other].map((path) => names.nameOf(path));
+    for (const name of given) {
+      expect(name).toMatch(/^漢{63}~[0-9a-f]{8}\/cat$/);
+      expect(Buffer.byteLength(name)).toBeLessThanOrEqual(202);
+    }
+    expect(new Set(given).size).toBe(2);
+    expect(names.nameOf(`photos/${'x'.repeat(200)}.png`)).toBe('x'.repeat(200));
+    expect(names.nameOf('photos/.partial/a.png')).toBe('_.partial/a');
+    expect(names.nameOf('photos/b/.merging-x/a.png')).toBe('b/.merging-x/a');
+  });
+
   test('a pattern begins in the folder before its first wildcard', () => {
     expect(rootOfPattern('val/*/*.jpg')).toBe('val');
     expect(rootOfPattern('a/b{c,d}/*.jpg')).toBe('a');
