@@ -47,7 +47,29 @@ export class CaptionNetworks {
   /** The caption that is given, with the token that begins it. */
   #given({ text, ids }: OwnOptions): readonly number[] | undefined {
     const typed = text === undefined ? ids : this.parts.words.encode(text);
-    return typed && this.#withBegin(typed, text);
+    const all = typed && this.#withBegin(typed, text);
+    if (all) this.#checkScored(all.slice(1), text);
+    return all;
+  }
+
+  /** Refuses tokens that the decoder has no scores of, as those of another one's tokenizer. */
+  #checkScored(ids: readonly number[], text: string | undefined): void {
+    const count = this.first.explainer.scores.info.dims?.at(-1);
+    const unknown = typeof count === 'number' ? ids.find((id) => id >= count) : undefined;
+    if (unknown === undefined) return;
+    if (text === undefined)
+      throw invalid(
+        'ids',
+        `ids below ${count}, the number of tokens that the decoder has scores of`,
+        unknown,
+      );
+    const [{ text: word }] = this.parts.words.pieces([unknown]);
+    throw invalid(
+      'text',
+      `of tokens that the decoder has scores of, ids below ${count}`,
+      word,
+      `Its id is ${unknown}: the tokenizer may be another decoder's.`,
+    );
   }
 
   /** One call after the other: networks of other lengths are closed between them, and a run has all cores anyway. */

@@ -231,10 +231,16 @@ test('what is wrong is said in a sentence', async () => {
   await refused({}, {}, /Which token begins a caption is not known: say its id as "begin" \(--begin ID\)/);
   await refused({ begin: 0 }, {}, /Which token ends a caption is not known/);
   await refused({}, { ids: [1] }, /"ids" must be at least two ids/);
-  await refused({ begin: 0 }, { ids: [9] }, /ids below 7, the size of the vocabulary; received 9/);
+  await refused({ begin: 0 }, { ids: [9] }, /"ids" must be ids below 7, the number of tokens .*; received 9/);
+  await refused(
+    { tokenizer: [...vocabulary, 'zebra'] },
+    { text: 'a zebra' },
+    /"text" must be of tokens .* ids below 7; received "zebra"\. Its id is 7: the tokenizer may be another decoder's\./,
+  );
   await refused({ begin: 0 }, { text: 'a cup' }, /"text" \(--text\) needs a tokenizer/);
   await refused({ begin: 0 }, { text: 'a cup', ids: [2] }, /"text" and "ids" exclude each other/);
   await refused({ tokenizer: vocabulary }, { text: 'a cat' }, /received "cat"/);
+  await refused({ tokenizer: vocabulary.slice(0, 3) }, { ids: [0, 5] }, /a token for every id; it has 3/);
   await refused(
     { state: { h: 'nothing' } },
     { ids: [0, 1] },
