@@ -25,12 +25,18 @@ export async function readParts(given: CaptionerOptions): Promise<CaptionParts> 
       decoder: await readModel(decoder),
       withoutPast: async () => {
         const path = pathOf(decoder);
-        const other = path && join(dirname(path), withoutPastName);
-        return other !== undefined && other !== path && existsSync(other) ? readModel(other) : undefined;
+        const other = path && withoutPastBeside(path);
+        return other === undefined ? undefined : readModel(other);
       },
     },
     rest,
   );
+}
+
+/** The decoder without stored keys and values, where it lies beside another. */
+function withoutPastBeside(decoder: string): string | undefined {
+  const other = join(dirname(decoder), withoutPastName);
+  return other !== decoder && existsSync(other) ? other : undefined;
 }
 
 function pathOf(model: ModelSource): string | undefined {
@@ -73,20 +79,25 @@ function besideEncoder(model: ModelSource): Readonly<Record<string, string>> {
   return Object.fromEntries(found.filter(([, own]) => own !== undefined));
 }
 
-/** The files beside a captioner's that say something of it: those of its tokenizer and its encoder. */
+/** The files beside a captioner's that belong to it. */
 export function captionerFiles({
   encoder,
+  decoder,
   tokenizer,
 }: {
   readonly encoder: string;
+  readonly decoder: string;
   readonly tokenizer?: string;
 }): {
   readonly generation: readonly string[];
   readonly tokenizerConfig?: string;
+  readonly withoutPast?: string;
 } {
   const config = tokenizer === undefined ? undefined : join(dirname(tokenizer), tokenizerConfig);
+  const withoutPast = withoutPastBeside(decoder);
   return {
     generation: Object.values(besideEncoder(encoder)),
+    ...(withoutPast === undefined ? {} : { withoutPast }),
     ...(config !== undefined && existsSync(config) ? { tokenizerConfig: config } : {}),
   };
 }

@@ -108,16 +108,18 @@ async function captionIn(
 }> {
   const beside = await modelFiles(decoder);
   if (tokenizer !== undefined) await readWords(tokenizer);
-  const { generation, tokenizerConfig } = captionerFiles({ encoder, tokenizer });
+  const { generation, tokenizerConfig, withoutPast } = captionerFiles({ encoder, decoder, tokenizer });
+  const more = withoutPast === undefined ? [] : await modelFiles(withoutPast);
   const named = (path: string) => ({ path, url: add(path) });
   return {
     told: {
       decoder: named(decoder),
+      withoutPast: withoutPast === undefined ? undefined : add(withoutPast),
       tokenizer: tokenizer === undefined ? undefined : named(tokenizer),
       tokenizerConfig: tokenizerConfig === undefined ? undefined : add(tokenizerConfig),
       generation: generation.map(add),
     },
-    externalData: Object.fromEntries([...beside].map(([location, path]) => [location, add(path)])),
+    externalData: Object.fromEntries([...beside, ...more].map(([location, path]) => [location, add(path)])),
   };
 }
 

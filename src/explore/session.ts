@@ -31,6 +31,7 @@ export interface SessionCaption {
   readonly decoder: SessionFile;
   readonly tokenizer?: SessionFile;
   /** Addresses of the files beside them. */
+  readonly withoutPast?: string;
   readonly tokenizerConfig?: string;
   readonly generation: readonly string[];
   readonly begin?: number;

@@ -23,6 +23,7 @@ export type PageJson = PageFile | object;
 export interface CaptionOpening extends Places {
   readonly encoder: PageFile;
   readonly decoder: PageFile;
+  readonly withoutPast: PageFile | undefined;
   readonly tokenizer: PageJson | undefined;
   readonly tokenizerConfig: PageJson | undefined;
   readonly generation: readonly PageJson[];
@@ -54,8 +55,17 @@ export async function openCaptionService(
   opening: CaptionOpening,
   download: DownloadOptions,
 ): Promise<CaptionService> {
-  const { encoder, decoder, tokenizer, tokenizerConfig, generation, externalData, options, runtime } =
-    opening;
+  const {
+    encoder,
+    decoder,
+    withoutPast,
+    tokenizer,
+    tokenizerConfig,
+    generation,
+    externalData,
+    options,
+    runtime,
+  } = opening;
   const { provider, note } = await chosenProvider(options.executionProviders, runtime.module !== undefined);
   useRuntime({ ...runtime, provider });
   const bytes = {
@@ -77,6 +87,10 @@ export async function openCaptionService(
       source,
       encoder: await readSource(source),
       decoder: await readSource(sourceOf(bytes.decoder, decoder)),
+      withoutPast: async () =>
+        withoutPast === undefined
+          ? undefined
+          : readSource(sourceOf(await bytesOf(withoutPast, 'withoutPast', download), withoutPast)),
       words:
         tokenizer === undefined
           ? idsAlone

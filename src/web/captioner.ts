@@ -15,6 +15,8 @@ export interface WebCaptionerOptions
   readonly encoder: PageFile;
   /** What says tokens of them, an ONNX file: without past, merged, or one that makes one step with its states. */
   readonly decoder: PageFile;
+  /** `decoder_model.onnx`, where the decoder may be one that goes on with what that has stored; it is read only then. */
+  readonly withoutPast?: PageFile;
   /** How tokens are spelt: a `tokenizer.json` of Hugging Face, or a vocabulary; a file, or what is in it. Default: ids alone. */
   readonly tokenizer?: PageJson;
   /** The `tokenizer_config.json` of Hugging Face. */
@@ -23,7 +25,7 @@ export interface WebCaptionerOptions
   readonly generation?: PageJson | readonly PageJson[];
 }
 
-const ownKeys = ['tokenizerConfig', 'generation'] as const;
+const ownKeys = ['withoutPast', 'tokenizerConfig', 'generation'] as const;
 
 /**
  * An encoder and a decoder opened for explaining, in a page: a map for every word. Options and results are those of Node.
@@ -76,12 +78,13 @@ export class Captioner {
   static async open(options: WebCaptionerOptions): Promise<Captioner> {
     onlyKeys('Captioner.open', options, [...Object.keys(captionerOptions), ...ownKeys, ...pageKeys]);
     const { rest, worker, download, places } = pageParts(options);
-    const { encoder, decoder, tokenizer, tokenizerConfig, generation = [], ...own } = rest;
+    const { encoder, decoder, withoutPast, tokenizer, tokenizerConfig, generation = [], ...own } = rest;
     if (encoder === undefined) throw missing('encoder', 'a URL, a Blob or bytes');
     if (decoder === undefined) throw missing('decoder', 'a URL, a Blob or bytes');
     const opening: CaptionOpening = {
       encoder: absolute(encoder),
       decoder: absolute(decoder),
+      withoutPast: withoutPast === undefined ? undefined : absolute(withoutPast),
       tokenizer: tokenizer === undefined ? undefined : json(tokenizer),
       tokenizerConfig: tokenizerConfig === undefined ? undefined : json(tokenizerConfig),
       generation: (Array.isArray(generation) ? generation : [generation]).map(json),

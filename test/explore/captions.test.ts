@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptionExplanation } from '../../src/caption/caption-explanation.js';
 import { Captioner } from '../../src/caption/captioner.js';
 import { parseNpy } from '../../src/image/npy.js';
+import { namedFiles } from '../../src/explore/named-files.js';
 import type { Tensor } from '../../src/tensor.js';
 import { browserNote, hasBrowser, openBrowser, overflow, seriousIssues } from '../evaluate/browser.js';
 
@@ -26,6 +27,19 @@ const models = Object.entries(files).flatMap(([name, file]) => [`--${name}`, fil
 const scenes = ['apple-and-starfish.png', 'cups-and-flowers.png'].map((name) => `${assets}scenes/${name}`);
 /** Until it is so, however fast the machine is. */
 const until = <T>(what: () => Promise<T>) => expect.poll(what, { timeout: 100_000 });
+
+test('the decoder that lies beside one that goes on with what it has stored is given out, too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'explorer-past-'));
+  const decoder = join(folder, 'decoder_with_past_model.onnx');
+  copyFileSync(files.decoder, decoder);
+  const { encoder } = files;
+  expect((await namedFiles({ encoder, decoder })).session.model?.caption?.withoutPast).toBeUndefined();
+  copyFileSync(files.decoder, join(folder, 'decoder_model.onnx'));
+  const { session, files: given } = await namedFiles({ encoder, decoder });
+  expect(given.get(session.model?.caption?.withoutPast ?? '')).toBe(join(folder, 'decoder_model.onnx'));
+  expect([...given.values()]).toContain(`${assets}captioner/generation_config.json`);
+  rmSync(folder, { recursive: true });
+});
 
 describe.skipIf(!hasBrowser)(`captions in the explorer${browserNote}`, () => {
   let browser: Browser;

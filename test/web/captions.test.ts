@@ -1,8 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { modelFile } from '../../src/graph/model-file.js';
+import { DataType } from '../../src/onnx/types.js';
 import { Captioner } from '../../src/caption/captioner.js';
 import type * as web from '../../src/web/index.js';
+import { encoder, wholeDecoder } from '../caption/captioner.js';
+import { graphFrom } from '../support/network.js';
 import { browserNote, hasBrowser, openBrowser } from '../evaluate/browser.js';
 import { furthest } from '../methods/oracle.js';
 import { type ServedPage, servePage } from './page.js';
@@ -107,6 +111,44 @@ describe.skipIf(!hasBrowser)(`captions in Chromium, on WebAssembly${browserNote}
       expect(served.errors).toEqual([]);
     },
   );
+
+  test('a decoder that goes on with what another has stored gives way to that one, where it is named', async () => {
+    const withPast = graphFrom({
+      inputs: { input_ids: ['N', 1], 'past_key_values.0.encoder.key': ['N', 1, 'T', 7] },
+      types: { input_ids: DataType.INT64 },
+      outputs: ['logits'],
+      nodes: [['ReduceSum', ['past_key_values.0.encoder.key'], ['logits'], { keepdims: 1 }]],
+    });
+    served.files.set('/own/encoder.onnx', encoder());
+    served.files.set('/own/decoder_with_past_model.onnx', modelFile(withPast).toBytes());
+    served.files.set('/own/decoder_model.onnx', wholeDecoder());
+    const opened = (options: object) =>
+      served.page.evaluate(
+        async ([module, own]) => {
+          try {
+            const captioner = await gradcampp.Captioner.open({
+              encoder: '/own/encoder.onnx',
+              decoder: '/own/decoder_with_past_model.onnx',
+              begin: 0,
+              runtime: module,
+              ...own,
+            });
+            const data = Float32Array.from({ length: 768 }, (_, i) => Math.sin(i));
+            const picture = { type: 'float32', dims: [1, 3, 16, 16], data } as const;
+            const { tokens } = await captioner.explain(picture, { ids: [2, 3] });
+            await captioner.close();
+            return `${tokens.length} tokens; ${captioner.notes.join(' ')}`;
+          } catch (error) {
+            return (error as Error).message;
+          }
+        },
+        [runtime, options] as const,
+      );
+    expect(await opened({})).toMatch(/Give the one without past, decoder_model\.onnx/);
+    expect(await opened({ withoutPast: '/own/decoder_model.onnx' })).toMatch(
+      /^2 tokens; .*which lies beside it and says the same, is explained/,
+    );
+  });
 
   const open = (options: object): Promise<string> =>
     served.page.evaluate(

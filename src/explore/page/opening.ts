@@ -83,10 +83,10 @@ function withNames(message: string): string {
 
 function openCaptioner(
   encoder: PageFile,
-  { decoder, tokenizer, tokenizerConfig, generation, begin, end }: CaptionFiles,
+  { decoder, withoutPast, tokenizer, tokenizerConfig, generation, begin, end }: CaptionFiles,
   options: Omit<WebExplainerOptions, 'output'>,
 ): Promise<Captioner> {
-  const given = { ...options, decoder, tokenizer, tokenizerConfig, begin, end };
+  const given = { ...options, withoutPast, tokenizer, tokenizerConfig, begin, end };
   const known = Object.entries(given).filter(([, value]) => value !== undefined);
   return Captioner.open({ encoder, decoder, generation, ...Object.fromEntries(known) });
 }
@@ -120,6 +120,7 @@ export async function openSession({ model, pictures }: Session): Promise<void> {
 
 function captionFiles({
   decoder,
+  withoutPast,
   tokenizer,
   tokenizerConfig,
   generation,
@@ -128,6 +129,7 @@ function captionFiles({
 }: SessionCaption): CaptionFiles {
   return {
     decoder: here(decoder.url),
+    withoutPast: withoutPast && here(withoutPast),
     tokenizer: tokenizer && here(tokenizer.url),
     tokenizerConfig: tokenizerConfig && here(tokenizerConfig),
     generation: generation.map(here),
@@ -164,8 +166,10 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
   }
   if (models.length > 0) beside = [];
   if (models.length > 0) {
-    decoderFile = models.length > 1 ? models.find(({ name }) => /decoder/i.test(name)) : undefined;
-    modelFile = models.findLast((file) => file !== decoderFile);
+    const decoders = models.filter(({ name }) => /decoder/i.test(name));
+    const encoder = models.findLast((file) => !decoders.includes(file));
+    modelFile = encoder ?? models.at(-1);
+    decoderFile = encoder && (decoders.find(({ name }) => !/with_past/i.test(name)) ?? decoders[0]);
   }
   beside = [...beside, ...others];
   if (!modelFile && others.length > 0 && !state.session.value.isReduced) {

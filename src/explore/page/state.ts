@@ -17,6 +17,7 @@ export interface Picture {
 /** What says what the first model, an encoder, sees. */
 export interface CaptionFiles {
   readonly decoder: PageFile;
+  readonly withoutPast?: PageFile;
   readonly tokenizer?: PageFile;
   readonly tokenizerConfig?: PageFile;
   readonly generation: readonly PageFile[];
