@@ -137,3 +137,18 @@ test('pictures below a prefix are planned and explained from there; results are 
   );
   expect(empty.said).toMatch(/^gradcampp: "s3:\/\/bucket\/pictures\/none" holds no pictures \(\.png/m);
 }, 240_000);
+
+test('objects of any name are planned, explained and merged', async () => {
+  server.fault = () => undefined;
+  const bucket = await openStorage('s3://bucket');
+  const names = ['a b+%20.png', 'line\nfeed.png', `${'long'.repeat(55)}.png`, 'ü漢😀.png'];
+  for (const [i, name] of names.entries()) await bucket.put(`odd/${name}`, noise(i));
+  const [out, merged] = [newFolder(), newFolder()];
+  await gradcampp('shard', 'plan', 's3://bucket/odd', '--model', model, '--save', 'npy', '--out', out);
+  const { code, said } = await gradcampp('shard', 'run', out, '--index', '0', '--workers', '0');
+  expect(code, said).toBe(0);
+  expect((await gradcampp('shard', 'merge', out, '--out', merged)).code).toBe(0);
+  const lines = linesIn(merged);
+  expect(lines.map(({ image }) => image.path)).toEqual(names.map((name) => `s3://bucket/odd/${name}`));
+  for (const { files } of lines) expect(digest(merged)).toHaveProperty([files.npy]);
+}, 240_000);
