@@ -19,6 +19,7 @@ import { DataType } from '../onnx/types.js';
 import { withAlternatives } from './alternatives.js';
 import { withExactScores } from './exact-scores.js';
 import { inferValues } from '../runtime/infer.js';
+import { simplify } from '../runtime/prepare.js';
 import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import type { Network } from './network.js';
@@ -189,7 +190,7 @@ async function secondOrderGraph({ graph, layer }: Head, { info, link }: Scores, 
   const whole = await inferValues({ ...appended(graph, b), inputs: [...graph.inputs, seed, vector] });
   const first = appendGradient(whole, { of: [{ output: log, seed: seedName }], wrt: [layer], rules });
   const gradient = first.gradients.get(layer) as string;
-  const known = await inferValues(first.graph);
+  const known = await simplify(first.graph); // with sizes that are known, sums over them need none of their arithmetic
   const second = appendGradient(known, { of: [{ output: gradient, seed: vectorName }], wrt: [layer], rules });
   const product = second.gradients.get(layer) as string;
   const outputs = [gradient, product].map(

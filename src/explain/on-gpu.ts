@@ -1,5 +1,6 @@
 import type { Rule } from '../autodiff/rule.js';
 import { maxPoolByTaps } from '../autodiff/rules/pool-by-taps.js';
+import { intAttribute } from '../graph/attributes.js';
 import { Builder, Names, rewritten } from '../graph/builder.js';
 import { type Graph, type Node, subgraph, valueInfo } from '../graph/graph.js';
 import { firstProvider, type SessionOptions } from '../runtime/session.js';
@@ -18,7 +19,7 @@ export interface Formulation {
 const onCpu: Formulation = { rules: {}, written: (graph) => graph };
 const onGpu: Formulation = {
   rules: { MaxPool: maxPoolByTaps },
-  written: (graph) => withoutRepeats(withoutSums(graph)),
+  written: (graph) => withoutRepeats(withoutLogs(withoutSums(graph))),
 };
 
 /** The way in which gradients are written for the first execution provider, which runs what it can. */
@@ -49,6 +50,24 @@ function withoutSums(graph: Graph): Graph {
     });
   });
   return { ...graph, nodes };
+}
+
+/** LogSoftmax as the sum that it is, of scores that were moved so that the largest is 0. */
+function withoutLogs(graph: Graph): Graph {
+  if (!graph.nodes.some(({ opType }) => opType === 'LogSoftmax')) return graph;
+  const b = new Builder(graph);
+  for (const node of graph.nodes) {
+    if (node.opType !== 'LogSoftmax' || node.domain !== '') {
+      b.keep(node);
+      continue;
+    }
+    b.at(node.outputs[0]);
+    const axes = b.ints([intAttribute(node, 'axis', -1)]);
+    const moved = b.sub(node.inputs[0], b.op('ReduceMax', [node.inputs[0], axes], { keepdims: 1 }));
+    const sum = b.op('ReduceSum', [b.op('Exp', [moved]), axes], { keepdims: 1 });
+    b.keep({ ...node, opType: 'Sub', inputs: [moved, b.op('Log', [sum])], attributes: new Map() });
+  }
+  return subgraph(rewritten(graph, b), graph.inputs, graph.outputs);
 }
 
 /**

@@ -1,10 +1,13 @@
 // Opens networks on ONNX Runtime's WebGPU provider with its log on, and says how far gradients are from the CPU's.
-// Usage: node placements.mjs MODEL...; the log is on stderr, one line of JSON a model on stdout.
+// Usage: node placements.mjs MODEL... -- MODEL...; the log is on stderr, one line of JSON a model on stdout. Models behind -- are opened as
+// explainers, with the targets that fit them.
 import * as ort from 'onnxruntime-web/webgpu';
 
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const { readModel } = await load('onnx/read.js');
 const { Network } = await load('explain/network.js');
+const { NetworkExplainer } = await load('explain/network-explainer.js');
+const { headBehind, openSecondOrder } = await load('explain/head.js');
 
 let model = '';
 const { create } = ort.InferenceSession;
@@ -30,7 +33,25 @@ async function gradientOf(path, executionProviders) {
   return gradient;
 }
 
-for (model of process.argv.slice(2)) {
+/** Opens what gives second derivatives. */
+async function openSecond(path) {
+  const network = await Network.open(await readModel(path), { executionProviders: ['webgpu'] });
+  const scores = network.scores();
+  const { name } = network.layer('auto', scores);
+  await openSecondOrder(network, headBehind(network.graph, network.image.name, name, scores), scores);
+  await network.close();
+}
+
+const end = process.argv.indexOf('--');
+for (model of process.argv.slice(end + 1)) {
+  const explainer = await NetworkExplainer.open(model, { executionProviders: ['webgpu'] });
+  await explainer.warmUp();
+  await explainer.close();
+}
+for (const path of process.argv.slice(2, end)) {
+  model = `${path} twice`;
+  await openSecond(path);
+  model = path;
   const onGpu = await gradientOf(model, ['webgpu']);
   const onCpu = await gradientOf(model, ['cpu']);
   const largest = onCpu.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
