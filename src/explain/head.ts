@@ -65,9 +65,11 @@ function seenOf(graph: Graph, image: string): Set<string> {
 
 const none = { inputs: [], attributes: new Map() } as unknown as Node;
 
-/** A session over a head; its scores are float64 where they come from a linear layer. */
+/** A session over a head; its scores are float64 where they come from a linear layer, and there is float64. */
 export function openHead(network: Network, { layer, graph }: Head): Promise<Session> {
-  return network.session(['head', layer, graph.outputs[0].name], () => withExactScores(graph));
+  return network.session(['head', layer, graph.outputs[0].name], () =>
+    network.hasDoubles ? withExactScores(graph) : graph,
+  );
 }
 
 /** What crosses into the head: of the whole batch, or of one picture, `count` times. */

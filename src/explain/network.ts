@@ -247,6 +247,11 @@ export class Network {
     return formulationFor(this.#options).rules;
   }
 
+  /** Whether sums can be computed in float64 where the network runs. */
+  get hasDoubles(): boolean {
+    return formulationFor(this.#options).hasDoubles;
+  }
+
   #rules(own: GradientOptions['rules']): NonNullable<GradientOptions['rules']> {
     return { ...this.rules, ...own };
   }

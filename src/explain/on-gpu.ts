@@ -12,13 +12,16 @@ import { firstProvider, type SessionOptions } from '../runtime/session.js';
 export interface Formulation {
   /** Rules in place of the table's. */
   readonly rules: Readonly<Record<string, Rule>>;
+  /** Whether anything is computed in float64. */
+  readonly hasDoubles: boolean;
   /** A graph as a session takes it. */
   readonly written: (graph: Graph) => Graph;
 }
 
-const onCpu: Formulation = { rules: {}, written: (graph) => graph };
+const onCpu: Formulation = { rules: {}, hasDoubles: true, written: (graph) => graph };
 const onGpu: Formulation = {
   rules: { MaxPool: maxPoolByTaps },
+  hasDoubles: false, // nor has what ONNX Runtime's build for WebGPU computes on the processor
   written: (graph) => withoutRepeats(withoutLogs(withoutSums(graph))),
 };
 

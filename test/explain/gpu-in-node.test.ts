@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { globals } from 'webgpu';
 import { Explainer } from '../../src/batch/explainer.js';
+import type { TargetExplanation } from '../../src/explain/explanation.js';
 import { readNpy } from '../../src/image/npy.js';
 import { sizeOf, type Tensor } from '../../src/tensor.js';
 import { describeWebgpu } from '../map/webgpu_describe.js';
 import { furthest, oracleCases } from '../methods/oracle.js';
 import { families } from '../support/families.js';
 import { bytesFrom } from '../support/network.js';
+import { gpuCases } from './gpu-cases.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 /** The built command, as users run it; `npm test` builds before. */
@@ -94,6 +96,26 @@ await describeWebgpu(
         }
     });
 
+    test.each(Object.entries(gpuCases))('%s: as on the CPU', async (_, { stays, within, ...options }) => {
+      await using onCpu = await Explainer.open(bytesFrom(families.SqueezeNet), {
+        backend: 'reference',
+        layer,
+      });
+      const asked = { targets: [{ class: 1 }, { class: 4 }], batchSize: 2, ...options } as const;
+      const { dispatched } = counted();
+      const found = await explainer.explain(pictures(2, [3, 16, 16]), asked);
+      const methods = options.method as readonly string[];
+      const layers = options.layer as readonly string[];
+      if (stays) expect(dispatched).toEqual(methods.flatMap((name) => layers.map(() => name)));
+      else expect(dispatched).toEqual([]);
+      const expected = await onCpu.explain(pictures(2, [3, 16, 16]), asked);
+      expectAlike(
+        found.flatMap(({ targets }) => targets),
+        expected.flatMap(({ targets }) => targets),
+        within,
+      );
+    });
+
     test('calls at the same time come one after the other', async () => {
       const one = pictures(1, [3, 16, 16]);
       const mapOf = async (method: (typeof fused)[number]) =>
@@ -164,6 +186,26 @@ await describeWebgpu(
   },
   600_000,
 );
+
+/** Holds maps to 1e-4, and what they are made of to 1e-5 of the largest. */
+function expectAlike(
+  found: readonly TargetExplanation[],
+  expected: readonly TargetExplanation[],
+  within = 1e-4,
+): void {
+  expect(found.map(({ method, layers }) => ({ method, layers }))).toEqual(
+    expected.map(({ method, layers }) => ({ method, layers })),
+  );
+  for (const [i, { map, evidence }] of expected.entries()) {
+    expect(furthest(found[i].map.data, map.data), found[i].method).toBeLessThan(within);
+    for (const name of ['activations', 'gradients'] as const) {
+      const own = evidence?.[name];
+      if (!own) continue;
+      const largest = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      expect(furthest(found[i].evidence?.[name] ?? [], own) / largest).toBeLessThan(1e-5);
+    }
+  }
+}
 
 /** How far gradients are from [N, classes, …layer], by the largest of these. */
 async function furthestGradient(

@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Explainer } from '../../src/batch/explainer.js';
 import type * as web from '../../src/web/index.js';
+import { gpuCases } from '../explain/gpu-cases.js';
 import { browserNote, hasBrowser, openBrowser } from '../evaluate/browser.js';
 import { furthest } from '../methods/oracle.js';
 import { families } from '../support/families.js';
@@ -99,6 +100,65 @@ describe.skipIf(!hasBrowser)(`what stays on the GPU of a page${browserNote}`, { 
       }
     expect(served.errors).toEqual([]);
   });
+
+  test.each(Object.entries(gpuCases))(
+    '%s: as on the CPU',
+    async (_, { stays, within = 1e-4, ...options }) => {
+      const data = Float32Array.from({ length: 2 * 3 * 256 }, (__, i) => Math.sin(i * i));
+      const asked = { targets: [{ class: 1 }, { class: 4 }], batchSize: 2, ...options };
+      const found = await served.page.evaluate(
+        async ([values, module, own]) => {
+          const page = globalThis as { opened?: Promise<web.Explainer> };
+          page.opened ??= gradcampp.Explainer.open('/SqueezeNet.onnx', {
+            runtime: module,
+            executionProviders: ['webgpu'],
+            worker: false,
+            layer: 'concat18',
+          });
+          const explainer = await page.opened;
+          counted.dispatched.splice(0);
+          const tensor = { type: 'float32', dims: [2, 3, 16, 16], data: Float32Array.from(values) } as const;
+          // Two calls at the same time: one waits for the other.
+          const [all] = await Promise.all([
+            explainer.explain(tensor, own as never),
+            explainer.predict(tensor),
+          ]);
+          const targets = all.flatMap((one) =>
+            one.targets.map(({ method, layers, map, evidence }) => ({
+              method,
+              layers,
+              map: [...map.data],
+              gradients: evidence?.gradients && [...evidence.gradients],
+            })),
+          );
+          return { targets, dispatched: counted.dispatched.splice(0) };
+        },
+        [[...data], runtime, asked] as const,
+      );
+      await using explainer = await Explainer.open(bytesFrom(families.SqueezeNet), {
+        backend: 'reference',
+        layer: 'concat18',
+      });
+      const expected = await explainer.explain(
+        { type: 'float32', dims: [2, 3, 16, 16], data },
+        asked as Parameters<Explainer['explain']>[1],
+      );
+      const methods = options.method as readonly string[];
+      const layers = options.layer as readonly string[];
+      expect(found.dispatched).toEqual(stays ? methods.flatMap((name) => layers.map(() => name)) : []);
+      const all = expected.flatMap(({ targets }) => targets);
+      expect(found.targets).toHaveLength(all.length);
+      for (const [i, { method, layers: own, map, evidence }] of all.entries()) {
+        const there = found.targets[i];
+        expect(there).toMatchObject({ method, layers: own });
+        expect(furthest(there.map, map.data), method).toBeLessThan(within);
+        if (!evidence?.gradients) continue;
+        const largest = evidence.gradients.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        expect(furthest(there.gradients ?? [], evidence.gradients) / largest).toBeLessThan(1e-5);
+      }
+      expect(served.errors).toEqual([]);
+    },
+  );
 
   test('a view draws what an overlay is; colours, opacity, threshold and the method cost nothing that is read', async () => {
     const { page } = served;
