@@ -2,6 +2,7 @@ import { gradientObstacle, hasRules } from '../autodiff/obstacle.js';
 import { GradcamppError, messageOf } from '../errors.js';
 import type { Layer } from '../graph/layers.js';
 import type { Scores } from '../graph/scores.js';
+import type { OpenedBackend } from '../map/open-backend.js';
 import { methodOptions } from '../methods/index.js';
 import { readsOf, type Target } from '../targets/index.js';
 import type { Goal } from '../targets/target.js';
@@ -14,12 +15,14 @@ import {
 } from './explain-options.js';
 import type { Wanted } from './layout.js';
 import type { Network } from './network.js';
+import { staysOnGpu } from './stays-on-gpu.js';
 
 interface Opened {
   readonly network: Network;
   readonly layers: readonly (Wanted & Pick<Layer, 'dims'>)[];
   /** Why there is no layer. */
   readonly layerProblem: GradcamppError | undefined;
+  readonly backend: Pick<OpenedBackend, 'asked'>;
 }
 
 /**
@@ -35,7 +38,7 @@ export async function fitting(
   targets: readonly Target[],
 ): Promise<Settings> {
   if (!settings.variants.some(({ isAutomatic }) => isAutomatic)) return settings;
-  const obstacle = await obstacleOf(opened, scores, readsOf(targets));
+  const obstacle = await obstacleOf(opened, scores, readsOf(targets), settings);
   if (obstacle === undefined) return settings;
   const method = opened.layers.length > 0 && opened.layers.every(isCoarse) ? 'recipro-cam' : 'rise';
   const instead = `${obstacle} So ${method}, which needs no gradient, takes the place of ${defaultMethod}.`;
@@ -82,10 +85,12 @@ export function variantsOf(
 
 /** Why there is no gradient at the layers; at the picture, where there is no layer. */
 async function obstacleOf(
-  { network, layers, layerProblem }: Opened,
+  opened: Opened,
   scores: Scores,
   reads: readonly string[],
+  settings: Settings,
 ): Promise<string | undefined> {
+  const { network, layers, layerProblem } = opened;
   const { graph } = network;
   const output = scores.info.name;
   const names = (layerProblem ? [network.image] : layers).map(({ name }) => name);
@@ -96,7 +101,9 @@ async function obstacleOf(
     });
   if (layerProblem) return undefined;
   try {
-    await network.differentiator(layers, scores, { reads }); // which is kept: a rule may not know this form of its operator
+    // Which is kept: a rule may not know this form of its operator.
+    if (await staysOnGpu(opened, settings)) await network.held(layers, scores, reads);
+    else await network.differentiator(layers, scores, { reads });
     return undefined;
   } catch (error) {
     if (!(error instanceof GradcamppError) || error.code !== 'UNSUPPORTED_MODEL') throw error;
