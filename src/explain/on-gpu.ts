@@ -1,5 +1,5 @@
 import type { Rule } from '../autodiff/rule.js';
-import { maxPoolByTaps } from '../autodiff/rules/pool-by-taps.js';
+import { globalMaxPoolByPlace, maxPoolByTaps } from '../autodiff/rules/pool-by-taps.js';
 import { intAttribute } from '../graph/attributes.js';
 import { Builder, Names, rewritten } from '../graph/builder.js';
 import { type Graph, type Node, subgraph, valueInfo } from '../graph/graph.js';
@@ -20,7 +20,7 @@ export interface Formulation {
 
 const onCpu: Formulation = { rules: {}, hasDoubles: true, written: (graph) => graph };
 const onGpu: Formulation = {
-  rules: { MaxPool: maxPoolByTaps },
+  rules: { MaxPool: maxPoolByTaps, GlobalMaxPool: globalMaxPoolByPlace },
   hasDoubles: false, // nor has what ONNX Runtime's build for WebGPU computes on the processor
   written: (graph) => withoutRepeats(withoutLogs(withoutSums(graph))),
 };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { maxPoolByTaps } from '../../src/autodiff/rules/pool-by-taps.js';
+import { globalMaxPoolByPlace, maxPoolByTaps } from '../../src/autodiff/rules/pool-by-taps.js';
 import type { Plain } from '../../src/graph/attributes.js';
 import { valueInfo } from '../../src/graph/graph.js';
 import { inferValues } from '../../src/runtime/infer.js';
@@ -58,5 +58,34 @@ test.each(windows)(
     expect(other.length).toBe(one.length);
     other.forEach((value, i) => expect(value).toBeCloseTo(one[i], 6));
     expect(Math.max(...one)).toBeGreaterThan(0);
+  },
+);
+
+test.each([[[6]], [[4, 5]], [[3, 2, 4]]])(
+  'the maximum of a channel of %o has the gradient that its place gives, ties among it',
+  async (size) => {
+    const dims = [2, 3, ...size];
+    const graph = await inferValues(
+      graphFrom({
+        inputs: { x: ['N', ...dims.slice(1)] },
+        outputs: ['y'],
+        nodes: [['GlobalMaxPool', ['x'], ['y']]],
+      }),
+    );
+    const next = randomNumbers(7);
+    const data = Float32Array.from({ length: sizeOf(dims) }, () => Math.floor(next() * 4) - 3);
+    const seed = Float32Array.from({ length: 6 }, () => next() + 0.1);
+    const given = {
+      scores: 'y',
+      wrt: ['x'],
+      input: { type: 'float32' as const, dims, data },
+      seeds: [{ type: 'float32' as const, dims: [2, 3, ...size.map(() => 1)], data: seed }],
+    };
+    const [expected] = await gradientsOf(graph, given);
+    const [found] = await gradientsOf(graph, { ...given, rules: { GlobalMaxPool: globalMaxPoolByPlace } });
+    expect([...(found['gradient/x'].data as Float32Array)]).toEqual([
+      ...(expected['gradient/x'].data as Float32Array),
+    ]);
+    expect((found['gradient/x'].data as Float32Array).filter((value) => value > 0)).toHaveLength(6);
   },
 );

@@ -9,8 +9,8 @@ import { families as ofPictures, volumes } from '../support/families.js';
 import { bytesFrom } from '../support/network.js';
 
 const families = { ...ofPictures, 'a network of volumes': volumes() };
-/** Explained by targets that are no classes. */
-const others = ['detector', 'segmenter'];
+/** Explained by targets that are no classes; and one whose channels are pooled by their maximum. */
+const others = ['detector', 'segmenter', 'shapes'];
 const assets = fileURLToPath(new URL('../../assets/', import.meta.url));
 const script = fileURLToPath(new URL('placements.mjs', import.meta.url));
 const hasGpu = Boolean(process.env.VK_DRIVER_FILES) || process.env.TEST_GPU === '1';

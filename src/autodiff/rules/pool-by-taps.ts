@@ -76,6 +76,19 @@ export const maxPoolByTaps: Rule = (pass) => {
   return [pass.reshapeLike(put(columns, layers, [layers, 1], ofDepth), x[0])];
 };
 
+/**
+ * All of dY to the first maximum of a channel, as `globalMaxPool`, without an array of zeros that it is written into, which GPUs do not
+ * make: to the one that equals the maximum where only one did so far.
+ */
+export const globalMaxPoolByPlace: Rule = (pass) => {
+  const { b, dY, x, y } = pass;
+  const rows = b.ints([0, 0, -1]);
+  const [values, maxima, shares] = [x[0], y[0], dY].map((name) => b.op('Reshape', [name, rows]));
+  const hit = b.asFloat(b.op('Equal', [values, maxima]));
+  const first = b.mul(hit, b.asFloat(b.op('Equal', [b.op('CumSum', [hit, b.int(2)]), b.scalar(1)])));
+  return [pass.reshapeLike(b.mul(first, shares), x[0])];
+};
+
 /** How a transposed convolution lays out what it puts back. */
 type Put = Readonly<Record<'strides' | 'dilations' | 'begin' | 'behind' | 'rest', readonly number[]>>;
 
