@@ -15,8 +15,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../src/explain/inspect.js';
 import { NetworkExplainer } from '../../src/explain/network-explainer.js';
 import { parseNpy } from '../../src/image/npy.js';
+import { int64Constant } from '../../src/onnx/constant.js';
 import type { Tensor } from '../../src/tensor.js';
 import { browserNote, hasBrowser, openBrowser, overflow, seriousIssues } from '../evaluate/browser.js';
+import { bytesFrom, weights } from '../support/network.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const assets = `${root}assets/`;
@@ -513,6 +515,45 @@ describe.skipIf(!hasBrowser)(`in Chromium${browserNote}`, () => {
     expect(reaches).toBe(false); // its policy forbids it
     expect(errors.filter((text) => /Content Security Policy/.test(text)).length).toBeGreaterThan(0);
     errors.length = astray.length = 0;
+    await own.close();
+  });
+
+  test('a detector that gives boxes, scores, classes and a count lists its objects, and no classes', async () => {
+    const detector = bytesFrom({
+      inputs: { image: ['N', 3, 64, 64] },
+      outputs: ['num_detections', 'detection_boxes', 'detection_scores', 'detection_classes'],
+      nodes: [
+        ['Conv', ['image', 'w'], ['c'], { strides: [8, 8] }],
+        ['Relu', ['c'], ['r']],
+        ['Conv', ['r', 'wb'], ['b']],
+        ['Reshape', ['b', 'boxes'], ['rows']],
+        ['Transpose', ['rows'], ['corners'], { perm: [0, 2, 1] }],
+        ['Sigmoid', ['corners'], ['detection_boxes']],
+        ['Conv', ['r', 'ws'], ['s']],
+        ['Reshape', ['s', 'scores'], ['own']],
+        ['Sigmoid', ['own'], ['detection_scores']],
+        ['Sub', ['own', 'own'], ['detection_classes']],
+        ['ReduceSum', ['detection_scores', 'last'], ['num_detections'], { keepdims: 0 }],
+      ],
+      constants: {
+        w: weights(1, [16, 3, 8, 8]),
+        wb: weights(2, [4, 16, 1, 1]),
+        ws: weights(3, [1, 16, 1, 1]),
+        boxes: int64Constant([0, 4, 64]),
+        scores: int64Constant([0, 64]),
+        last: int64Constant([1]),
+      },
+    });
+    const own = await open(address);
+    await calm(own);
+    const buffer = Buffer.from(detector);
+    await own.setInputFiles('input[type=file]', { name: 'four.onnx', mimeType: '', buffer });
+    await until(() => own.getByTestId('model').innerText()).toContain('four.onnx');
+    await until(() => own.getByRole('list', { name: 'Objects' }).locator('button').count()).toBeGreaterThan(
+      1,
+    );
+    await calm(own);
+    expect(await own.getByLabel('Search classes').count()).toBe(0);
     await own.close();
   });
 

@@ -18,10 +18,11 @@ interface Row {
 }
 
 const rows = computed((): Row[] => {
-  const classes = state.model.value?.facts.classes;
+  const { classes, defaultTarget } = state.model.value?.facts ?? {};
   const before = work.before.value;
   const now = work.after.value ?? before;
-  const isOfClasses = now?.scoreDims.length === 1 && now.scoreDims[0] > 1;
+  const isOfObjects = Object(defaultTarget).kind === 'detection'; // where one score is that of an object
+  const isOfClasses = now?.scoreDims.length === 1 && now.scoreDims[0] > 1 && !isOfObjects;
   const count = isOfClasses ? now.scores.length : (classes?.length ?? 0);
   const worth = (own: Scores | undefined, index: number) => own?.probabilities?.[index] ?? own?.scores[index];
   return Array.from({ length: count }, (_, index) => ({
