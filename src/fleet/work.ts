@@ -70,7 +70,7 @@ const mostTries = 8;
  * Milliseconds that a worker waits after a shard has failed with it, twice as long each time, up to the longest, until one goes well:
  * a machine without the disk, or with another model, would fail all shards as often as they are tried, before others can take them.
  */
-const [pauseAfterFailure, longestPause] = [1000, 300_000];
+const [pauseAfterFailure, longestPause] = [1000, 30_000];
 
 /** Milliseconds between two looks whether a queue is empty. */
 const lookEvery = 500;
