@@ -222,7 +222,9 @@ async function stateActions(count: number): Promise<void> {
   say(`action, ${count} held-out clips: right ${percent(right / count)}`);
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
 
 function describe({ pictures, labels, pictureExact, top1, groups, instances, maps }: Figures): string[] {
   const lines = [
