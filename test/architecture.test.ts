@@ -23,6 +23,7 @@ const base = [
   'package',
   'watch',
   'dawn',
+  'in-turn',
 ];
 
 /** What each part of src/ may import: parts of src/ (beside the base), and packages. docs/architecture.md says why. */
@@ -43,6 +44,7 @@ const allowed: Readonly<Record<string, { parts?: readonly string[]; packages?: r
   package: {},
   watch: {},
   dawn: { packages: ['webgpu'] },
+  'in-turn': {},
   observe: { packages: ['@opentelemetry/api'] },
   telemetry: {},
   onnx: { packages: ['@bufbuild/protobuf'] },

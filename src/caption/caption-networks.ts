@@ -2,6 +2,7 @@ import { invalid, onlyKeys } from '../check.js';
 import { GradcamppError } from '../errors.js';
 import type { ExplainOptions } from '../explain/explain-options.js';
 import type { ImageInput, PreparedImage } from '../explain/input.js';
+import { inTurn } from '../in-turn.js';
 import { onlyOneOf, readOptions } from '../options.js';
 import type { CaptionTarget } from '../targets/caption.js';
 import type { CaptionExplanation } from './caption-explanation.js';
@@ -22,7 +23,7 @@ export class CaptionNetworks {
   readonly first: CaptionNetwork;
   /** By length, the one that was used last behind the others. */
   readonly #networks = new Map<number, Promise<CaptionNetwork>>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turn = inTurn();
 
   private constructor(parts: CaptionParts, first: CaptionNetwork) {
     this.parts = parts;
@@ -95,19 +96,18 @@ export class CaptionNetworks {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const call = this.#last.then(work).catch((error: unknown) => {
+    return this.#turn(work).catch((error: unknown) => {
       throw tooLong(error);
     });
-    this.#last = call.catch(() => undefined);
-    return call;
   }
 
-  async close(): Promise<void> {
-    await this.#last;
-    const all = await Promise.allSettled(this.#networks.values());
-    this.#networks.clear();
-    const open = all.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : []));
-    await Promise.all([this.first, ...open].map(({ explainer }) => explainer.close()));
+  close(): Promise<void> {
+    return this.#turn(async () => {
+      const all = await Promise.allSettled(this.#networks.values());
+      this.#networks.clear();
+      const open = all.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : []));
+      await Promise.all([this.first, ...open].map(({ explainer }) => explainer.close()));
+    });
   }
 
   async #explain(

@@ -1,4 +1,5 @@
 import type * as ort from 'onnxruntime-web';
+import { inTurn } from '../in-turn.js';
 import type { Engine, EngineOptions } from './engine.js';
 import { providersFor, sessionOf } from './ort-session.js';
 
@@ -26,8 +27,8 @@ export function webEngine({
   during = (work) => work(),
   device = async () => (await runtime.env.webgpu.device) as unknown as GPUDevice,
 }: WebRuntime): Engine {
-  const inTurn = turns();
-  const call = <T>(work: () => Promise<T>) => inTurn(() => during(work));
+  const turn = inTurn(); // WebAssembly that waits for the GPU cannot be called meanwhile
+  const call = <T>(work: () => Promise<T>) => turn(() => during(work));
   return {
     providers,
     provider: 'wasm',
@@ -45,17 +46,6 @@ export function webEngine({
     isOfProvider: (message) => /no available backend|webgpu/i.test(message),
     whatProvidersNeed,
     ...(providers.includes('webgpu') ? { device } : {}),
-  };
-}
-
-/** One piece of work after the other: WebAssembly that waits for the GPU cannot be called meanwhile. */
-function turns(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<void> = Promise.resolve();
-  return (work) => {
-    const own = last.then(work);
-    const done = () => {}; // what it came to is nobody's here
-    last = own.then(done, done);
-    return own;
   };
 }
 

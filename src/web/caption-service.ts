@@ -105,7 +105,7 @@ export async function openCaptionService(
     throw download.signal.reason;
   }
   const { explainer, layerIsAutomatic } = networks.first;
-  const inTurn = queue();
+  const queued = queue();
   return {
     facts: {
       layers: explainer.layers,
@@ -117,8 +117,8 @@ export async function openCaptionService(
       begin: parts.limits.begin,
       hasWords: tokenizer !== undefined,
     },
-    explain: (picture, own) => inTurn(() => networks.explain(picture, own)),
-    close: () => inTurn(() => networks.close()),
+    explain: (picture, own) => queued(() => networks.explain(picture, own)),
+    close: () => queued(() => networks.close()),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Explanation } from '../explain/explanation.js';
 import type { UnreadExplanation } from '../explain/held-picture.js';
 import type { ImageInput } from '../explain/input.js';
 import type { Layer } from '../graph/layers.js';
+import { inTurn } from '../in-turn.js';
 import type { Target } from '../targets/index.js';
 import { NetworkExplainer, type Prediction } from '../explain/network-explainer.js';
 import type { Preprocessing } from '../image/preprocess.js';
@@ -71,7 +72,7 @@ export async function openService(opening: Opening, download: DownloadOptions): 
   const { layers, layerIsAutomatic, preprocessing, classes, defaultTarget } = explainer;
   const candidates = explainer.candidates();
   const notes = note === undefined ? explainer.notes : [...explainer.notes, note];
-  const inTurn = queue();
+  const queued = queue();
   const views: CanvasView[] = [];
   return {
     facts: {
@@ -85,34 +86,31 @@ export async function openService(opening: Opening, download: DownloadOptions): 
       defaultTarget,
       takesClips: explainer.clips !== undefined,
     },
-    warmUp: () => inTurn(() => explainer.warmUp()),
-    explain: (images, own) => inTurn(() => explainer.explain(images, own)),
-    predict: (images) => inTurn(() => explainer.predict(images)),
+    warmUp: () => queued(() => explainer.warmUp()),
+    explain: (images, own) => queued(() => explainer.explain(images, own)),
+    predict: (images) => queued(() => explainer.predict(images)),
     view: async (canvas) => views.push(new CanvasView(explainer, canvas)) - 1,
     show: (view, image, own) =>
-      inTurn(async () => {
+      queued(async () => {
         const { picture: _, frames: __, ...shown } = await views[view].show(image, own);
         return shown;
       }),
-    draw: (view, look) => inTurn(() => views[view].draw(look)),
-    read: (view) => inTurn(() => views[view].read()),
-    closeView: (view) => inTurn(() => views[view].close()),
+    draw: (view, look) => queued(() => views[view].draw(look)),
+    read: (view) => queued(() => views[view].read()),
+    closeView: (view) => queued(() => views[view].close()),
     close: () =>
-      inTurn(async () => {
+      queued(async () => {
         for (const view of views) await view.close();
         await explainer.close();
       }),
   };
 }
 
-/** Does what it is given one after the other. */
+/** Does what it is given one after the other; errors are ours. */
 export function queue(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const done = last.then(work);
-    last = done.catch(() => {});
-    return done.catch((error: unknown) => {
+  const turn = inTurn();
+  return (work) =>
+    turn(work).catch((error: unknown) => {
       throw asOurs(error);
     });
-  };
 }
